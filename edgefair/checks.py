@@ -1,0 +1,219 @@
+"""The single checks of the gate, each a function of one reference and one candidate on the same rows.
+
+A check fails on what is observed: no statistics are needed to refuse. It passes on an upper bound at the tolerance's
+confidence, so that "passes" speaks of images like these and not of these rows only. Otherwise it is inconclusive.
+All checks must pass, each at full confidence: a verdict of "all of them hold" needs no correction for their number.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from edgefair.drift import gap_drift_bound, paired_counts, worsening_bound
+from edgefair.metrics import confusion, deo_max, mean_abs_disparity, missing_cells
+from edgefair.significance import paired_change_interval, wilson
+from edgefair.tolerance import Tolerance
+
+_ALLOWED = {"points": "tolerance {:g} points", "percent": "tolerance {:g} %", "ratio": "at least {:g} is needed"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One condition of a verdict; value, bound and limit are in `unit`, NaN where undefined."""
+
+    name: str
+    value: float  # observed
+    bound: float  # upper bound that must be within the limit to pass; equal to value where the fact itself is judged
+    limit: float  # largest allowed value, or for "collapse" the smallest; NaN where not gated
+    unit: str  # "points", "percent" or "ratio"
+    outcome: str  # "pass", "fail" or "inconclusive"
+    sentence: str
+    gated: bool = True  # False: reported only, the verdict does not depend on it
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Labels, groups and both predictions of the same rows, [N] int each, with the declared names."""
+
+    labels: np.ndarray
+    groups: np.ndarray
+    pred_ref: np.ndarray
+    pred_cand: np.ndarray
+    class_names: tuple[str, ...]
+    group_names: tuple[str, ...]
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Paired counts, int64 [G, C, 4]."""
+        return paired_counts(self.labels, self.groups, self.pred_ref, self.pred_cand, *self.shape)
+
+    @cached_property
+    def tables(self) -> tuple[np.ndarray, np.ndarray]:
+        """Confusion of the reference and of the candidate, int64 [G, C, C] each."""
+        return tuple(confusion(self.labels, pred, self.groups, *self.shape) for pred in (self.pred_ref, self.pred_cand))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(number of classes, number of groups)."""
+        return len(self.class_names), len(self.group_names)
+
+    @property
+    def missing(self) -> list[str]:
+        """Declared cells without a row, as "group/class"."""
+        return [self.cell_name(*cell) for cell in missing_cells(self.tables[0])]
+
+    def cell_name(self, group: int, label: int) -> str:
+        """A (group, class) cell by its declared names."""
+        return f"{self.group_names[group]}/{self.class_names[label]}"
+
+    def change(self, rows=slice(None)) -> tuple[int, int, int]:
+        """(rows lost, rows won, all rows) among the chosen rows."""
+        right_ref, right_cand = self.pred_ref[rows] == self.labels[rows], self.pred_cand[rows] == self.labels[rows]
+        return int((right_ref & ~right_cand).sum()), int((~right_ref & right_cand).sum()), len(right_ref)
+
+
+def accuracy_check(pair: Pair, tolerance: Tolerance) -> Check:
+    """Drop of accuracy over all rows, unknown groups included; the bound is Tango's score bound of the paired drop."""
+    value, bound = _drop_points(*pair.change(), tolerance.confidence)
+    outcome = judge(value, bound, tolerance.accuracy_drop_points)
+    text = f"accuracy changed by {0.0 - value:+.2f} points{_at_most(bound, tolerance, 'a loss of ')}"
+    return _check("accuracy_drop", value, bound, tolerance.accuracy_drop_points, "points", outcome, text)
+
+
+def worst_group_check(pair: Pair, tolerance: Tolerance) -> Check:
+    """Largest drop of any group's accuracy, which is at least the drop of the worst group's accuracy.
+
+    The bound is the largest of the groups' own bounds: if some group truly lost more than the limit, its own bound
+    says so, thus no correction for the number of groups is due.
+    """
+    drops = [
+        _drop_points(*pair.change(pair.groups == group), tolerance.confidence) for group in range(pair.shape[1])
+    ]  # [G] of (value, bound)
+    empty = [name for name, (value, _) in zip(pair.group_names, drops, strict=True) if math.isnan(value)]
+    limit = tolerance.worst_group_drop_points
+    if len(empty) == len(drops):
+        return _check("worst_group_drop", math.nan, math.nan, limit, "points", "inconclusive", "no row has a group")
+    value, worst = max(
+        (value, name) for (value, _), name in zip(drops, pair.group_names, strict=True) if value == value
+    )
+    bound = math.nan if empty else max(bound for _, bound in drops)
+    text = f"accuracy of the group that fared worst, {worst}, changed by {0.0 - value:+.2f} points"
+    text += _at_most(bound, tolerance, "a loss in any group of ")
+    if empty:
+        text += f"; no rows of {listed(empty)}"
+    return _check("worst_group_drop", value, bound, limit, "points", judge(value, bound, limit), text)
+
+
+def mean_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.random.Generator) -> Check:
+    """Worsening of `mean_abs_disparity`; bounded by the mean gap drift, or for "no_worse" by the better of two bounds.
+
+    The two bounds of "no_worse" each take half of the error probability, so their minimum keeps the confidence.
+    """
+    value = 100 * float(mean_abs_disparity(pair.tables[1]) - mean_abs_disparity(pair.tables[0]))
+    if claim == "same":
+        bound = gap_drift_bound(pair.counts, tolerance.replicates, rng, tolerance.confidence)[0]
+    else:
+        level = (1 + tolerance.confidence) / 2
+        drift = gap_drift_bound(pair.counts, tolerance.replicates, rng, level)[0]
+        bound = min(drift, worsening_bound(pair.counts, tolerance.replicates, rng, level))
+    moved = "moved" if claim == "same" else "grew"
+    what = f"the recall gap between groups {moved} by at most {{}} on average over {pair.shape[0]} classes"
+    return _drift_check("mean_drift", what, value, 100 * bound, tolerance.mean_drift_points, pair, tolerance)
+
+
+def max_drift_check(pair: Pair, tolerance: Tolerance, rng: np.random.Generator) -> Check:
+    """Worsening of `deo_max`, bounded by the largest gap drift of any class."""
+    value = 100 * float(deo_max(pair.tables[1]) - deo_max(pair.tables[0]))
+    bound = gap_drift_bound(pair.counts, tolerance.replicates, rng, tolerance.confidence)[1]
+    what = "the recall gap between groups moved by at most {} in every class"
+    return _drift_check("max_drift", what, value, 100 * bound, tolerance.max_drift_points, pair, tolerance)
+
+
+def flip_check(pair: Pair, tolerance: Tolerance, claim: str) -> Check:
+    """Share of rows whose predicted class differs, with Wilson's upper bound; gated for the claim "same" only."""
+    flips, rows = int((pair.pred_ref != pair.pred_cand).sum()), len(pair.labels)
+    value = 100 * flips / rows
+    bound = 100 * float(wilson(flips, rows, 2 * tolerance.confidence - 1)[1])
+    gated = claim == "same" and tolerance.flip_rate_percent is not None
+    text = f"{value:.2f} % of the predictions differ{_at_most(bound, tolerance, unit='%')}"
+    if not gated:
+        text += "; reported, not gated."
+        return Check("flip_rate", value, bound, math.nan, "percent", "pass", text, gated=False)
+    limit = tolerance.flip_rate_percent
+    return _check("flip_rate", value, bound, limit, "percent", judge(value, bound, limit), text)
+
+
+def collapse_check(pair: Pair, tolerance: Tolerance) -> Check:
+    """Whether the candidate still tells classes apart, for one that predicts a single class has no disparity at all.
+
+    Fails if it predicts one class where labels have more, if the entropy of its predicted classes is under
+    `min_entropy_ratio` of the reference's, or if it never predicts a class that occurs and that the reference predicts
+    `min_cell` times or more (both groups at recall 0 have a gap of 0, and one class of many costs little accuracy).
+    """
+    num_classes = pair.shape[0]
+    labels, before, after = (
+        np.bincount(ids, minlength=num_classes) for ids in (pair.labels, pair.pred_ref, pair.pred_cand)
+    )  # [C] each
+    was, now = _entropy(before), _entropy(after)
+    ratio = now / was if was > 0 else math.nan
+    lost = np.flatnonzero((labels > 0) & (before >= tolerance.min_cell) & (after == 0))
+    share = after.max() / after.sum()
+    text = f"the commonest prediction, {pair.class_names[after.argmax()]}, takes {100 * share:.1f} % of the rows"
+    if was > 0:
+        text += f" and the entropy of predicted classes is {ratio:.2f} of the reference's"
+    if len(lost):
+        text += f"; never predicted any more: {listed([pair.class_names[label] for label in lost])}"
+    single = (after > 0).sum() == 1 and (labels > 0).sum() > 1
+    failed = single or ratio < tolerance.min_entropy_ratio or len(lost) > 0
+    outcome = "fail" if failed else "pass"
+    return _check("collapse", ratio, ratio, tolerance.min_entropy_ratio, "ratio", outcome, text)
+
+
+def judge(value: float, bound: float, limit: float) -> str:
+    """fail if the value is above the limit, pass if the bound is within it, else (or if undefined) inconclusive."""
+    slack = 1e-9  # a drop of exactly one point must not fail a limit of one point by its last bit
+    if value > limit + slack:
+        return "fail"
+    return "pass" if not math.isnan(value) and bound <= limit + slack else "inconclusive"
+
+
+def listed(names: list[str], most: int = 6) -> str:
+    """Names with commas, cut after `most` with the number left out."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _drift_check(name: str, what: str, value: float, bound: float, limit: float, pair: Pair, tolerance: Tolerance):
+    outcome = judge(value, bound, limit)
+    if pair.missing:
+        text = f"the recall gap has no bound, for there are no rows of {listed(pair.missing)}"
+    else:
+        text = what.format(f"{bound:.2f} points ({100 * tolerance.confidence:g} % upper bound)")
+    if not math.isnan(value):
+        text += f", observed change {value:+.2f} points"
+    if outcome == "inconclusive" and limit > 0 and bound > limit:
+        rows = float(np.median(pair.counts.sum(axis=-1))) * (bound / limit) ** 2
+        text += f"; about {float(f'{rows:.2g}'):,.0f} rows per group and class would be needed at these rates"
+    return _check(name, value, bound, limit, "points", outcome, text)
+
+
+def _check(name: str, value: float, bound: float, limit: float, unit: str, outcome: str, text: str) -> Check:
+    return Check(name, value, bound, limit, unit, outcome, f"{text}; {_ALLOWED[unit].format(limit)}: {outcome}.")
+
+
+def _drop_points(lost: int, won: int, rows: int, confidence: float) -> tuple[float, float]:
+    low = paired_change_interval(lost, won, rows, 2 * confidence - 1)[0]
+    return (100 * (lost - won) / rows if rows else math.nan), -100 * low
+
+
+def _at_most(bound: float, tolerance: Tolerance, what: str = "", unit: str = "points") -> str:
+    if math.isnan(bound):
+        return ""
+    return f", {what}at most {bound:.2f} {unit} ({100 * tolerance.confidence:g} % upper bound)"
+
+
+def _entropy(counts: np.ndarray) -> float:
+    share = counts[counts > 0] / counts.sum()
+    return float(-(share * np.log(share)).sum()) + 0.0

@@ -1,0 +1,126 @@
+"""The command line: parse, call one function, print. Heavy imports happen inside commands."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from edgefair import __version__
+from edgefair.errors import EdgefairError
+
+EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="edgefair")
+def cli() -> None:
+    """Distil a vision model for the edge without making it less fair, and prove both on the runtime that ships.
+
+    Exit codes: 0 pass, 1 fail, 2 usage or input error, 3 inconclusive (too few rows to know), 130 stopped.
+    """
+
+
+@cli.command("distill-and-export")
+@click.option(
+    "--recipe",
+    "recipe_file",
+    type=click.Path(path_type=Path),
+    help="TOML file of settings; options below go on top of it.",
+)
+@click.option(
+    "--data",
+    help="Data set: trifeature, a FairFace folder, or a CSV manifest (path,label,group).  [default: trifeature]",
+)
+@click.option("--teacher", help="cifar:resnet20, timm:NAME or file:PATH.safetensors.")
+@click.option("--student", help="cifar:resnet8, timm:NAME or file:PATH.safetensors.")
+@click.option("--loss", help="Distillation loss: none, ckd, rkd.")
+@click.option("--strategy", help="Debiasing strategy: plain, adversarial.")
+@click.option("--lambda", "lam", type=float, help="Strength of the debiasing; 0 is none.")
+@click.option("--seed", type=int, help="Seed of every random choice.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Where the networks are trained.")
+@click.option("--skip-broken", is_flag=True, default=None, help="Leave out images that cannot be read, and count them.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="SECTION.FIELD=VALUE",
+    help="Any recipe field, such as train.epochs=5; repeatable.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Run folder; the same folder again goes on where it stopped.  [default: runs/DATA-LOSS-STRATEGY-LAMBDA-SEED]",
+)
+def distill_and_export(recipe_file, settings, data, out, **options) -> None:
+    """Train a fair student, export it, rerun it on the exported runtime, and judge it."""
+    from edgefair.log import Log
+    from edgefair.pipeline import distill_and_export as run
+    from edgefair.recipe import parse
+
+    recipe = parse(_values(recipe_file, data, options, settings))
+    out = out or Path("runs") / "-".join(
+        str(part)
+        for part in (recipe.data.name, recipe.loss.name, recipe.strategy.name, f"{recipe.strategy.lam:g}", recipe.seed)
+    )
+    log = Log()
+    log.line(f"run folder: {out}")
+    try:
+        report = run(recipe, out, log)
+    except KeyboardInterrupt:
+        log.line(f"stopped; the same command goes on from the last checkpoint in {out}")
+        sys.exit(130)
+    _show(report, out)
+    sys.exit(EXIT[report["outcome"]])
+
+
+def _values(recipe_file: Path | None, data: str | None, options: dict, settings: tuple[str, ...]) -> dict:
+    """The recipe's nested values: the file first, then the options, then --set."""
+    from edgefair.recipe import assign, assignment, read
+
+    values = read(recipe_file) if recipe_file else {}
+    places = {
+        "teacher": "teacher.spec",
+        "student": "student.spec",
+        "loss": "loss.name",
+        "strategy": "strategy.name",
+        "lam": "strategy.lam",
+        "skip_broken": "data.skip_broken",
+    }
+    if data is not None:
+        from edgefair.data import recognise
+
+        for field, value in recognise(data).items():
+            assign(values, f"data.{field}", value)
+    for name, value in options.items():
+        if value is not None:
+            assign(values, places.get(name, name), value)
+    for text in settings:
+        assign(values, *assignment(text))
+    return values
+
+
+def _show(report: dict, out: Path) -> None:
+    from rich.console import Console
+
+    from edgefair.report.terminal import print_report
+
+    console = Console(highlight=False)
+    print_report(report, console)
+    console.print(f"report: {out / 'report.html'}", soft_wrap=True, markup=False)
+
+
+def main() -> None:
+    """Entry point of the script `edgefair`: prints what a user can mend without a traceback, with exit code 2."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except EdgefairError as error:
+        click.echo(f"edgefair: {error}", err=True)
+        sys.exit(2)

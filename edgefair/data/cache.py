@@ -1,0 +1,45 @@
+"""Prepared images on disk: one uint8 .npy per content and size, memory-mapped, shared by all runs."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from edgefair.errors import DataError
+from edgefair.files import atomic_path
+
+
+def cache_folder() -> Path:
+    """Where prepared images are kept: $EDGEFAIR_CACHE, else `edgefair` in the user's cache folder."""
+    if named := os.environ.get("EDGEFAIR_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgefair"
+
+
+def cached_images(key: str, rows: int, size: int, blocks: Iterable[np.ndarray], log) -> np.ndarray:
+    """The memory-mapped uint8 [rows, 3, size, size] kept under `key`; made from `blocks` where it is not there yet."""
+    path = cache_folder() / f"{key}.npy"
+    if not path.exists():
+        _build(path, rows, size, blocks, log)
+    images = np.load(path, mmap_mode="r", allow_pickle=False)
+    if images.shape != (rows, 3, size, size) or images.dtype != np.uint8:
+        raise DataError(
+            f"the cached images {path} are {images.dtype} {images.shape}, not what was put there. Remove the file."
+        )
+    return images
+
+
+def _build(path: Path, rows: int, size: int, blocks: Iterable[np.ndarray], log) -> None:
+    with atomic_path(path) as temporary:
+        store = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(rows, 3, size, size))
+        done = 0
+        with log.progress("preparing images", rows) as advance:
+            for block in blocks:
+                store[done : done + len(block)] = block
+                done += len(block)
+                advance(len(block))
+        if done != rows:
+            raise DataError(f"{done} images were prepared where {rows} were announced.")
+        store.flush()
+        del store

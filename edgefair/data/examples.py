@@ -1,0 +1,96 @@
+"""Examples: images with labels, groups and ids, and the five disjoint lists of rows."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgefair.errors import DataError
+from edgefair.files import digest
+
+LISTS = ("train", "meta", "validation", "calibration", "gate")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """All images of a run.
+
+    images    [N, 3, S, S] uint8, memory-mapped
+    labels    [N] int64, index into class_names
+    groups    [N] int64, index into group_names, or -1 where the group is unknown
+    ids       [N] text, unique
+    rows      the five lists: name -> int64 rows, pairwise disjoint
+    about     what a report says of the data: source, terms, counts of skipped rows
+    identity  [N] text, who is shown, where known: nobody stands in two lists
+
+    Raises DataError where this does not hold, or where training or gate rows are missing.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    ids: np.ndarray
+    class_names: tuple[str, ...]
+    group_names: tuple[str, ...]
+    rows: dict[str, np.ndarray]
+    about: dict
+    identity: np.ndarray | None = None
+
+    def __post_init__(self):
+        taken = np.concatenate([self.rows[name] for name in LISTS])
+        if len(np.unique(taken)) != len(taken):
+            raise DataError("a row stands in two of the five lists; training and gate rows must be disjoint.")
+        for name in ("train", "validation", "calibration", "gate"):
+            if not len(self.rows[name]):
+                raise DataError(f"the data set has no {name} rows; give it more rows or set data.{name}_share above 0.")
+        repeated = [id_ for id_, count in Counter(self.ids.tolist()).items() if count > 1]
+        if repeated:
+            raise DataError(
+                f"id '{repeated[0]}' stands in more than one row ({len(repeated)} such ids); ids must be unique."
+            )
+
+    def counts(self, name: str) -> np.ndarray:
+        """Rows of a list in every (group, class) cell, int64 [G, C]; rows of unknown group are not counted."""
+        rows = self.rows[name]
+        rows = rows[self.groups[rows] >= 0]
+        shape = (len(self.group_names), len(self.class_names))
+        cell = self.groups[rows] * shape[1] + self.labels[rows]
+        return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+
+    def describe(self) -> dict:
+        """What the report says of the data: names, counts and a hash of the ids of each list."""
+        return {
+            **self.about,
+            "class_names": list(self.class_names),
+            "group_names": list(self.group_names),
+            "image_size": self.images.shape[-1],
+            "rows": {name: len(rows) for name, rows in self.rows.items()},
+            "cells": {name: self.counts(name).tolist() for name in LISTS},
+            "id_hashes": {name: digest(self.ids[rows].tolist()) for name, rows in self.rows.items()},
+        }
+
+
+def balanced_rows(examples: Examples, name: str, per_cell: int, rng: np.random.Generator) -> np.ndarray:
+    """The same number of rows from every (class, group) cell of a list, int64 [G * C * per_cell].
+
+    Raises DataError naming the cells that have fewer rows.
+    """
+    counts = examples.counts(name)  # [G, C]
+    short = np.argwhere(counts < per_cell)
+    if len(short):
+        named = ", ".join(
+            f"{examples.class_names[c]}/{examples.group_names[g]} has {counts[g, c]}" for g, c in short[:4].tolist()
+        )
+        raise DataError(
+            f"{len(short)} (class, group) cells of the {name} rows have fewer than {per_cell} rows: {named}. "
+            f"Set quantize.rows_per_cell to {counts.min()} or less, or give the list more rows."
+            if counts.min()
+            else f"the {name} rows lack whole (class, group) cells: {named}. Add such rows or do not declare the cell."
+        )
+    rows = examples.rows[name]
+    chosen = []
+    for group in range(len(examples.group_names)):
+        for label in range(len(examples.class_names)):
+            cell = rows[(examples.groups[rows] == group) & (examples.labels[rows] == label)]
+            chosen.append(np.sort(rng.choice(cell, per_cell, replace=False)))
+    return np.concatenate(chosen)

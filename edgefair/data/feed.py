@@ -1,0 +1,60 @@
+"""Batches for training: shuffled, augmented on the training device, the same for the same seed and epoch."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from edgefair.data.examples import Examples
+from edgefair.seeds import derive, generator
+from edgefair.tensors import Batch
+
+
+class Feed:
+    """Batches of one list of rows; on a GPU all its images live there, on a CPU they are read from the memory map."""
+
+    def __init__(self, examples: Examples, name: str, batch_size: int, augment: str, seed: int, device: torch.device):
+        self.rows = examples.rows[name]
+        self.images = examples.images
+        self.on_device = None
+        if device.type == "cuda":
+            self.on_device = torch.from_numpy(np.ascontiguousarray(examples.images[self.rows])).to(device)
+        self.labels = torch.from_numpy(examples.labels[self.rows]).to(device)
+        self.groups = torch.from_numpy(examples.groups[self.rows]).to(device)
+        self.batch_size, self.augment, self.seed, self.device = batch_size, augment, seed, device
+        # Batch normalisation cannot train on one row.
+        whole, rest = divmod(len(self.rows), batch_size)
+        self.steps = whole + (rest > 1)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of an epoch; ids are positions in the list."""
+        order = generator(self.seed, "order", number).permutation(len(self.rows))
+        random = torch.Generator(self.device).manual_seed(derive(self.seed, "augment", number))
+        for step in range(self.steps):
+            ids = order[step * self.batch_size : (step + 1) * self.batch_size]
+            at = torch.from_numpy(ids).to(self.device)
+            images = self.on_device[at] if self.on_device is not None else torch.from_numpy(self.images[self.rows[ids]])
+            images = augmented(images, self.augment, random).contiguous(memory_format=torch.channels_last)
+            yield Batch(images, self.labels[at], self.groups[at], at)
+
+
+def augmented(images: Tensor, how: str, random: torch.Generator) -> Tensor:
+    """Random horizontal flip, and for `crop-flip` a shift of each image by up to an eighth of its side (edges reflect)."""
+    if how == "none":
+        return images
+    flip = torch.rand(len(images), generator=random, device=images.device) < 0.5
+    images = torch.where(flip[:, None, None, None], images.flip(3), images)
+    if how == "flip":
+        return images
+    side = images.shape[-1]
+    pad = max(1, side // 8)
+    padded = functional.pad(images.float(), (pad,) * 4, mode="reflect").to(images.dtype)
+    top, left = torch.randint(0, 2 * pad + 1, (2, len(images)), generator=random, device=images.device)
+    axis = torch.arange(side, device=images.device)
+    row = (top[:, None] + axis)[:, None, :, None]
+    column = (left[:, None] + axis)[:, None, None, :]
+    batch = torch.arange(len(images), device=images.device)[:, None, None, None]
+    channel = torch.arange(3, device=images.device)[None, :, None, None]
+    return padded[batch, channel, row, column]

@@ -1,0 +1,99 @@
+"""The two training stages: a teacher from data, a student from teacher and data."""
+
+from pathlib import Path
+
+import torch
+
+from edgefair.data import Examples
+from edgefair.data.feed import Feed
+from edgefair.errors import RecipeError, nearest
+from edgefair.losses import LOSSES
+from edgefair.models import Classifier, create
+from edgefair.recipe import LossRecipe, Recipe, StrategyRecipe, TrainRecipe
+from edgefair.seeds import derive
+from edgefair.strategies import STRATEGIES, Parts, Strategy
+from edgefair.tensors import Output
+from edgefair.train import CachedTeacher, LiveTeacher, fit, outputs, validation_judge
+
+
+def training_device(recipe: Recipe) -> torch.device:
+    """The device that the recipe names; raises RecipeError where it is not there."""
+    if recipe.device == "cuda" and not torch.cuda.is_available():
+        raise RecipeError(
+            f"device 'cuda' was asked for, but torch {torch.__version__} finds no CUDA device; use --device cpu or mend the driver."
+        )
+    return torch.device(recipe.device)
+
+
+def train_teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> tuple[Classifier, list[dict]]:
+    """Train the teacher with cross-entropy alone, or load it; returns it with a row of history for each epoch."""
+    device = training_device(recipe)
+    classes = len(examples.class_names)
+    model = create(recipe.teacher.spec, classes, derive(recipe.seed, "teacher"), recipe.teacher.pretrained).to(device)
+    if recipe.teacher.spec.startswith("file:") or not recipe.teacher.epochs:
+        return model, []
+    alone = (LossRecipe(name="none"), StrategyRecipe(name="plain"))
+    strategy, feed = assemble(recipe.teacher, *alone, examples, model, None, derive(recipe.seed, "teacher"), device)
+    return model, fit(strategy, feed, validation_judge(examples, device), folder, log, "teacher")
+
+
+def distil_student(
+    recipe: Recipe, examples: Examples, teacher: Classifier, folder: Path, log
+) -> tuple[Classifier, list[dict], str]:
+    """Train the student with the recipe's loss and strategy; returns it, its history and what lambda meant."""
+    device = training_device(recipe)
+    model = create(
+        recipe.student.spec, len(examples.class_names), derive(recipe.seed, "student"), recipe.student.pretrained
+    ).to(device)
+    seed = derive(recipe.seed, "distil")
+    strategy, feed = assemble(recipe.train, recipe.loss, recipe.strategy, examples, model, teacher, seed, device)
+    return model, fit(strategy, feed, validation_judge(examples, device), folder, log, "student"), strategy.meaning
+
+
+def assemble(
+    train: TrainRecipe,
+    loss_recipe: LossRecipe,
+    strategy_recipe: StrategyRecipe,
+    examples: Examples,
+    student: Classifier,
+    teacher: Classifier | None,
+    seed: int,
+    device: torch.device,
+) -> tuple[Strategy, Feed]:
+    """A strategy with its loss, teacher and feed; raises RecipeError for an unknown name or shapes that do not fit."""
+    if loss_recipe.name not in LOSSES:
+        raise RecipeError(f"unknown loss '{loss_recipe.name}'; {nearest(loss_recipe.name, LOSSES)}")
+    if strategy_recipe.name not in STRATEGIES:
+        raise RecipeError(f"unknown strategy '{strategy_recipe.name}'; {nearest(strategy_recipe.name, STRATEGIES)}")
+    student.to(memory_format=torch.channels_last)
+    feed = Feed(examples, "train", train.batch_size, train.augment, seed, device)
+    if not feed.steps:
+        raise RecipeError(f"{len(feed.rows)} training rows make no batch; two or more rows are needed.")
+    probe, teacher_probe = _probe(student, examples, device), teacher and _probe(teacher, examples, device)
+    loss = LOSSES[loss_recipe.name](loss_recipe, probe, teacher_probe, train.label_smoothing).to(device)
+    parts = Parts(
+        student=student,
+        teacher=_teacher(loss, teacher, train, examples, device),
+        loss=loss,
+        train=train,
+        strategy=strategy_recipe,
+        steps=feed.steps * train.epochs,
+        probe=probe,
+        num_groups=len(examples.group_names),
+        seed=derive(seed, "strategy"),
+    )
+    return STRATEGIES[strategy_recipe.name](parts), feed
+
+
+def _probe(model: Classifier, examples: Examples, device: torch.device) -> Output:
+    with torch.no_grad():
+        images = torch.from_numpy(examples.images[examples.rows["train"][:2]]).to(device)
+        return model.eval()(images)
+
+
+def _teacher(loss, teacher: Classifier | None, train: TrainRecipe, examples: Examples, device: torch.device):
+    if teacher is None or not loss.needs_teacher:
+        return lambda batch: None
+    if train.augment == "none" and not loss.needs_maps:
+        return CachedTeacher(outputs(teacher, examples.images, examples.rows["train"], device), device)
+    return LiveTeacher(teacher)

@@ -1,0 +1,94 @@
+"""Everything that is said of one set of predictions: scores with intervals, disparities with noise floors, each class."""
+
+import numpy as np
+
+from edgefair.metrics import (
+    METRICS,
+    auroc,
+    auroc_standard_error,
+    class_gaps,
+    confusion,
+    extreme_groups,
+    group_accuracy,
+    macro_scores,
+    recall,
+    signed_disparity,
+    softmax,
+)
+from edgefair.predictions import Predictions
+from edgefair.seeds import generator
+from edgefair.significance import noise_floor, wilson
+
+
+def evaluate(predictions: Predictions, draws: int, seed: int) -> dict:
+    """Scores over all rows, disparities over rows of known group, in shares of one; intervals are of 95 %."""
+    shape = (len(predictions.class_names), len(predictions.group_names))
+    table = confusion(predictions.labels, predictions.predicted, predictions.groups, *shape)  # [G, C, C]
+    everyone = confusion(
+        predictions.labels, predictions.predicted, np.zeros_like(predictions.labels), shape[0], 1
+    )  # [1, C, C]
+    return {
+        "rows": len(predictions.ids),
+        "rows_without_group": int((predictions.groups < 0).sum()),
+        "scores": _scores(predictions, everyone, draws, generator(seed, "evaluate", "scores")),
+        "disparities": _disparities(table, draws, generator(seed, "evaluate", "floor")),
+        "groups": _groups(table, predictions.group_names),
+        "classes": _classes(table, predictions, draws, generator(seed, "evaluate", "classes")),
+        "confusion": table,
+    }
+
+
+def _scores(predictions: Predictions, everyone: np.ndarray, draws: int, rng: np.random.Generator) -> dict:
+    """Accuracy (Wilson), macro precision, recall and F1 (resampled from the counts) and macro AUROC (its rank variance)."""
+    n = int(everyone.sum())
+    right = int(np.trace(everyone[0]))
+    resampled = macro_scores(rng.multinomial(n, everyone.ravel() / n, size=draws).reshape(draws, *everyone.shape))
+    scores = {"accuracy": {"value": right / n, "interval": wilson(right, n)}}
+    for name in ("precision", "recall", "f1"):
+        scores[f"macro_{name}"] = {
+            "value": macro_scores(everyone)[name],
+            "interval": np.quantile(resampled[name], (0.025, 0.975)),
+        }
+    probabilities = softmax(predictions.logits)
+    area, error = auroc(predictions.labels, probabilities), auroc_standard_error(predictions.labels, probabilities)
+    scores["auroc"] = {"value": area, "interval": np.clip((area - 1.96 * error, area + 1.96 * error), 0, 1)}
+    return scores
+
+
+def _disparities(table: np.ndarray, draws: int, rng: np.random.Generator) -> dict:
+    result = {}
+    for name in METRICS:
+        floor = noise_floor(table, name, draws, rng)
+        result[name] = {"value": floor.observed, "floor": floor.mean, "floor_q95": floor.q95, "p_value": floor.p_value}
+    return result
+
+
+def _groups(table: np.ndarray, names: tuple[str, ...]) -> list[dict]:
+    sizes = table.sum(axis=(-2, -1))  # [G]
+    return [
+        {"name": name, "rows": int(size), "accuracy": rate, "interval": wilson(round(rate * size) if size else 0, size)}
+        for name, size, rate in zip(names, sizes, group_accuracy(table), strict=True)
+    ]
+
+
+def _classes(table: np.ndarray, predictions: Predictions, draws: int, rng: np.random.Generator) -> list[dict]:
+    floor = noise_floor(table, class_gaps, draws, rng)
+    best, worst = extreme_groups(table)
+    signed = signed_disparity(table) if len(predictions.group_names) == 2 else [None] * len(predictions.class_names)
+    rates, sizes = recall(table), table.sum(axis=-1)  # [G, C]
+    groups = predictions.group_names
+    return [
+        {
+            "name": name,
+            "rows": sizes[:, c],
+            "recall": rates[:, c],
+            "gap": floor.observed[c],
+            "signed": signed[c],
+            "best_group": groups[best[c]] if best[c] >= 0 else None,
+            "worst_group": groups[worst[c]] if worst[c] >= 0 else None,
+            "floor": floor.mean[c],
+            "floor_q95": floor.q95[c],
+            "p_value": floor.p_value[c],
+        }
+        for c, name in enumerate(predictions.class_names)
+    ]

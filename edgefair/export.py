@@ -1,0 +1,89 @@
+"""The student as one ONNX file: uint8 NCHW in, logits out, checked, and compared with PyTorch."""
+
+import contextlib
+import io
+import logging
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from edgefair.errors import ArtefactError
+from edgefair.files import atomic_path
+from edgefair.models import Classifier
+from edgefair.recipe import ExportRecipe
+from edgefair.runtimes import load_runtime
+
+BATCHES = (1, 3, 8)
+
+
+class _Logits(nn.Module):
+    def __init__(self, model: Classifier):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model(images).logits
+
+
+def export_onnx(
+    model: Classifier, images: np.ndarray, recipe: ExportRecipe, path: Path, names: dict[str, list[str]]
+) -> dict:
+    """Write `model` with a dynamic batch to `path` and return how far its logits are from PyTorch's.
+
+    images: uint8 [>= 8, 3, S, S] to compare on, at batch sizes 1, 3 and 8. names: text lists kept in the file's metadata.
+    Raises ArtefactError where onnx.checker refuses the file or max |difference| > parity * max |logit|.
+    """
+    model = model.cpu().eval()
+    model.to(memory_format=torch.contiguous_format)
+    with atomic_path(path) as temporary:
+        _write(model, torch.from_numpy(np.ascontiguousarray(images[:2])), recipe.opset, temporary, names)
+        parity = _compare(model, images, temporary)
+        worst = max(parity.values())
+        if worst > recipe.parity:
+            raise ArtefactError(
+                f"the exported logits differ from PyTorch's by {worst:.2g} of the largest logit (batch sizes {parity}); "
+                f"allowed is export.parity = {recipe.parity:g}. The network may use an operation that exports inexactly."
+            )
+    return {"opset": recipe.opset, "parity": parity, "nodes": len(onnx.load(path).graph.node)}
+
+
+def _write(model: Classifier, example: Tensor, opset: int, path: Path, names: dict[str, list[str]]) -> None:
+    batch = torch.export.Dim("batch", min=1)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with contextlib.redirect_stdout(io.StringIO()):  # the exporter prints its progress even when told not to
+        program = torch.onnx.export(
+            _Logits(model).eval(),
+            (example,),
+            dynamo=True,
+            dynamic_shapes=({0: batch},),
+            input_names=["images"],
+            output_names=["logits"],
+            opset_version=opset,
+            external_data=False,
+            verbose=False,
+        )
+    graph = program.model_proto
+    for key, values in names.items():
+        onnx.helper.set_model_props(graph, {**{p.key: p.value for p in graph.metadata_props}, key: "\n".join(values)})
+    onnx.save(graph, path)
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except onnx.checker.ValidationError as error:
+        raise ArtefactError(f"onnx.checker refuses the exported file: {error}") from error
+
+
+@torch.no_grad()
+def _compare(model: Classifier, images: np.ndarray, path: Path) -> dict[str, float]:
+    """Largest difference as a share of the largest logit, by batch size."""
+    runtime = load_runtime("ort", path)
+    differences = {}
+    for size in BATCHES:
+        part = np.ascontiguousarray(images[:size])
+        expected = model(torch.from_numpy(part)).logits.numpy()
+        differences[str(size)] = float(
+            np.abs(runtime.predict(part) - expected).max() / max(np.abs(expected).max(), 1e-12)
+        )
+    return differences

@@ -1,0 +1,164 @@
+"""The gate: is the candidate as accurate and as fair as the reference, on rows like these? pass, fail or inconclusive.
+
+Two claims. "same": the candidate is meant to be the reference in another form (fp16, int8, another runtime), so every
+change counts. "no_worse": the candidate was trained anew (a student beside its teacher) and may change for the better.
+Inconclusive is never a pass: it says that there are too few rows to know.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from edgefair.checks import (
+    Check,
+    Pair,
+    accuracy_check,
+    collapse_check,
+    flip_check,
+    listed,
+    max_drift_check,
+    mean_drift_check,
+    worst_group_check,
+)
+from edgefair.drift import gap_drift
+from edgefair.errors import DataError
+from edgefair.files import finite
+from edgefair.metrics import deo_max, group_accuracy
+from edgefair.predictions import Predictions
+from edgefair.seeds import generator
+from edgefair.significance import noise_floor
+from edgefair.tolerance import Tolerance
+
+__all__ = ["Check", "Tolerance", "Verdict", "compare"]
+
+CLAIMS = ("same", "no_worse")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome, every check behind it, the numbers, and one paragraph that says it in words."""
+
+    outcome: str  # "pass", "fail" or "inconclusive"
+    claim: str  # "same" or "no_worse"
+    checks: tuple[Check, ...]
+    numbers: dict
+    sentence: str
+
+    def to_dict(self) -> dict:
+        """The verdict as JSON values, undefined numbers as None."""
+        return finite(asdict(self))
+
+
+def compare(
+    reference: Predictions, candidate: Predictions, tolerance: Tolerance, *, claim: str = "same", seed: int = 0
+) -> Verdict:
+    """Judge the candidate against the reference on the same examples, matched by id in any order.
+
+    Any failed check fails the verdict, else any inconclusive one makes it inconclusive, else it passes. Rows count as
+    independent: with several images of one person the bounds are too small, so keep one image a person.
+    Raises DataError where ids, labels, groups or declared names of the two differ, or where there are no rows.
+    """
+    if claim not in CLAIMS:
+        raise ValueError(f"claim is '{claim}'; allowed are {' and '.join(CLAIMS)}.")
+    pair = align(reference, candidate)
+    checks = [
+        accuracy_check(pair, tolerance),
+        worst_group_check(pair, tolerance),
+        mean_drift_check(pair, tolerance, claim, generator(seed, "gate", "mean drift")),
+        flip_check(pair, tolerance, claim),
+        collapse_check(pair, tolerance),
+    ]
+    if tolerance.max_drift_points is not None:
+        checks.insert(3, max_drift_check(pair, tolerance, generator(seed, "gate", "max drift")))
+    outcome = _worst([check.outcome for check in checks if check.gated])
+    numbers = _numbers(pair, tolerance, generator(seed, "gate", "noise floor")) | {
+        "seed": seed,
+        "tolerance": asdict(tolerance),
+    }
+    return Verdict(outcome, claim, tuple(checks), numbers, _sentence(outcome, checks, numbers, pair))
+
+
+def align(reference: Predictions, candidate: Predictions) -> Pair:
+    """The rows of both in the reference's order; raises DataError that says what differs."""
+    for what in ("class_names", "group_names"):
+        ours, theirs = tuple(getattr(reference, what)), tuple(getattr(candidate, what))
+        if ours != theirs:
+            raise DataError(
+                f"the {what} differ: reference {list(ours)}, candidate {list(theirs)}. "
+                "Predict both from the same declared classes and groups, in the same order."
+            )
+    if len(reference.ids) == 0:
+        raise DataError("the reference has no rows, so there is nothing to judge. Give the gate some examples.")
+    ids, their_ids = np.asarray(reference.ids).astype(np.str_), np.asarray(candidate.ids).astype(np.str_)
+    for extra, where in ((np.setdiff1d(ids, their_ids), "reference"), (np.setdiff1d(their_ids, ids), "candidate")):
+        if len(extra):
+            raise DataError(
+                f"{len(extra)} examples are only in the {where}, first id '{extra[0]}'. "
+                "Both must be predicted from the same list of gate rows."
+            )
+    theirs = np.argsort(their_ids)[np.argsort(np.argsort(ids))]  # [N] row of the candidate for each of the reference
+    for what in ("labels", "groups"):
+        ours_values, their_values = getattr(reference, what), getattr(candidate, what)[theirs]
+        bad = np.flatnonzero(ours_values != their_values)
+        if len(bad):
+            raise DataError(
+                f"the {what} of {len(bad)} examples differ, first id '{ids[bad[0]]}': reference "
+                f"{ours_values[bad[0]]}, candidate {their_values[bad[0]]}. Predict both from the same data."
+            )
+    names = tuple(reference.class_names), tuple(reference.group_names)
+    return Pair(reference.labels, reference.groups, reference.predicted, candidate.predicted[theirs], *names)
+
+
+def _worst(outcomes: list[str]) -> str:
+    return next((outcome for outcome in ("fail", "inconclusive") if outcome in outcomes), "pass")
+
+
+def _numbers(pair: Pair, tolerance: Tolerance, rng: np.random.Generator) -> dict:
+    sizes = pair.counts.sum(axis=-1)  # [G, C]
+    drift = gap_drift(pair.counts)  # [C]
+    numbers = {
+        "rows": len(pair.labels),
+        "rows_without_group": int((pair.groups < 0).sum()),
+        "smallest_cell_rows": int(sizes.min()),
+        "largest_cell_rows": int(sizes.max()),
+        "small_cells": [pair.cell_name(*cell) for cell in np.argwhere(sizes < tolerance.min_cell)],
+        "mean_drift_points": 100 * float(drift.mean()),
+        "max_drift_points": 100 * float(drift.max()),
+        "drift_points_by_class": (100 * drift).tolist(),
+    }
+    for name, pred, table in zip(("reference", "candidate"), (pair.pred_ref, pair.pred_cand), pair.tables, strict=True):
+        floor = noise_floor(table, "mean_abs_disparity", tolerance.replicates, rng)
+        numbers[name] = {
+            "accuracy": float((pred == pair.labels).mean()),
+            "group_accuracy": group_accuracy(table).tolist(),
+            "mean_abs_disparity_points": 100 * floor.observed,
+            "noise_floor_points": 100 * floor.mean,
+            "noise_floor_q95_points": 100 * floor.q95,
+            "permutation_p": floor.p_value,
+            "deo_max_points": 100 * float(deo_max(table)),
+        }
+    return numbers
+
+
+def _sentence(outcome: str, checks: list[Check], numbers: dict, pair: Pair) -> str:
+    """The drift in words, then every check that did not pass, what was observed, and what is not covered."""
+    drift = next(check for check in checks if check.name == "mean_drift")
+    others = [check for check in checks if check.gated and check.outcome != "pass" and check is not drift]
+    gaps = [_points(numbers[name]["mean_abs_disparity_points"]) for name in ("reference", "candidate")]
+    floors = [_points(numbers[name]["noise_floor_points"]) for name in ("reference", "candidate")]
+    cells = f"{numbers['smallest_cell_rows']:,} to {numbers['largest_cell_rows']:,}"
+    parts = [
+        f"{outcome.upper()}. On {numbers['rows']:,} rows (cells of {cells} rows): {drift.sentence}",
+        *(check.sentence[0].upper() + check.sentence[1:] for check in others),
+        f"Mean recall gap observed: {' -> '.join(gaps)} points (noise floor {' and '.join(floors)}).",
+    ]
+    if numbers["rows_without_group"]:
+        parts.append(f"{numbers['rows_without_group']:,} rows of unknown group count for accuracy and flips only.")
+    if numbers["small_cells"]:
+        parts.append(f"Says nothing about: {listed(numbers['small_cells'])}.")
+    return " ".join(parts)
+
+
+def _points(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.1f}"

@@ -1,0 +1,141 @@
+"""The main job, top to bottom: data, teacher, student, export, artefacts, predictions, latency, verdict, report."""
+
+from pathlib import Path
+
+import numpy as np
+
+from edgefair.artefacts import Artefact, artefact_list
+from edgefair.data import Examples, balanced_rows, load_examples
+from edgefair.files import digest, write_json
+from edgefair.latency import measure
+from edgefair.machine import describe_machine
+from edgefair.predictions import Predictions
+from edgefair.recipe import Recipe
+from edgefair.report import build_report, write_report
+from edgefair.runfolder import RunFolder
+from edgefair.runtimes import load_runtime, predict_rows
+from edgefair.seeds import generator
+
+
+def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
+    """Do whatever of the main job is not done yet in the run folder `out`; returns the report."""
+    with RunFolder.open(out, recipe, log) as run:
+        examples = load_examples(recipe.data, recipe.seed, log)
+        settings = recipe.model_dump(mode="json")
+        data = examples.describe()
+        made_from = {"seed": recipe.seed, "device": recipe.device, "data": digest(data)}
+        run.stage("data", {"data": digest(data)}, lambda folder: _write_data(examples, folder))
+        run.stage(
+            "teacher",
+            made_from | {"teacher": settings["teacher"]},
+            lambda folder: _teacher(recipe, examples, folder, log),
+        )
+        how = {name: settings[name] for name in ("student", "loss", "strategy", "train")}
+        run.stage(
+            "student",
+            made_from | how | run.hashes("teacher"),
+            lambda folder: _student(recipe, examples, run, folder, log),
+        )
+        how = {name: settings[name] for name in ("export", "quantize")}
+        run.stage("artefacts", how | run.hashes("student"), lambda folder: _artefacts(recipe, examples, run, folder))
+        artefacts = artefact_list(run, recipe)
+        hashes = {artefact.name: artefact.sha256 for artefact in artefacts}
+        run.stage("predictions", made_from | hashes, lambda folder: _predictions(artefacts, examples, folder, log))
+        run.stage(
+            "latency",
+            {"bench": settings["bench"]} | hashes,
+            lambda folder: _latency(recipe, artefacts, examples, folder, log),
+        )
+        report = build_report(run, artefacts, data)
+        write_report(report, artefacts, run, examples)
+        return report
+
+
+def _write_data(examples: Examples, folder: Path) -> None:
+    write_json(folder / "data.json", examples.describe())
+    write_json(folder / "ids.json", {name: examples.ids[rows] for name, rows in examples.rows.items()})
+
+
+def _teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> None:
+    from edgefair.distill import train_teacher
+    from edgefair.models import save_weights
+
+    model, history = train_teacher(recipe, examples, folder, log)
+    save_weights(model, folder / "teacher.safetensors", len(examples.class_names))
+    write_json(folder / "history.json", history)
+    _drop_checkpoint(folder)
+
+
+def _student(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path, log) -> None:
+    from edgefair.distill import distil_student, training_device
+    from edgefair.models import create, save_weights
+
+    classes = len(examples.class_names)
+    teacher = create(f"file:{run.path / 'teacher' / 'teacher.safetensors'}", classes, 0).to(training_device(recipe))
+    model, history, meaning = distil_student(recipe, examples, teacher, folder, log)
+    save_weights(model, folder / "student.safetensors", classes)
+    write_json(folder / "history.json", history)
+    write_json(folder / "lambda.json", {"value": recipe.strategy.lam, "meaning": meaning})
+    _drop_checkpoint(folder)
+
+
+def _drop_checkpoint(folder: Path) -> None:
+    (folder / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def _artefacts(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path) -> None:
+    from edgefair.export import export_onnx
+    from edgefair.models import create
+    from edgefair.quantize import quantize_u8s8
+
+    rows = balanced_rows(examples, "calibration", recipe.quantize.rows_per_cell, generator(recipe.seed, "calibration"))
+    cells = len(examples.class_names) * len(examples.group_names)
+    # One row of every cell in turn, so that each calibration batch holds all of them.
+    images = examples.images[rows.reshape(cells, -1).T.ravel()]
+    names = {"class_names": list(examples.class_names), "group_names": list(examples.group_names)}
+    model = create(f"file:{run.path / 'student' / 'student.safetensors'}", len(examples.class_names), 0)
+    report = export_onnx(model, images, recipe.export, folder / "student.onnx", names)
+    if "int8" in recipe.quantize.precisions:
+        quantize_u8s8(folder / "student.onnx", folder / "student.int8.onnx", images, recipe.quantize, cells)
+        ids = examples.ids[rows].tolist()
+        report["calibration"] = {
+            "method": recipe.quantize.method,
+            "rows": len(ids),
+            "ids_sha256": digest(ids),
+            "ids": ids,
+        }
+    (folder / "null.txt").write_text(str(len(examples.class_names)))
+    write_json(folder / "export.json", report)
+
+
+def _predictions(artefacts: list[Artefact], examples: Examples, folder: Path, log) -> None:
+    rows = examples.rows["gate"]
+    for artefact in artefacts:
+        runtime = load_runtime(artefact.runtime, artefact.path)
+        with log.progress(f"predicting with {artefact.name}", len(rows)) as advance:
+            logits = predict_rows(runtime, examples.images, rows, advance)
+        about = {
+            **artefact.about(),
+            **runtime.describe(),
+            "machine": describe_machine(),
+            "rows_sha256": digest(examples.ids[rows].tolist()),
+        }
+        predictions = Predictions(
+            ids=examples.ids[rows],
+            labels=examples.labels[rows],
+            groups=examples.groups[rows],
+            logits=logits,
+            class_names=examples.class_names,
+            group_names=examples.group_names,
+            about=about,
+        )
+        predictions.save(folder / f"{artefact.name}.npz")
+
+
+def _latency(recipe: Recipe, artefacts: list[Artefact], examples: Examples, folder: Path, log) -> None:
+    bench = recipe.bench
+    runtimes = {artefact.name: load_runtime(artefact.runtime, artefact.path, bench.threads) for artefact in artefacts}
+    images = np.asarray(examples.images[examples.rows["calibration"][: max(bench.batches)]])
+    with log.progress("measuring latency", len(bench.batches) * len(runtimes) * 10) as advance:
+        times = measure(runtimes, images, bench.batches, bench.warmup, bench.repeats, advance)
+    write_json(folder / "latency.json", {"machine": describe_machine(), "threads": bench.threads, "artefacts": times})

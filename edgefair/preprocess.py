@@ -1,0 +1,27 @@
+"""The one decode, resize and crop: training cache, calibration, gate and device all use it.
+
+Scaling and normalisation are not here: they are inside the exported graph, so that nothing can differ on the device.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from edgefair.errors import DataError
+
+VERSION = 1  # part of every cache key: raise it when a pixel changes
+
+
+def decode(path: Path, size: int) -> np.ndarray:
+    """Read an image as uint8 [3, size, size]: upright, RGB, shorter side resized to `size` (bicubic), centre crop.
+
+    Raises DataError where the file is missing, truncated or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+            square = ImageOps.fit(upright, (size, size), method=Image.Resampling.BICUBIC)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"cannot read the image {path}: {error}") from error
+    return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))

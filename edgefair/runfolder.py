@@ -1,0 +1,132 @@
+"""A run folder: one directory in which every stage leaves its files, each with a hash of what it was made from.
+
+    recipe.toml            what the run is; another recipe is refused
+    STAGE/...              the files of a stage
+    STAGE/stage.json       what it was made from, whether it is finished, the SHA-256 of its files
+
+A finished stage is not redone; an unfinished one keeps its checkpoint and is gone on with.
+"""
+
+import contextlib
+import fcntl
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from edgefair import __version__
+from edgefair.errors import RunFolderError
+from edgefair.files import digest, sha256, write_bytes, write_json
+from edgefair.recipe import Recipe, parse, read
+
+
+class RunFolder:
+    """The stages of one recipe; `stage` makes what is missing and returns where it lies."""
+
+    def __init__(self, path: Path, recipe: Recipe, log):
+        self.path = Path(path)
+        self.recipe = recipe
+        self.log = log
+
+    @staticmethod
+    @contextlib.contextmanager
+    def open(path: Path, recipe: Recipe, log) -> Iterator["RunFolder"]:
+        """Open a new or existing folder for this recipe, alone.
+
+        Raises RunFolderError where it belongs to another recipe, is in use by another process, or cannot be written.
+        """
+        path = Path(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            lock = open(path / ".lock", "w")  # noqa: SIM115 (held until the run ends)
+        except OSError as error:
+            raise RunFolderError(
+                f"cannot write the run folder {path}: {error.strerror}. Choose another with --out."
+            ) from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise RunFolderError(
+                    f"another process is working in {path}. Wait for it, or choose another folder with --out."
+                ) from None
+            _claim(path, recipe)
+            yield RunFolder(path, recipe, log)
+
+    def stage(self, name: str, made_from: dict, make: Callable[[Path], None]) -> Path:
+        """Return the folder of a stage, calling `make(folder)` unless it is finished and its files are intact."""
+        folder = self.path / name
+        key = digest({"stage": name, "edgefair": __version__, "made_from": made_from})
+        state = self._state(name)
+        if state.get("key") != key and folder.exists():
+            shutil.rmtree(folder)  # made from something else: a checkpoint in it must not be gone on with
+        elif state.get("finished") and self._intact(folder, state["files"]):
+            self.log.line(f"{name}: already done")
+            return folder
+        write_json(folder / "stage.json", {"key": key, "finished": False, "made_from": made_from})
+        started = time.monotonic()
+        self.log.line(f"{name}: started")
+        make(folder)
+        files = {p.name: sha256(p) for p in sorted(folder.iterdir()) if p.is_file() and p.name != "stage.json"}
+        seconds = round(time.monotonic() - started, 2)
+        write_json(
+            folder / "stage.json",
+            {"key": key, "finished": True, "made_from": made_from, "files": files, "seconds": seconds},
+        )
+        self.log.line(f"{name}: finished in {seconds:.1f} s")
+        return folder
+
+    def hashes(self, name: str) -> dict[str, str]:
+        """SHA-256 of each file of a finished stage: what a later stage is made from."""
+        return self._state(name)["files"]
+
+    def seconds(self) -> dict[str, float]:
+        """How long each finished stage took, in its last process."""
+        names = sorted(p.parent.name for p in self.path.glob("*/stage.json"))
+        return {name: state["seconds"] for name in names if (state := self._state(name)).get("finished")}
+
+    def _state(self, name: str) -> dict:
+        try:
+            return json.loads((self.path / name / "stage.json").read_text())
+        except (OSError, ValueError):
+            return {}
+
+    def _intact(self, folder: Path, files: dict[str, str]) -> bool:
+        changed = [
+            name for name, known in files.items() if not (folder / name).is_file() or sha256(folder / name) != known
+        ]
+        if changed:
+            self.log.line(f"{folder.name}: {', '.join(changed)} is missing or was changed; made again")
+        return not changed
+
+
+def _claim(path: Path, recipe: Recipe) -> None:
+    """Write the recipe into a new folder, or compare it with the one that is there."""
+    stored = path / "recipe.toml"
+    if not stored.exists():
+        foreign = [p.name for p in path.iterdir() if p.name != ".lock"]
+        if foreign:
+            raise RunFolderError(
+                f"{path} is not empty and holds no recipe.toml (but {foreign[0]}); choose a new folder with --out."
+            )
+        write_bytes(stored, recipe.to_toml().encode())
+        return
+    before, now = _flat(parse(read(stored)).model_dump(mode="json")), _flat(recipe.model_dump(mode="json"))
+    differing = [
+        f"{name}: {before.get(name)} there, {now.get(name)} asked for"
+        for name in sorted(before | now)
+        if before.get(name) != now.get(name)
+    ]
+    if differing:
+        raise RunFolderError(
+            f"{path} was made from another recipe:\n  " + "\n  ".join(differing) + "\n"
+            "Choose a new folder with --out, or give the same settings to go on with it."
+        )
+
+
+def _flat(values: dict, prefix: str = "") -> dict:
+    flat = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat

@@ -1,0 +1,64 @@
+"""Runtimes: what executes an artefact. A table of lazy names, so that none is imported before it is asked for."""
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from edgefair.errors import ArtefactError, RecipeError, nearest
+
+RUNTIMES = {
+    "eager": "edgefair.runtimes.eager:Eager",
+    "ort": "edgefair.runtimes.ort:Ort",
+    "null": "edgefair.runtimes.null:Null",
+}
+
+
+class Runtime(Protocol):
+    """Executes one artefact. Built with (path, threads); threads 0 leaves the choice to the runtime."""
+
+    num_classes: int
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [B, 3, S, S] -> float32 logits [B, C]."""
+        ...
+
+    def describe(self) -> dict:
+        """Name, versions and settings of what ran, as JSON values."""
+        ...
+
+
+def load_runtime(name: str, path: Path, threads: int = 0) -> Runtime:
+    """Load an artefact; raises RecipeError for an unknown runtime, ArtefactError for a file that does not load."""
+    if name not in RUNTIMES:
+        raise RecipeError(f"unknown runtime '{name}'; {nearest(name, RUNTIMES)}")
+    module, _, attribute = RUNTIMES[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)(Path(path), threads)
+
+
+def predict_rows(
+    runtime: Runtime, images: np.ndarray, rows: np.ndarray, advance: Callable[[int], None], batch_size: int = 64
+) -> np.ndarray:
+    """Logits of the given rows of a (memory-mapped) image array, float32 [N, C], in the order of `rows`."""
+    logits = np.empty((len(rows), runtime.num_classes), np.float32)
+    for start in range(0, len(rows), batch_size):
+        part = images[rows[start : start + batch_size]]
+        logits[start : start + len(part)] = runtime.predict(part)
+        advance(len(part))
+    return logits
+
+
+def check_images(images: np.ndarray, size: int | None) -> None:
+    """Raise ArtefactError unless images are uint8 [B, 3, S, S] of the artefact's size."""
+    if (
+        images.dtype != np.uint8
+        or images.ndim != 4
+        or images.shape[1] != 3
+        or (size and images.shape[2:] != (size, size))
+    ):
+        side = size or "S"
+        raise ArtefactError(
+            f"images are {images.dtype} {images.shape}; this artefact takes uint8 (batch, 3, {side}, {side})."
+        )

@@ -1,0 +1,36 @@
+"""PyTorch itself, on the CPU: the reference that artefacts are compared with."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from edgefair.models import create, stored_classes
+from edgefair.runtimes import check_images
+
+
+class Eager:
+    """A safetensors file of edgefair's, run by PyTorch in eval mode."""
+
+    def __init__(self, path: Path, threads: int = 0):
+        self.num_classes = stored_classes(path)
+        self.model = create(f"file:{path}", self.num_classes, 0).eval()
+        self.threads = threads
+
+    @torch.no_grad()
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        check_images(images, None)
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads or before)
+        try:
+            return self.model(torch.from_numpy(images)).logits.numpy()
+        finally:
+            torch.set_num_threads(before)
+
+    def describe(self) -> dict:
+        return {
+            "runtime": "torch",
+            "version": torch.__version__,
+            "provider": "cpu",
+            "threads": self.threads or torch.get_num_threads(),
+        }

@@ -1,0 +1,23 @@
+"""A runtime that computes nothing: what it takes is the harness's own time, and its verdict must be a failure."""
+
+from pathlib import Path
+
+import numpy as np
+
+from edgefair.errors import ArtefactError
+
+
+class Null:
+    """Returns zero logits; its artefact is a text file that holds the number of classes."""
+
+    def __init__(self, path: Path, threads: int = 0):
+        try:
+            self.num_classes = int(Path(path).read_text())
+        except (OSError, ValueError) as error:
+            raise ArtefactError(f"{path} holds no number of classes ({error}).") from error
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        return np.zeros((len(images), self.num_classes), np.float32)
+
+    def describe(self) -> dict:
+        return {"runtime": "null", "version": "1", "provider": "none", "threads": 0}

@@ -1,0 +1,12 @@
+"""Training strategies: how one step keeps the student fair; each composes with every loss."""
+
+from edgefair.strategies.adversarial import Adversarial
+from edgefair.strategies.base import Parts, Strategy
+from edgefair.strategies.plain import Plain
+
+STRATEGIES: dict[str, type[Strategy]] = {
+    "plain": Plain,
+    "adversarial": Adversarial,
+}
+
+__all__ = ["STRATEGIES", "Parts", "Strategy"]

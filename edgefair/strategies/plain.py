@@ -1,0 +1,14 @@
+"""No debiasing: the loss alone."""
+
+from edgefair.strategies.base import Strategy
+from edgefair.tensors import Batch
+
+
+class Plain(Strategy):
+    """L = L_task: distillation and cross-entropy, nothing for fairness."""
+
+    meaning = "plain: L = L_task; lambda is not used."
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        _, terms = self.forward(batch)
+        return self.descend(terms)

@@ -1,0 +1,22 @@
+"""What any model returns and what a training step gets; nothing else."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Output(NamedTuple):
+    """What a model returns for a batch: `logits` [B, C], penultimate `features` [B, D], optional stage `maps` [B, K, H, W]."""
+
+    logits: Tensor
+    features: Tensor
+    maps: tuple[Tensor, ...] | None = None
+
+
+class Batch(NamedTuple):
+    """What a training step gets: uint8 `images` [B, 3, H, W], `labels` [B], `groups` [B] (-1: unknown), row `ids` [B]."""
+
+    images: Tensor
+    labels: Tensor
+    groups: Tensor
+    ids: Tensor

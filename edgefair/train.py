@@ -1,0 +1,132 @@
+"""The training loop: step, judge on validation rows, keep the best, write a checkpoint; resume from the last one."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from edgefair.data import Examples
+from edgefair.data.feed import Feed
+from edgefair.errors import TrainingError
+from edgefair.files import atomic_path
+from edgefair.metrics import accuracy, confusion, mean_abs_disparity, recall
+from edgefair.models import Classifier
+from edgefair.seeds import derive
+from edgefair.strategies import Strategy
+from edgefair.tensors import Batch, Output
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def fit(
+    strategy: Strategy, feed: Feed, judge: Callable[[Classifier], dict], folder: Path, log, name: str
+) -> list[dict]:
+    """Train for the recipe's epochs and leave the chosen epoch's weights in the student; returns a row for each epoch.
+
+    A checkpoint is written after each epoch. Every epoch draws from its own seeds, so a resumed run takes the same steps.
+    Raises TrainingError where the loss is not finite; the last good checkpoint stays.
+    """
+    student, recipe = strategy.parts.student, strategy.parts.train
+    saved = _load(folder / CHECKPOINT, strategy.device)
+    if saved:
+        strategy.restore(saved["strategy"])
+        log.line(f"{name}: going on after epoch {len(saved['history'])} of {recipe.epochs}")
+    history, best = (saved["history"], saved["best"]) if saved else ([], None)
+    for epoch in range(len(history) + 1, recipe.epochs + 1):
+        row = {"epoch": epoch, **_epoch(strategy, feed, epoch, log, f"{name} {epoch}/{recipe.epochs}")}
+        row |= judge(student)
+        history.append(row)
+        score = epoch if recipe.select == "last" else row[f"validation_{recipe.select}"]
+        if best is None or score >= best["score"]:
+            best = {"score": score, "epoch": epoch, "student": {k: v.clone() for k, v in student.state_dict().items()}}
+        with atomic_path(folder / CHECKPOINT) as temporary:
+            torch.save({"strategy": strategy.state(), "history": history, "best": best}, temporary)
+        log.line(
+            f"{name} epoch {epoch}/{recipe.epochs}: "
+            + ", ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "epoch")
+        )
+    if best:
+        student.load_state_dict(best["student"])
+    return history
+
+
+def _load(path: Path, device: torch.device) -> dict | None:
+    return torch.load(path, map_location=device, weights_only=True) if path.exists() else None
+
+
+def _epoch(strategy: Strategy, feed: Feed, epoch: int, log, title: str) -> dict[str, float]:
+    """Mean of every logged value over the epoch's steps."""
+    strategy.parts.student.train()
+    sums: dict[str, float] = {}
+    # Dropout and stochastic depth draw from torch's global generator: seed it for this epoch, then put it back.
+    cuda = [strategy.device] if strategy.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda), log.progress(title, feed.steps) as advance:
+        torch.manual_seed(derive(feed.seed, "dropout", epoch))
+        for step, batch in enumerate(feed.epoch(epoch), start=1):
+            values = strategy.step(batch)
+            if not math.isfinite(values["loss"]):
+                raise TrainingError(
+                    f"the loss is {values['loss']} at epoch {epoch}, step {step} ({values}). The checkpoint of epoch {epoch - 1} "
+                    "is kept. Lower the learning rate (train.lr), the strength (--lambda) or the weights of the loss."
+                )
+            for key, value in values.items():
+                sums[key] = sums.get(key, 0.0) + value
+            advance(1)
+    return {key: value / feed.steps for key, value in sums.items()}
+
+
+@torch.no_grad()
+def outputs(
+    model: Classifier, images: np.ndarray, rows: np.ndarray, device: torch.device, batch_size: int = 256
+) -> Output:
+    """Logits [N, C] and features [N, D] of rows in eval mode, on the CPU."""
+    model.eval()
+    parts = []
+    for start in range(0, len(rows), batch_size):
+        part = torch.from_numpy(images[rows[start : start + batch_size]]).to(device, memory_format=torch.channels_last)
+        output = model(part)
+        parts.append((output.logits.float().cpu(), output.features.float().cpu()))
+    return Output(torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
+
+
+def validation_judge(examples: Examples, device: torch.device) -> Callable[[Classifier], dict]:
+    """A function that gives a network's accuracy, mean recall over (class, group) cells and disparity on validation rows."""
+    rows = examples.rows["validation"]
+    shape = (len(examples.class_names), len(examples.group_names))
+
+    def judge(model: Classifier) -> dict:
+        logits = outputs(model, examples.images, rows, device).logits.numpy()
+        predicted = logits.argmax(1)
+        table = confusion(examples.labels[rows], predicted, examples.groups[rows], *shape)
+        return {
+            "validation_accuracy": float((predicted == examples.labels[rows]).mean()),
+            "validation_balanced": float(np.nanmean(recall(table))) if table.any() else float(accuracy(table)),
+            "validation_disparity": float(mean_abs_disparity(table)),
+        }
+
+    return judge
+
+
+class LiveTeacher:
+    """A teacher that looks at every batch, in eval mode and without gradient."""
+
+    def __init__(self, model: Classifier):
+        self.model = model.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def __call__(self, batch: Batch) -> Output:
+        # A training loop may have switched modes of modules it reaches; the teacher never trains.
+        self.model.eval()
+        return self.model(batch.images)
+
+
+class CachedTeacher:
+    """A teacher that looked at every training row once; exact where rows are not augmented."""
+
+    def __init__(self, output: Output, device: torch.device):
+        self.logits, self.features = output.logits.to(device), output.features.to(device)
+
+    def __call__(self, batch: Batch) -> Output:
+        return Output(self.logits[batch.ids], self.features[batch.ids])
