@@ -16,6 +16,15 @@ from edgefair.tensors import Output
 from edgefair.train import CachedTeacher, LiveTeacher, fit, outputs, validation_judge
 
 
+def check_names(recipe: Recipe) -> None:
+    """Raise RecipeError for a loss, strategy or device that is not there, before anything is trained."""
+    if recipe.loss.name not in LOSSES:
+        raise RecipeError(f"unknown loss '{recipe.loss.name}'; {nearest(recipe.loss.name, LOSSES)}")
+    if recipe.strategy.name not in STRATEGIES:
+        raise RecipeError(f"unknown strategy '{recipe.strategy.name}'; {nearest(recipe.strategy.name, STRATEGIES)}")
+    training_device(recipe)
+
+
 def training_device(recipe: Recipe) -> torch.device:
     """The device that the recipe names; raises RecipeError where it is not there."""
     if recipe.device == "cuda" and not torch.cuda.is_available():
@@ -60,11 +69,7 @@ def assemble(
     seed: int,
     device: torch.device,
 ) -> tuple[Strategy, Feed]:
-    """A strategy with its loss, teacher and feed; raises RecipeError for an unknown name or shapes that do not fit."""
-    if loss_recipe.name not in LOSSES:
-        raise RecipeError(f"unknown loss '{loss_recipe.name}'; {nearest(loss_recipe.name, LOSSES)}")
-    if strategy_recipe.name not in STRATEGIES:
-        raise RecipeError(f"unknown strategy '{strategy_recipe.name}'; {nearest(strategy_recipe.name, STRATEGIES)}")
+    """A strategy with its loss, teacher and feed; raises RecipeError for shapes that do not fit."""
     student.to(memory_format=torch.channels_last)
     feed = Feed(examples, "train", train.batch_size, train.augment, seed, device)
     if not feed.steps:

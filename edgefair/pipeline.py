@@ -6,6 +6,7 @@ import numpy as np
 
 from edgefair.artefacts import Artefact, artefact_list
 from edgefair.data import Examples, balanced_rows, load_examples
+from edgefair.errors import require
 from edgefair.files import digest, write_json
 from edgefair.latency import measure
 from edgefair.machine import describe_machine
@@ -19,8 +20,10 @@ from edgefair.seeds import generator
 
 def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
     """Do whatever of the main job is not done yet in the run folder `out`; returns the report."""
+    _check_tools(recipe)
     with RunFolder.open(out, recipe, log) as run:
         examples = load_examples(recipe.data, recipe.seed, log)
+        _check_networks(recipe, examples)
         settings = recipe.model_dump(mode="json")
         data = examples.describe()
         made_from = {"seed": recipe.seed, "device": recipe.device, "data": digest(data)}
@@ -51,6 +54,28 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
         return report
 
 
+def _check_tools(recipe: Recipe) -> None:
+    """Refuse unknown names and missing packages now, not after an hour of training."""
+    for module, extra in (("torch", "train"), ("onnxscript", "train"), ("onnxruntime", "onnx"), ("plotly", "report"), ("jinja2", "report")):
+        require(module, extra, "distill-and-export")
+    from edgefair.distill import check_names
+
+    check_names(recipe)
+
+
+def _check_networks(recipe: Recipe, examples: Examples) -> None:
+    """Refuse networks that cannot be built for these classes, and calibration rows that lack a cell."""
+    from edgefair.models import create
+
+    for network in (recipe.teacher, recipe.student):
+        create(network.spec, len(examples.class_names), 0, network.pretrained)
+    _calibration_rows(recipe, examples)
+
+
+def _calibration_rows(recipe: Recipe, examples: Examples) -> np.ndarray:
+    return balanced_rows(examples, "calibration", recipe.quantize.rows_per_cell, generator(recipe.seed, "calibration"))
+
+
 def _write_data(examples: Examples, folder: Path) -> None:
     write_json(folder / "data.json", examples.describe())
     write_json(folder / "ids.json", {name: examples.ids[rows] for name, rows in examples.rows.items()})
@@ -63,7 +88,6 @@ def _teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> None:
     model, history = train_teacher(recipe, examples, folder, log)
     save_weights(model, folder / "teacher.safetensors", len(examples.class_names))
     write_json(folder / "history.json", history)
-    _drop_checkpoint(folder)
 
 
 def _student(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path, log) -> None:
@@ -76,11 +100,6 @@ def _student(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path, l
     save_weights(model, folder / "student.safetensors", classes)
     write_json(folder / "history.json", history)
     write_json(folder / "lambda.json", {"value": recipe.strategy.lam, "meaning": meaning})
-    _drop_checkpoint(folder)
-
-
-def _drop_checkpoint(folder: Path) -> None:
-    (folder / "checkpoint.pt").unlink(missing_ok=True)
 
 
 def _artefacts(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path) -> None:
@@ -88,7 +107,7 @@ def _artefacts(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path)
     from edgefair.models import create
     from edgefair.quantize import quantize_u8s8
 
-    rows = balanced_rows(examples, "calibration", recipe.quantize.rows_per_cell, generator(recipe.seed, "calibration"))
+    rows = _calibration_rows(recipe, examples)
     cells = len(examples.class_names) * len(examples.group_names)
     # One row of every cell in turn, so that each calibration batch holds all of them.
     images = examples.images[rows.reshape(cells, -1).T.ravel()]

@@ -39,6 +39,7 @@ def quantize_u8s8(source: Path, target: Path, images: np.ndarray, recipe: Quanti
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
                 per_channel=True,
+                nodes_to_exclude=_normalisation(prepared),
                 reduce_range=recipe.reduce_range,
                 calibrate_method=quantization.CalibrationMethod[methods[recipe.method]],
             )
@@ -49,6 +50,16 @@ def quantize_u8s8(source: Path, target: Path, images: np.ndarray, recipe: Quanti
             ) from error
         finally:
             prepared.unlink(missing_ok=True)
+
+
+def _normalisation(path: Path) -> list[str]:
+    """Names of the nodes before the first convolution: they scale pixels, and eight bits for a constant would shift all."""
+    names = []
+    for node in require("onnx", "onnx", "INT8 quantisation").load(path).graph.node:
+        if node.op_type in ("Conv", "Gemm", "MatMul"):
+            break
+        names.append(node.name)
+    return names
 
 
 class _Reader:

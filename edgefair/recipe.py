@@ -35,7 +35,7 @@ class DataRecipe(Section):
     path: str = ""
     """Folder or CSV file of a data set on disk."""
     image_size: Annotated[int, Field(ge=8, le=1024)] = 32
-    """Side of the square images, pixels."""
+    """Side of the square images, pixels; 64 where it is not given for a data set on disk."""
     task: str = "age"
     """FairFace: the column that is predicted (age, gender or race)."""
     group: str = "gender"
@@ -60,9 +60,9 @@ class DataRecipe(Section):
     """Share of all rows set aside for the verdict, where the data set does not say."""
     geometry: Literal["small", "paper"] = "small"
     """Trifeature: settings made for 32 px, or the papers' geometry: 224 px, template 128 px, texture period 10 px."""
-    skew: Share = 0.95
+    skew: Share = 0.88
     """Trifeature: share of the training rows of a shape that show the shape's own colour family; 0.5 is balanced."""
-    noise: Weight = 0.12
+    noise: Weight = 0.06
     """Trifeature: standard deviation of the pixel noise, as a share of full scale."""
     size_min: Annotated[float, Field(gt=0, le=1)] = 0.4
     """Trifeature: smallest template side as a share of the image side."""
@@ -70,7 +70,7 @@ class DataRecipe(Section):
     """Trifeature: largest template side as a share of the image side."""
     texture_period: Positive = 0.15
     """Trifeature: period of the textures as a share of the image side."""
-    texture_contrast: Share = 0.5
+    texture_contrast: Share = 0.4
     """Trifeature: how much of the colour the texture takes away where it is off; 1 shows the background there."""
     train_rows: Annotated[int, Field(ge=10)] = 8000
     """Trifeature: number of training rows."""
@@ -85,12 +85,15 @@ class DataRecipe(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _paper_geometry(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("geometry") == "paper":
+    def _fitting_defaults(cls, values: Any) -> Any:
+        """Settings that were not given follow the geometry, or the data set's kind."""
+        if not isinstance(values, dict):
+            return values
+        if values.get("geometry") == "paper":
             side = 128 / 224
             paper = {"image_size": 224, "size_min": side, "size_max": side, "noise": 0.0}
             return {**paper, "texture_period": 10 / 224, "texture_contrast": 1.0, **values}
-        return values
+        return values if values.get("name", "trifeature") == "trifeature" else {"image_size": 64, **values}
 
     @model_validator(mode="after")
     def _sizes_in_order(self):
@@ -102,9 +105,9 @@ class DataRecipe(Section):
 class TrainRecipe(Section):
     """How a network is trained."""
 
-    epochs: Annotated[int, Field(ge=0)] = 10
+    epochs: Annotated[int, Field(ge=0)] = 8
     """Passes over the training rows; 0 uses the network as it is."""
-    batch_size: Annotated[int, Field(ge=2)] = 128
+    batch_size: Annotated[int, Field(ge=2)] = 64
     """Rows in a step; a last batch of one row is left out, since batch normalisation needs two."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD with Nesterov momentum 0.9, or AdamW."""
@@ -115,16 +118,18 @@ class TrainRecipe(Section):
     label_smoothing: Share = 0.0
     """Smoothing of the cross-entropy's target."""
     augment: Literal["none", "flip", "crop-flip"] = "none"
-    """Random horizontal flip, or shift by up to an eighth of the side and flip."""
+    """Random horizontal flip, or shift by up to an eighth of the side and flip (the default for data sets on disk)."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of forward and backward passes; bf16 means autocast."""
     select: Literal["last", "accuracy", "balanced"] = "balanced"
-    """Which epoch's weights are kept, judged on validation rows: the last, the most accurate, or the best mean recall over (class, group) cells."""
+    """Which epoch is kept, by validation rows: the last, the most accurate, or the best mean recall of the cells."""
 
 
 class TeacherRecipe(TrainRecipe):
     """The network that is learned from."""
 
+    epochs: Annotated[int, Field(ge=0)] = 5
+    """Passes over the training rows; 0 uses the network as it is."""
     spec: str = "cifar:resnet20"
     """`cifar:resnet20`, `timm:NAME` or `file:PATH.safetensors`; a file is used as it is."""
     pretrained: bool = False
@@ -164,13 +169,13 @@ class StrategyRecipe(Section):
     """Strength of the debiasing (`--lambda`); its meaning is the strategy's, and the report prints it."""
     conditional: bool = True
     """Adversarial: the adversary knows the class (equalised odds) rather than not (demographic parity)."""
-    adversary_input: Literal["features", "logits"] = "features"
+    adversary_input: Literal["features", "logits"] = "logits"
     """Adversarial: what the adversary sees."""
     adversary_hidden: Count = 64
     """Adversarial: width of the adversary's hidden layer."""
-    adversary_lr: Positive = 1e-3
+    adversary_lr: Positive = 3e-3
     """Adversarial: learning rate of the adversary's Adam."""
-    adversary_steps: Count = 1
+    adversary_steps: Count = 3
     """Adversarial: steps of the adversary for every step of the student."""
 
 
@@ -253,6 +258,17 @@ class Recipe(Section):
     quantize: QuantizeRecipe = QuantizeRecipe()
     gate: GateRecipe = GateRecipe()
     bench: BenchRecipe = BenchRecipe()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _augment_photographs(cls, values: Any) -> Any:
+        """Data sets on disk are small and seen many times; rendered images vary by themselves."""
+        if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
+            return values
+        if values["data"].get("name", "trifeature") == "trifeature":
+            return values
+        sections = {name: values.get(name, {}) for name in ("teacher", "train")}
+        return {**values, **{k: {"augment": "crop-flip", **v} if isinstance(v, dict) else v for k, v in sections.items()}}
 
     def to_toml(self) -> str:
         """The recipe as TOML text, every field written out; `parse` reads it back to an equal recipe."""

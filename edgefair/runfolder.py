@@ -21,6 +21,9 @@ from edgefair.files import digest, sha256, write_bytes, write_json
 from edgefair.recipe import Recipe, parse, read
 
 
+CHECKPOINT = "checkpoint.pt"  # what an unfinished stage goes on from; removed once the stage is finished
+
+
 class RunFolder:
     """The stages of one recipe; `stage` makes what is missing and returns where it lies."""
 
@@ -68,12 +71,13 @@ class RunFolder:
         started = time.monotonic()
         self.log.line(f"{name}: started")
         make(folder)
-        files = {p.name: sha256(p) for p in sorted(folder.iterdir()) if p.is_file() and p.name != "stage.json"}
+        files = {p.name: sha256(p) for p in sorted(folder.iterdir()) if p.is_file() and p.name not in ("stage.json", CHECKPOINT)}
         seconds = round(time.monotonic() - started, 2)
         write_json(
             folder / "stage.json",
             {"key": key, "finished": True, "made_from": made_from, "files": files, "seconds": seconds},
         )
+        (folder / CHECKPOINT).unlink(missing_ok=True)
         self.log.line(f"{name}: finished in {seconds:.1f} s")
         return folder
 

@@ -1,5 +1,6 @@
 """The training loop: step, judge on validation rows, keep the best, write a checkpoint; resume from the last one."""
 
+import io
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +11,14 @@ import torch
 from edgefair.data import Examples
 from edgefair.data.feed import Feed
 from edgefair.errors import TrainingError
-from edgefair.files import atomic_path
+from edgefair.files import write_bytes
 from edgefair.metrics import accuracy, confusion, mean_abs_disparity, recall
 from edgefair.models import Classifier
+from edgefair.runfolder import CHECKPOINT
 from edgefair.seeds import derive
 from edgefair.strategies import Strategy
 from edgefair.tensors import Batch, Output
 
-CHECKPOINT = "checkpoint.pt"
 
 
 def fit(
@@ -41,8 +42,7 @@ def fit(
         score = epoch if recipe.select == "last" else row[f"validation_{recipe.select}"]
         if best is None or score >= best["score"]:
             best = {"score": score, "epoch": epoch, "student": {k: v.clone() for k, v in student.state_dict().items()}}
-        with atomic_path(folder / CHECKPOINT) as temporary:
-            torch.save({"strategy": strategy.state(), "history": history, "best": best}, temporary)
+        _save(folder / CHECKPOINT, {"strategy": strategy.state(), "history": history, "best": best})
         log.line(
             f"{name} epoch {epoch}/{recipe.epochs}: "
             + ", ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "epoch")
@@ -50,6 +50,13 @@ def fit(
     if best:
         student.load_state_dict(best["student"])
     return history
+
+
+def _save(path: Path, state: dict) -> None:
+    # Through memory: torch's own file writer turns a full disk into an error that does not say so.
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_bytes(path, buffer.getbuffer())
 
 
 def _load(path: Path, device: torch.device) -> dict | None:

@@ -31,15 +31,14 @@ def cached_images(key: str, rows: int, size: int, blocks: Iterable[np.ndarray], 
 
 
 def _build(path: Path, rows: int, size: int, blocks: Iterable[np.ndarray], log) -> None:
-    with atomic_path(path) as temporary:
-        store = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(rows, 3, size, size))
+    # Written as a stream, not through a memory map: on a full disk a map ends the process with a bus error.
+    with atomic_path(path) as temporary, open(temporary, "wb") as store, log.progress("preparing images", rows) as advance:
+        shape = {"descr": "|u1", "fortran_order": False, "shape": (rows, 3, size, size)}
+        np.lib.format.write_array_header_1_0(store, shape)
         done = 0
-        with log.progress("preparing images", rows) as advance:
-            for block in blocks:
-                store[done : done + len(block)] = block
-                done += len(block)
-                advance(len(block))
+        for block in blocks:
+            store.write(np.ascontiguousarray(block, dtype=np.uint8).data)
+            done += len(block)
+            advance(len(block))
         if done != rows:
             raise DataError(f"{done} images were prepared where {rows} were announced.")
-        store.flush()
-        del store

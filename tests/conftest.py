@@ -1,0 +1,66 @@
+"""Shared by all tests: a cache of their own, and threads that do not spin when the machine is busy."""
+
+import os
+
+# Before torch is imported: waiting threads that spin slow a shared machine down many times over.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgefair.log import Log
+from edgefair.recipe import Recipe, assign, parse
+
+REFERENCE = Path(__file__).parent / "reference"
+
+TINY = {
+    "data.train_rows": 400,
+    "data.meta_rows": 20,
+    "data.validation_rows": 100,
+    "data.calibration_rows": 100,
+    "data.gate_rows": 200,
+    "teacher.spec": "cifar:resnet8",
+    "teacher.epochs": 2,
+    "train.epochs": 2,
+    "train.batch_size": 50,
+    "teacher.batch_size": 50,
+    "quantize.rows_per_cell": 2,
+    "bench.repeats": 20,
+    "bench.batches": [1, 4],
+    "bench.warmup": 2,
+    "gate.replicates": 200,
+}
+
+
+def tiny(**changes) -> Recipe:
+    """A recipe that runs in seconds; dots in names are written as double underscores."""
+    values: dict = {}
+    for name, value in {**TINY, **{k.replace("__", "."): v for k, v in changes.items()}}.items():
+        assign(values, name, value)
+    return parse(values)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Prepared images of this test session; the user's cache is neither read nor written."""
+    before = os.environ.get("EDGEFAIR_CACHE")
+    os.environ["EDGEFAIR_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["EDGEFAIR_CACHE"]
+    else:
+        os.environ["EDGEFAIR_CACHE"] = before
+
+
+@pytest.fixture
+def quiet() -> Log:
+    """A log that says nothing."""
+    return Log(quiet=True)
+
+
+@pytest.fixture
+def vector():
+    """Load a reference vector by name."""
+    return lambda name: np.load(REFERENCE / f"{name}.npz")

@@ -1,0 +1,101 @@
+"""The adversary: gradient reversal against stored numbers, and what lambda and conditioning do."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from edgefair.data import load_examples
+from edgefair.distill import assemble
+from edgefair.models import create
+from edgefair.strategies.adversarial import Adversary, reverse_gradient
+from edgefair.tensors import Batch
+
+from .conftest import tiny
+
+
+def test_reversal_equals_the_stored_gradient(vector):
+    v = vector("adversarial")
+    z = torch.tensor(v["grl_z"], requires_grad=True)
+    logits = reverse_gradient(z, 2.0) @ torch.tensor(v["grl_w"])
+    loss = functional.cross_entropy(logits, torch.tensor(v["grl_groups"]))
+    loss.backward()
+    np.testing.assert_allclose(loss.item(), v["grl_loss"], rtol=1e-10)
+    np.testing.assert_allclose(z.grad, v["grl_grad_z_lambda2"], atol=1e-12)
+    np.testing.assert_allclose(z.grad, -2 * v["nogrl_grad_z"], atol=1e-12)
+
+
+def one_step(quiet, **changes):
+    recipe = tiny(strategy__name="adversarial", loss__name="none", **changes)
+    examples = load_examples(recipe.data, 0, quiet)
+    student = create("cifar:resnet8", 10, 0)
+    made, feed = assemble(recipe.train, recipe.loss, recipe.strategy, examples, student, None, 0, torch.device("cpu"))
+    return made, next(feed.epoch(1))
+
+
+def gradients(made, batch, lam):
+    """Gradient of the student for L_task - lam * L_adv, by the reversal and by hand."""
+    parameters = list(made.parts.student.parameters())
+    student, terms = made.forward(batch)
+    by_reversal = torch.autograd.grad(sum(terms.values()) + made.adversary_loss(student, batch, lam), parameters)
+    student, terms = made.forward(batch)
+    plain = -1.0  # a reversal of strength -1 is no reversal
+    by_hand = torch.autograd.grad(sum(terms.values()) - lam * made.adversary_loss(student, batch, plain), parameters)
+    return by_reversal, by_hand
+
+
+@pytest.mark.parametrize("source", ["logits", "features"])
+@pytest.mark.parametrize("conditional", [True, False])
+def test_the_student_descends_task_minus_lambda_adversary(quiet, source, conditional):
+    made, batch = one_step(quiet, strategy__adversary_input=source, strategy__conditional=conditional)
+    made.parts.student.eval()  # the two passes must see the same normalisation
+    for a, b in zip(*gradients(made, batch, 0.7), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_lambda_zero_leaves_the_student_as_plain_training_does(quiet):
+    made, batch = one_step(quiet, strategy__lam=0.0)
+    plain, _ = one_step(quiet, strategy__lam=0.0)
+    made.step(batch)
+    _, terms = plain.forward(batch)
+    plain.descend(terms)
+    for a, b in zip(made.parts.student.parameters(), plain.parts.student.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_reported_loss_is_the_objective(quiet):
+    made, batch = one_step(quiet, strategy__lam=0.5)
+    values = made.step(batch)
+    assert values["loss"] == pytest.approx(values["ce"] - 0.5 * values["adversary"], abs=1e-5)
+
+
+def test_more_adversary_steps_make_a_better_adversary(quiet):
+    losses = {}
+    for steps in (1, 20):
+        made, batch = one_step(quiet, strategy__adversary_steps=steps, strategy__lam=0.0, strategy__adversary_lr=0.01)
+        for _ in range(3):
+            losses[steps] = made.step(batch)["adversary"]
+    assert losses[20] < losses[1]
+
+
+def test_conditional_adversary_uses_the_head_of_the_label():
+    torch.manual_seed(0)
+    adversary = Adversary(width=4, hidden=8, num_classes=3, num_groups=2, conditional=True)
+    z = torch.randn(1, 4).repeat(3, 1)
+    guesses = adversary(z, torch.arange(3))
+    assert guesses.shape == (3, 2)
+    assert not torch.equal(guesses[0], guesses[1])
+    blind = Adversary(width=4, hidden=8, num_classes=3, num_groups=2, conditional=False)
+    assert torch.equal(*blind(z[:2], torch.tensor([0, 2])))
+
+
+def test_rows_of_unknown_group_do_not_reach_the_adversary(quiet):
+    made, batch = one_step(quiet)
+    groups = batch.groups.clone()
+    groups[::2] = -1
+    made.parts.student.eval()
+    student, _ = made.forward(batch)
+    partly = made.adversary_loss(student, batch._replace(groups=groups), 1.0)
+    kept = Batch(*(part[1::2] for part in batch))
+    student, _ = made.forward(kept)
+    torch.testing.assert_close(partly, made.adversary_loss(student, kept, 1.0), rtol=1e-4, atol=1e-6)

@@ -1,0 +1,138 @@
+"""Exported files: ONNX equals PyTorch, INT8 speaks its dialect, and broken files are refused."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from edgefair.errors import ArtefactError
+from edgefair.export import export_onnx
+from edgefair.models import create, save_weights
+from edgefair.quantize import quantize_u8s8
+from edgefair.recipe import ExportRecipe, QuantizeRecipe
+from edgefair.runtimes import RUNTIMES, load_runtime, predict_rows
+
+NAMES = {"class_names": ["a", "b", "c"], "group_names": ["x", "y"]}
+IMAGES = np.random.default_rng(0).integers(0, 256, (24, 3, 32, 32), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A ResNet-8 with used batch statistics as safetensors, ONNX and INT8 ONNX, and a null artefact."""
+    folder = tmp_path_factory.mktemp("artefacts")
+    model = create("cifar:resnet8", 3, 0)
+    model.train()
+    for part in np.split(IMAGES, 3):
+        model(torch.from_numpy(part))
+    save_weights(model, folder / "m.safetensors", 3)
+    export_onnx(model, IMAGES, ExportRecipe(), folder / "m.onnx", NAMES)
+    quantize_u8s8(folder / "m.onnx", folder / "m.int8.onnx", IMAGES, QuantizeRecipe(), 8)
+    (folder / "null.txt").write_text("3")
+    return folder
+
+
+def test_onnx_takes_uint8_of_any_batch_and_returns_pytorchs_logits(files):
+    eager, ort = load_runtime("eager", files / "m.safetensors"), load_runtime("ort", files / "m.onnx")
+    for batch in (1, 5, 24):
+        expected, got = eager.predict(IMAGES[:batch]), ort.predict(IMAGES[:batch])
+        assert got.shape == (batch, 3)
+        assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+def test_onnx_is_one_checked_file_with_the_pinned_opset_and_names(files):
+    model = onnx.load(files / "m.onnx", load_external_data=False)
+    onnx.checker.check_model(model, full_check=True)
+    assert [(o.domain, o.version) for o in model.opset_import if not o.domain] == [("", 18)]
+    assert not any(t.external_data for t in model.graph.initializer)
+    assert model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    props = {p.key: p.value for p in model.metadata_props}
+    assert props["class_names"].split("\n") == NAMES["class_names"]
+    assert "BatchNormalization" not in {node.op_type for node in model.graph.node}
+
+
+def test_parity_is_enforced(tmp_path):
+    model = create("cifar:resnet8", 3, 0)
+    with pytest.raises(ArtefactError, match=r"differ from PyTorch's .* export\.parity = 1e-15"):
+        export_onnx(model, IMAGES, ExportRecipe(parity=1e-15), tmp_path / "m.onnx", NAMES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_int8_is_u8s8_per_channel_and_small(files):
+    graph = onnx.load(files / "m.int8.onnx").graph
+    constants = {t.name: t for t in graph.initializer}
+    kinds = {onnx.TensorProto.UINT8: 0, onnx.TensorProto.INT8: 0}
+    for node in graph.node:
+        if node.op_type == "QuantizeLinear":
+            assert constants[node.input[2]].data_type == onnx.TensorProto.UINT8
+        if node.op_type == "DequantizeLinear" and node.input[0] in constants and constants[node.input[0]].data_type in kinds:
+            kinds[constants[node.input[0]].data_type] += 1
+            if len(constants[node.input[0]].dims) == 4:
+                assert constants[node.input[1]].dims[0] == constants[node.input[0]].dims[0]
+    assert kinds[onnx.TensorProto.INT8] >= 9
+    assert (files / "m.int8.onnx").stat().st_size < 0.5 * (files / "m.onnx").stat().st_size
+
+
+def test_int8_logits_are_near_but_not_equal(files):
+    expected = load_runtime("ort", files / "m.onnx").predict(IMAGES)
+    got = load_runtime("ort", files / "m.int8.onnx").predict(IMAGES)
+    assert 0 < np.abs(got - expected).max() < 0.2 * np.abs(expected).max()
+
+
+def test_quantising_twice_gives_the_same_bytes(files, tmp_path):
+    quantize_u8s8(files / "m.onnx", tmp_path / "again.onnx", IMAGES, QuantizeRecipe(), 8)
+    assert (tmp_path / "again.onnx").read_bytes() == (files / "m.int8.onnx").read_bytes()
+
+
+@pytest.mark.parametrize("method", ["entropy", "percentile"])
+def test_other_calibration_methods(files, tmp_path, method):
+    quantize_u8s8(files / "m.onnx", tmp_path / "q.onnx", IMAGES, QuantizeRecipe(method=method), 8)
+    assert load_runtime("ort", tmp_path / "q.onnx").predict(IMAGES[:2]).shape == (2, 3)
+
+
+def test_a_ragged_last_calibration_batch_is_refused(files, tmp_path):
+    with pytest.raises(ArtefactError, match="smaller last batch"):
+        quantize_u8s8(files / "m.onnx", tmp_path / "q.onnx", IMAGES[:23], QuantizeRecipe(), 8)
+
+
+ARTEFACTS = {"eager": "m.safetensors", "ort": "m.onnx", "null": "null.txt"}
+
+
+@pytest.mark.parametrize("name", sorted(RUNTIMES))
+def test_every_runtime_predicts_describes_and_counts(files, name):
+    runtime = load_runtime(name, files / ARTEFACTS[name], threads=1)
+    seen = []
+    rows = np.array([3, 1, 20, 7, 7])
+    logits = predict_rows(runtime, IMAGES, rows, seen.append, batch_size=2)
+    assert logits.shape == (5, 3)
+    assert logits.dtype == np.float32
+    assert sum(seen) == 5
+    np.testing.assert_allclose(logits[1], runtime.predict(IMAGES[1:2])[0], rtol=1e-4, atol=1e-5)
+    assert {"runtime", "version", "provider", "threads"} <= set(runtime.describe())
+
+
+@pytest.mark.parametrize("name", sorted(RUNTIMES))
+def test_every_runtime_refuses_a_truncated_or_missing_file(files, tmp_path, name):
+    whole = (files / ARTEFACTS[name]).read_bytes()
+    (tmp_path / "half").write_bytes(whole[: len(whole) // 2])
+    for path in (tmp_path / "half", tmp_path / "none"):
+        with pytest.raises(ArtefactError, match=path.name):
+            load_runtime(name, path)
+
+
+@pytest.mark.parametrize("name", ["eager", "ort"])
+@pytest.mark.parametrize("images", [IMAGES[:2].astype(np.float32), IMAGES[0], IMAGES[:2, :2]])
+def test_runtimes_refuse_other_images(files, name, images):
+    with pytest.raises(ArtefactError, match="takes uint8"):
+        load_runtime(name, files / ARTEFACTS[name]).predict(images)
+
+
+def test_weights_files_say_what_they_are(files, tmp_path):
+    again = create(f"file:{files / 'm.safetensors'}", 3, 9)
+    assert again.spec == "cifar:resnet8"
+    with pytest.raises(ArtefactError, match="for 3 classes; the data has 4"):
+        create(f"file:{files / 'm.safetensors'}", 4, 0)
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(ArtefactError, match="does not say which network"):
+        create(f"file:{tmp_path / 'other.safetensors'}", 3, 0)
