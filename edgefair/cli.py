@@ -1,5 +1,6 @@
 """The command line: parse, call one function, print. Heavy imports happen inside commands."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import click
 
 from edgefair import __version__
 from edgefair.errors import EdgefairError
+
+# Worker threads that wait by spinning make a shared machine several times slower; torch reads this when it is imported.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
 
@@ -112,7 +116,7 @@ def _show(report: dict, out: Path) -> None:
 def main() -> None:
     """Entry point of the script `edgefair`: prints what a user can mend without a traceback, with exit code 2."""
     try:
-        cli.main(standalone_mode=False)
+        sys.exit(cli.main(prog_name="edgefair", standalone_mode=False) or 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:

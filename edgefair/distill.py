@@ -29,7 +29,8 @@ def training_device(recipe: Recipe) -> torch.device:
     """The device that the recipe names; raises RecipeError where it is not there."""
     if recipe.device == "cuda" and not torch.cuda.is_available():
         raise RecipeError(
-            f"device 'cuda' was asked for, but torch {torch.__version__} finds no CUDA device; use --device cpu or mend the driver."
+            f"device 'cuda' was asked for, but torch {torch.__version__} finds no CUDA device; "
+            "use --device cpu or mend the driver."
         )
     return torch.device(recipe.device)
 

@@ -1,4 +1,4 @@
-"""Everything that is said of one set of predictions: scores with intervals, disparities with noise floors, each class."""
+"""What is said of one set of predictions: scores with intervals, disparities with noise floors, each class."""
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def evaluate(predictions: Predictions, draws: int, seed: int) -> dict:
 
 
 def _scores(predictions: Predictions, everyone: np.ndarray, draws: int, rng: np.random.Generator) -> dict:
-    """Accuracy (Wilson), macro precision, recall and F1 (resampled from the counts) and macro AUROC (its rank variance)."""
+    """Accuracy (Wilson), macro precision, recall and F1 (resampled from counts) and macro AUROC (rank variance)."""
     n = int(everyone.sum())
     right = int(np.trace(everyone[0]))
     resampled = macro_scores(rng.multinomial(n, everyone.ravel() / n, size=draws).reshape(draws, *everyone.shape))

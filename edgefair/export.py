@@ -33,7 +33,7 @@ def export_onnx(
 ) -> dict:
     """Write `model` with a dynamic batch to `path` and return how far its logits are from PyTorch's.
 
-    images: uint8 [>= 8, 3, S, S] to compare on, at batch sizes 1, 3 and 8. names: text lists kept in the file's metadata.
+    images: uint8 [>= 8, 3, S, S] to compare on, at batch sizes 1, 3 and 8. names: text lists for the file's metadata.
     Raises ArtefactError where onnx.checker refuses the file or max |difference| > parity * max |logit|.
     """
     model = model.cpu().eval()
@@ -44,8 +44,9 @@ def export_onnx(
         worst = max(parity.values())
         if worst > recipe.parity:
             raise ArtefactError(
-                f"the exported logits differ from PyTorch's by {worst:.2g} of the largest logit (batch sizes {parity}); "
-                f"allowed is export.parity = {recipe.parity:g}. The network may use an operation that exports inexactly."
+                f"the exported logits differ from PyTorch's by {worst:.2g} of the largest logit "
+                f"(batch sizes {parity}); allowed is export.parity = {recipe.parity:g}. "
+                "The network may use an operation that exports inexactly."
             )
     return {"opset": recipe.opset, "parity": parity, "nodes": len(onnx.load(path).graph.node)}
 

@@ -32,7 +32,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise RunFolderError(
             f"cannot write {path}: {error.strerror or error}. Nothing half-written was left; free some space or choose "
-            "a writable folder (--out for the run, EDGEFAIR_CACHE for prepared images), then run the same command again."
+            "a writable folder (--out for the run, EDGEFAIR_CACHE for prepared images), then run the same "
+            "command again."
         ) from error
     finally:
         if temporary is not None:

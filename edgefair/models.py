@@ -3,6 +3,7 @@
 Scaling and normalisation are the first layer, so the exported graph takes uint8 NCHW and returns logits.
 """
 
+import difflib
 import json
 import re
 from pathlib import Path
@@ -106,7 +107,8 @@ def create(spec: str, num_classes: int, seed: int, pretrained: bool = False) -> 
     makers = {"cifar": _cifar, "timm": _timm, "file": _file}
     if kind not in makers or not name:
         raise RecipeError(
-            f"unknown network '{spec}'; {nearest(kind, makers)} Examples: cifar:resnet8, timm:resnet18, file:teacher.safetensors."
+            f"unknown network '{spec}'; {nearest(kind, makers)} "
+            "Examples: cifar:resnet8, timm:resnet18, file:teacher.safetensors."
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -132,7 +134,8 @@ def _timm(name: str, num_classes: int, pretrained: bool) -> Classifier:
 
     if not timm.is_model(name):
         raise RecipeError(
-            f"unknown network 'timm:{name}'; nearest in timm: {', '.join(timm.list_models(f'*{name[:6]}*')[:8]) or 'none'}."
+            f"unknown network 'timm:{name}'; some of timm's: "
+            f"{', '.join(difflib.get_close_matches(name, timm.list_models(), n=6, cutoff=0.4)) or 'none is like it'}."
         )
     try:
         network = timm.create_model(name, num_classes=num_classes, pretrained=pretrained)
@@ -140,8 +143,8 @@ def _timm(name: str, num_classes: int, pretrained: bool) -> Classifier:
         if not pretrained:
             raise
         raise ArtefactError(
-            f"the published weights of 'timm:{name}' cannot be loaded ({type(error).__name__}: {error}). Connect to the network "
-            "once so that timm can cache them, name a file: of weights, or set pretrained = false."
+            f"the published weights of 'timm:{name}' cannot be loaded ({type(error).__name__}: {error}). "
+            "Connect to the network once so that timm can cache them, name a file: of weights, or set pretrained to false."
         ) from error
     given = network.pretrained_cfg
     return Classifier(TimmBackbone(network), f"timm:{name}", given.get("mean", HALF[0]), given.get("std", HALF[1]))

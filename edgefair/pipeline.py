@@ -56,7 +56,13 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
 
 def _check_tools(recipe: Recipe) -> None:
     """Refuse unknown names and missing packages now, not after an hour of training."""
-    for module, extra in (("torch", "train"), ("onnxscript", "train"), ("onnxruntime", "onnx"), ("plotly", "report"), ("jinja2", "report")):
+    for module, extra in (
+        ("torch", "train"),
+        ("onnxscript", "train"),
+        ("onnxruntime", "onnx"),
+        ("plotly", "report"),
+        ("jinja2", "report"),
+    ):
         require(module, extra, "distill-and-export")
     from edgefair.distill import check_names
 

@@ -53,7 +53,7 @@ def quantize_u8s8(source: Path, target: Path, images: np.ndarray, recipe: Quanti
 
 
 def _normalisation(path: Path) -> list[str]:
-    """Names of the nodes before the first convolution: they scale pixels, and eight bits for a constant would shift all."""
+    """Names of the nodes before the first convolution: they scale pixels; constants of eight bits would shift all."""
     names = []
     for node in require("onnx", "onnx", "INT8 quantisation").load(path).graph.node:
         if node.op_type in ("Conv", "Gemm", "MatMul"):
@@ -82,7 +82,7 @@ class _Reader:
 
 
 class _quiet:
-    """Hide the quantiser's advice on the root logger (it asks for a preparation that was done) and put the level back."""
+    """Hide the quantiser's advice on the root logger (it asks for what was done already); put the level back."""
 
     def __enter__(self):
         self.level = logging.getLogger().level

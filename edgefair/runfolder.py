@@ -20,7 +20,6 @@ from edgefair.errors import RunFolderError
 from edgefair.files import digest, sha256, write_bytes, write_json
 from edgefair.recipe import Recipe, parse, read
 
-
 CHECKPOINT = "checkpoint.pt"  # what an unfinished stage goes on from; removed once the stage is finished
 
 
@@ -71,7 +70,11 @@ class RunFolder:
         started = time.monotonic()
         self.log.line(f"{name}: started")
         make(folder)
-        files = {p.name: sha256(p) for p in sorted(folder.iterdir()) if p.is_file() and p.name not in ("stage.json", CHECKPOINT)}
+        files = {
+            p.name: sha256(p)
+            for p in sorted(folder.iterdir())
+            if p.is_file() and p.name not in ("stage.json", CHECKPOINT)
+        }
         seconds = round(time.monotonic() - started, 2)
         write_json(
             folder / "stage.json",

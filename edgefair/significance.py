@@ -29,7 +29,7 @@ _CHUNK_CELLS = 1 << 23  # 64 MiB of int64 tables at a time
 
 
 class NoiseFloor(NamedTuple):
-    """What a disparity would be by chance alone, in the unit of the metric; arrays for a metric with a value per class."""
+    """What a disparity would be by chance alone, in the metric's unit; arrays for a metric with a value per class."""
 
     mean: float | np.ndarray  # mean over permutations
     q95: float | np.ndarray  # 95 % quantile over permutations
@@ -49,7 +49,7 @@ def noise_floor(confusion, metric: str | Callable, draws: int, rng: np.random.Ge
     """The metric on one table [G, C, C] beside its distribution when group labels are permuted inside each class.
 
     Permuting keeps the size of every (group, class) cell and every prediction; only who got which prediction is by
-    chance. metric: a key of METRICS or a function of tables [..., G, C, C] to [...] or [..., C]. Undefined values give NaN.
+    chance. metric: a key of METRICS or a function of tables [..., G, C, C] to [...] or [..., C]. Undefined gives NaN.
     """
     confusion = np.asarray(confusion)
     metric = METRICS[metric] if isinstance(metric, str) else metric

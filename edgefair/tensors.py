@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class Output(NamedTuple):
-    """What a model returns for a batch: `logits` [B, C], penultimate `features` [B, D], optional stage `maps` [B, K, H, W]."""
+    """What a model returns: `logits` [B, C], penultimate `features` [B, D], optional stage `maps` [B, K, H, W]."""
 
     logits: Tensor
     features: Tensor
@@ -14,7 +14,7 @@ class Output(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What a training step gets: uint8 `images` [B, 3, H, W], `labels` [B], `groups` [B] (-1: unknown), row `ids` [B]."""
+    """What a step gets: uint8 `images` [B, 3, H, W], `labels` [B], `groups` [B] (-1: unknown), row `ids` [B]."""
 
     images: Tensor
     labels: Tensor

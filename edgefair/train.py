@@ -20,13 +20,12 @@ from edgefair.strategies import Strategy
 from edgefair.tensors import Batch, Output
 
 
-
 def fit(
     strategy: Strategy, feed: Feed, judge: Callable[[Classifier], dict], folder: Path, log, name: str
 ) -> list[dict]:
     """Train for the recipe's epochs and leave the chosen epoch's weights in the student; returns a row for each epoch.
 
-    A checkpoint is written after each epoch. Every epoch draws from its own seeds, so a resumed run takes the same steps.
+    A checkpoint is written after each epoch. Every epoch has its own seeds, so a resumed run takes the same steps.
     Raises TrainingError where the loss is not finite; the last good checkpoint stays.
     """
     student, recipe = strategy.parts.student, strategy.parts.train
@@ -75,8 +74,9 @@ def _epoch(strategy: Strategy, feed: Feed, epoch: int, log, title: str) -> dict[
             values = strategy.step(batch)
             if not math.isfinite(values["loss"]):
                 raise TrainingError(
-                    f"the loss is {values['loss']} at epoch {epoch}, step {step} ({values}). The checkpoint of epoch {epoch - 1} "
-                    "is kept. Lower the learning rate (train.lr), the strength (--lambda) or the weights of the loss."
+                    f"the loss is {values['loss']} at epoch {epoch}, step {step} ({values}). "
+                    f"{f'The checkpoint of epoch {epoch - 1} is kept. ' if epoch > 1 else ''}Lower the learning rate "
+                    "(train.lr or teacher.lr), the strength (--lambda) or the weights of the loss."
                 )
             for key, value in values.items():
                 sums[key] = sums.get(key, 0.0) + value
@@ -99,7 +99,7 @@ def outputs(
 
 
 def validation_judge(examples: Examples, device: torch.device) -> Callable[[Classifier], dict]:
-    """A function that gives a network's accuracy, mean recall over (class, group) cells and disparity on validation rows."""
+    """A function that gives a network's accuracy, mean recall over cells and disparity on validation rows."""
     rows = examples.rows["validation"]
     shape = (len(examples.class_names), len(examples.group_names))
 

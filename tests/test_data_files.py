@@ -80,12 +80,24 @@ def test_split_column_identity_and_unknown_groups(photographs, quiet):
 
 WRONG = {
     "no rows": ([], {}, "names no images"),
-    "missing file": ([["images/none.png", "cat", "in"], ["images/1.png", "dog", "out"]], {}, "row 2: there is no image"),
+    "missing file": (
+        [["images/none.png", "cat", "in"], ["images/1.png", "dog", "out"]],
+        {},
+        "row 2: there is no image",
+    ),
     "outside": ([["../secret.png", "cat", "in"]], {}, "leaves the manifest's folder"),
     "absolute": ([["/etc/passwd", "cat", "in"]], {}, "leaves the manifest's folder"),
     "no label": ([["images/0.png", "", "in"]], {}, "row 2: path and label must not be empty"),
-    "undeclared class": ([["images/0.png", "cta", "in"]], {"classes": ["cat", "dog"]}, "class 'cta' is not declared; did you mean 'cat'"),
-    "undeclared group": ([["images/0.png", "cat", "inn"]], {"groups": ["in", "out"], "classes": ["cat", "dog"]}, "group 'inn' is not declared"),
+    "undeclared class": (
+        [["images/0.png", "cta", "in"]],
+        {"classes": ["cat", "dog"]},
+        "class 'cta' is not declared; did you mean 'cat'",
+    ),
+    "undeclared group": (
+        [["images/0.png", "cat", "inn"]],
+        {"groups": ["in", "out"], "classes": ["cat", "dog"]},
+        "group 'inn' is not declared",
+    ),
     "one class": ([["images/0.png", "cat", "in"], ["images/1.png", "cat", "out"]], {}, "only 1 class found"),
 }
 
@@ -114,7 +126,9 @@ def test_other_wrong_manifests(photographs, quiet, tmp_path):
         load_examples(recipe_of(write_manifest(folder, told, ("path", "label", "group", "split"))), 0, quiet)
     told = [[*row, ("train", "test")[i % 2], "one person"] for i, row in enumerate(rows)]
     with pytest.raises(DataError, match="identity 'one person'"):
-        load_examples(recipe_of(write_manifest(folder, told, ("path", "label", "group", "split", "identity"))), 0, quiet)
+        load_examples(
+            recipe_of(write_manifest(folder, told, ("path", "label", "group", "split", "identity"))), 0, quiet
+        )
 
 
 def test_broken_images_are_named_or_left_out_and_counted(photographs, quiet):

@@ -64,7 +64,11 @@ def test_int8_is_u8s8_per_channel_and_small(files):
     for node in graph.node:
         if node.op_type == "QuantizeLinear":
             assert constants[node.input[2]].data_type == onnx.TensorProto.UINT8
-        if node.op_type == "DequantizeLinear" and node.input[0] in constants and constants[node.input[0]].data_type in kinds:
+        if (
+            node.op_type == "DequantizeLinear"
+            and node.input[0] in constants
+            and constants[node.input[0]].data_type in kinds
+        ):
             kinds[constants[node.input[0]].data_type] += 1
             if len(constants[node.input[0]].dims) == 4:
                 assert constants[node.input[1]].dims[0] == constants[node.input[0]].dims[0]

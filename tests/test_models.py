@@ -11,7 +11,13 @@ IMAGES = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8, generator=torc
 
 @pytest.mark.parametrize(
     ("spec", "width"),
-    [("cifar:resnet8", 64), ("cifar:resnet20", 64), ("timm:resnet10t", 512), ("timm:efficientnet_b0", 1280), ("timm:lcnet_050", 1280)],
+    [
+        ("cifar:resnet8", 64),
+        ("cifar:resnet20", 64),
+        ("timm:resnet10t", 512),
+        ("timm:efficientnet_b0", 1280),
+        ("timm:lcnet_050", 1280),
+    ],
 )
 def test_outputs_have_the_promised_shapes(spec, width):
     model = create(spec, 7, 0).eval()

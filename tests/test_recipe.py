@@ -72,8 +72,7 @@ def test_assignment_without_a_value_is_refused():
 
 def test_assigning_below_a_setting_is_refused():
     with pytest.raises(RecipeError, match="'seed' is a setting"):
-        values = {"seed": 1}
-        assign(values, "seed.more", 2)
+        assign({"seed": 1}, "seed.more", 2)
 
 
 @pytest.mark.parametrize(("content", "words"), [("a = = 1", "not a TOML file"), (None, "cannot read the recipe")])

@@ -93,7 +93,10 @@ def test_two_processes_cannot_share_a_folder(tmp_path, quiet):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, quiet):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match="cannot write the run folder"), RunFolder.open(tmp_path / "file" / "run", tiny(), quiet):
+    with (
+        pytest.raises(RunFolderError, match="cannot write the run folder"),
+        RunFolder.open(tmp_path / "file" / "run", tiny(), quiet),
+    ):
         pass
 
 
@@ -114,9 +117,13 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch)
 
 
 def test_an_error_while_writing_removes_the_half(tmp_path):
-    with pytest.raises(KeyboardInterrupt), atomic_path(tmp_path / "a") as temporary:
-        temporary.write_text("half")
-        raise KeyboardInterrupt
+    def write():
+        with atomic_path(tmp_path / "a") as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,7 +12,9 @@ from .conftest import tiny
 
 
 def picture(shape, texture="solid", colour="white", **changes):
-    recipe = DataRecipe(**{"image_size": 64, "noise": 0.0, "size_min": 0.8, "size_max": 0.8, "texture_contrast": 1.0, **changes})
+    recipe = DataRecipe(
+        **{"image_size": 64, "noise": 0.0, "size_min": 0.8, "size_max": 0.8, "texture_contrast": 1.0, **changes}
+    )
     row = [list(SHAPES).index(shape), list(TEXTURES).index(texture), list(COLOURS).index(colour)]
     return next(render(np.array([row]), recipe, generator(0, "test")))[0]
 
@@ -70,7 +72,9 @@ def test_colours_are_the_colours():
 
 
 def test_papers_geometry():
-    recipe = DataRecipe(geometry="paper", train_rows=10, validation_rows=10, calibration_rows=20, gate_rows=20, meta_rows=0)
+    recipe = DataRecipe(
+        geometry="paper", train_rows=10, validation_rows=10, calibration_rows=20, gate_rows=20, meta_rows=0
+    )
     images = next(render(factors(20, 0.5, generator(0, "x")), recipe, generator(0, "test")))
     assert images.shape == (20, 3, 224, 224)
     template = recipe.size_max * 224

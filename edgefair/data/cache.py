@@ -32,7 +32,11 @@ def cached_images(key: str, rows: int, size: int, blocks: Iterable[np.ndarray], 
 
 def _build(path: Path, rows: int, size: int, blocks: Iterable[np.ndarray], log) -> None:
     # Written as a stream, not through a memory map: on a full disk a map ends the process with a bus error.
-    with atomic_path(path) as temporary, open(temporary, "wb") as store, log.progress("preparing images", rows) as advance:
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "wb") as store,
+        log.progress("preparing images", rows) as advance,
+    ):
         shape = {"descr": "|u1", "fortran_order": False, "shape": (rows, 3, size, size)}
         np.lib.format.write_array_header_1_0(store, shape)
         done = 0

@@ -27,7 +27,8 @@ def load(recipe: DataRecipe, seed: int, log) -> Examples:
     for field in ("task", "group"):
         if getattr(recipe, field) not in COLUMNS:
             raise RecipeError(
-                f"data.{field} '{getattr(recipe, field)}' is no FairFace column; {nearest(getattr(recipe, field), COLUMNS)}"
+                f"data.{field} '{getattr(recipe, field)}' is no FairFace column; "
+                f"{nearest(getattr(recipe, field), COLUMNS)}"
             )
     if recipe.task == recipe.group:
         raise RecipeError(

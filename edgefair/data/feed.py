@@ -41,7 +41,7 @@ class Feed:
 
 
 def augmented(images: Tensor, how: str, random: torch.Generator) -> Tensor:
-    """Random horizontal flip, and for `crop-flip` a shift of each image by up to an eighth of its side (edges reflect)."""
+    """Random horizontal flip, and for `crop-flip` a shift of up to an eighth of the side (edges reflect)."""
     if how == "none":
         return images
     flip = torch.rand(len(images), generator=random, device=images.device) < 0.5

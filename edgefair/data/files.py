@@ -123,7 +123,7 @@ def _blocks(entries: list[Entry], size: int, block: int = 256) -> Iterator[np.nd
 def split(
     entries: list[Entry], labels: np.ndarray, groups: np.ndarray, recipe: DataRecipe, seed: int
 ) -> dict[str, np.ndarray]:
-    """The five lists: rows go where they say; lists that nobody names are drawn from the rows without a list and from train.
+    """The five lists: rows go where they say; lists that nobody names are drawn from rows without a list, or train.
 
     Drawn per (class, group) cell, whole identities at a time, in an order that depends on seed and identity alone.
     """

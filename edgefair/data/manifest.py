@@ -1,7 +1,7 @@
 """A CSV manifest: columns path, label, group, and optionally split, id, identity.
 
-Paths are relative to the manifest's folder and stay inside it. An empty group is unknown: such rows train the classifier
-and nothing else. The terms of the images are the owner's.
+Paths are relative to the manifest's folder and stay inside it. An empty group is unknown: such rows train the
+classifier and nothing else. The terms of the images are the owner's.
 """
 
 import csv

@@ -199,7 +199,7 @@ def _textures(texture: np.ndarray, recipe: DataRecipe, rng: np.random.Generator)
 
 
 def load(recipe: DataRecipe, seed: int, log) -> Examples:
-    """Examples rendered for a seed: training rows skewed, all other lists balanced; images come from the cache if there."""
+    """Examples rendered for a seed: training rows skewed, other lists balanced; images come from the cache if there."""
     sizes = {name: getattr(recipe, f"{name}_rows") for name in LISTS}
     rows = {
         name: factors(n, recipe.skew if name == "train" else 0.5, generator(seed, "trifeature", name))

@@ -32,7 +32,7 @@ def _relative_distances(features: Tensor) -> Tensor:
 def distance_loss(student_features: Tensor, teacher_features: Tensor) -> Tensor:
     """Smooth-L1 of pairwise distances, each divided by its network's mean distance (eq. 4 and 5); mean over B * B.
 
-    student_features [B, D], teacher_features [B, E]. The student's mean is part of the gradient, as in the authors' code.
+    student_features [B, D], teacher_features [B, E]. The student's mean is in the gradient, as in the authors' code.
     """
     with torch.no_grad():
         target = _relative_distances(teacher_features)

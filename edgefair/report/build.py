@@ -60,7 +60,7 @@ def build_report(run: RunFolder, artefacts: list[Artefact], data: dict) -> dict:
 
 
 def tolerance(gate: GateRecipe, claim: str) -> Tolerance:
-    """The tolerances that the recipe sets for a claim: an artefact beside the student, or the student beside its teacher."""
+    """The tolerances that the recipe sets for a claim: artefact beside student, or student beside teacher."""
     prefix = "teacher_" if claim == "no_worse" else ""
     points = {
         name: getattr(gate, prefix + name)

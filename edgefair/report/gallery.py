@@ -17,7 +17,11 @@ MAX_SIDE = 96
 def gallery(
     run: RunFolder, artefacts: list[Artefact], examples: Examples, per_cell: int = 3, changed: int = 12
 ) -> dict:
-    """{"cells": [{class, group, images}], "changed": [{artefact, items: [{id, image, true, group, before, after}]}]}; images are PNG data."""
+    """Pictures as PNG data URLs.
+
+    {"cells": [{class, group, images}],
+     "changed": [{artefact, total, items: [{id, image, true, group, before, after}]}]}
+    """
     rows = examples.rows["gate"]
     cells = [
         {

@@ -12,7 +12,7 @@ COLUMNS = ("artefact", "accuracy", "worst", "disparity", "(floor)", "DEO max", "
 def print_report(report: dict, console: Console) -> None:
     """Print one row an artefact, what lambda meant, and every sentence of a verdict."""
     batch = str(report["recipe"]["bench"]["batches"][0])
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in COLUMNS:
         table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=True)
     for entry in report["artefacts"]:
@@ -31,8 +31,8 @@ def print_report(report: dict, console: Console) -> None:
 
 def _legend(report: dict, batch: str) -> list[str]:
     lines = [
-        "Accuracy, also of the worst group, in percent. Disparity: recall gap between groups, mean over classes, in points;",
-        "floor: the same with the groups dealt at random. DEO max: the gap of the worst class.",
+        "Accuracy, also of the worst group, in percent. Disparity: recall gap between groups, mean over classes, in",
+        "points; floor: the same with the groups dealt at random. DEO max: the gap of the worst class.",
         f"p90 ms: latency of a batch of {batch} on {report['recipe']['bench']['threads']} thread(s).",
     ]
     null = next((entry for entry in report["artefacts"] if entry["artefact"] == "null"), None)

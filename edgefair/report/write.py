@@ -3,8 +3,8 @@
 from edgefair.artefacts import Artefact
 from edgefair.data import Examples
 from edgefair.files import finite, write_json
-from edgefair.report.html import render_html
 from edgefair.report.gallery import gallery
+from edgefair.report.html import render_html
 from edgefair.runfolder import RunFolder
 
 

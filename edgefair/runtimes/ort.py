@@ -22,14 +22,16 @@ class Ort:
             self.session = ort.InferenceSession(str(path), options, providers=[PROVIDER])
         except Exception as error:  # the library's exception classes share no public base
             raise ArtefactError(
-                f"ONNX Runtime cannot load {path} ({type(error).__name__}: {error}). Is the file whole? Export it again."
+                f"ONNX Runtime cannot load {path} ({type(error).__name__}: {error}). "
+                "Is the file whole? Export it again."
             ) from error
         if self.session.get_providers() != [PROVIDER]:
             raise ArtefactError(f"ONNX Runtime uses {self.session.get_providers()} where {PROVIDER} was asked for.")
         source, result = self.session.get_inputs()[0], self.session.get_outputs()[0]
         if source.type != "tensor(uint8)" or len(source.shape) != 4 or len(result.shape) != 2:
             raise ArtefactError(
-                f"{path} takes {source.type} {source.shape} and returns {result.shape}; uint8 images in and logits out are needed."
+                f"{path} takes {source.type} {source.shape} and returns {result.shape}; "
+                "uint8 images in and logits out are needed."
             )
         self.input, self.output, self.size, self.num_classes = (
             source.name,

@@ -49,7 +49,7 @@ class Adversary(nn.Module):
 
 
 class Adversarial(Strategy):
-    """L = L_task - lambda * L_adv by gradient reversal; L_adv is the cross-entropy of the adversary's guess of the group."""
+    """L = L_task - lambda * L_adv by gradient reversal; L_adv: cross-entropy of the adversary's guess of the group."""
 
     def __init__(self, parts: Parts):
         super().__init__(parts)
@@ -68,7 +68,10 @@ class Adversarial(Strategy):
         form = (
             "the true class is known to it: equalised odds" if self.parts.strategy.conditional else "demographic parity"
         )
-        return f"adversarial: L = L_task - lambda * L_adv, lambda = {self.parts.strategy.lam:g}; L_adv is the cross-entropy of an adversary that guesses the group from the student's {self.parts.strategy.adversary_input} ({form})."
+        return (
+            f"adversarial: L = L_task - lambda * L_adv, lambda = {self.parts.strategy.lam:g}; L_adv is the "
+            f"cross-entropy of an adversary that guesses the group from the student's {self.parts.strategy.adversary_input} ({form})."
+        )
 
     def extra_modules(self) -> dict[str, nn.Module]:
         return {"adversary": self.adversary}
@@ -77,7 +80,7 @@ class Adversarial(Strategy):
         return {"adversary_optimizer": self.adversary_optimizer}
 
     def adversary_loss(self, student: Output, batch: Batch, strength: float) -> Tensor:
-        """Cross-entropy of the adversary over the rows whose group is known, with the gradient to the student reversed."""
+        """Cross-entropy of the adversary over rows of known group, with the gradient to the student reversed."""
         known = batch.groups >= 0
         z = reverse_gradient(getattr(student, self.parts.strategy.adversary_input)[known], strength)
         guess = self.adversary(z, batch.labels[known])

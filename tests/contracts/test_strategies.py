@@ -43,8 +43,7 @@ def test_the_same_seed_takes_the_same_steps_and_state_restores_them(strategy, lo
     first, feed = build(strategy, loss, quiet)
     batches = list(feed.epoch(1))[:3]
     first.step(batches[0])
-    saved = {name: value for name, value in first.state().items()}
-    saved = torch.load(_through_file(saved), weights_only=True)
+    saved = torch.load(_through_file(first.state()), weights_only=True)
     second, _ = build(strategy, loss, quiet)
     second.restore(saved)
     for made in (first, second):

@@ -1,0 +1,111 @@
+"""The command line: exit codes, messages without tracebacks, and start-up without torch."""
+
+import subprocess
+import sys
+
+import pytest
+
+from edgefair.cli import main
+
+TORCH_FREE = (
+    "cli",
+    "recipe",
+    "preprocess",
+    "predictions",
+    "metrics",
+    "significance",
+    "gate",
+    "latency",
+    "evaluate",
+    "runfolder",
+    "runtimes",
+    "runtimes.ort",
+    "runtimes.null",
+)
+
+
+def run(capsys, *arguments):
+    """Exit code and everything printed."""
+    before, sys.argv = sys.argv, ["edgefair", *arguments]
+    try:
+        with pytest.raises(SystemExit) as stop:
+            main()
+    finally:
+        sys.argv = before
+    captured = capsys.readouterr()
+    return stop.value.code, captured.out + captured.err
+
+
+@pytest.mark.parametrize("module", TORCH_FREE)
+def test_the_core_imports_without_torch(module):
+    code = (
+        f"import sys, edgefair.{module}; print(sorted({{'torch', 'timm', 'onnxruntime', 'scipy'}} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_names_every_option(capsys):
+    code, text = run(capsys, "distill-and-export", "--help")
+    assert code in (0, None)
+    for option in (
+        "--recipe",
+        "--data",
+        "--teacher",
+        "--student",
+        "--loss",
+        "--strategy",
+        "--lambda",
+        "--seed",
+        "--device",
+        "--set",
+        "--out",
+    ):
+        assert option in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--lambda", "-1"], "--lambda (strategy.lam): Input should be greater than or equal to 0 (given: -1.0)"),
+        (["--lambda", "much"], "'much' is not a valid float"),
+        (["--data", "trifeatur"], "did you mean 'trifeature'"),
+        (["--data", "none.csv"], "cannot read the manifest none.csv"),
+        (["--loss", "rkdd"], "unknown loss 'rkdd'; did you mean 'rkd'"),
+        (["--strategy", "advers"], "unknown strategy 'advers'"),
+        (["--set", "train.epoch=3"], "'train.epoch' is not a setting: did you mean 'epochs'"),
+        (["--set", "train.epochs"], "section.field=value"),
+        (["--recipe", "none.toml"], "cannot read the recipe none.toml"),
+        (["--student", "timm:resnet1"], "unknown network 'timm:resnet1'"),
+        (["--teacher", "file:none.safetensors"], "cannot read the weights none.safetensors"),
+        (["--lamda", "1"], "--lambda"),
+        (["--device", "cuda"], "finds no CUDA device"),
+    ],
+)
+def test_wrong_input_ends_with_2_and_a_sentence(capsys, tmp_path, monkeypatch, arguments, words):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.chdir(tmp_path)
+    code, text = run(capsys, "distill-and-export", *arguments)
+    assert code == 2
+    assert words in text
+    assert "Traceback" not in text
+
+
+def test_a_missing_extra_names_what_to_install(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    code, text = run(capsys, "distill-and-export")
+    assert code == 2
+    assert "pip install 'edgefair[onnx]'" in text
+
+
+@pytest.mark.parametrize(("outcome", "expected"), [("pass", 0), ("fail", 1), ("inconclusive", 3)])
+def test_exit_codes_follow_the_verdict(capsys, tmp_path, monkeypatch, outcome, expected):
+    import edgefair.cli
+    import edgefair.pipeline
+
+    monkeypatch.setattr(edgefair.pipeline, "distill_and_export", lambda *_: {"outcome": outcome})
+    monkeypatch.setattr(edgefair.cli, "_show", lambda *_: None)
+    assert run(capsys, "distill-and-export", "--out", str(tmp_path))[0] == expected

@@ -1,0 +1,233 @@
+"""The main job end to end, and what is left when it is killed, interrupted or fed with something wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from edgefair.errors import DataError, RecipeError, TrainingError
+from edgefair.files import sha256
+from edgefair.pipeline import distill_and_export
+from edgefair.predictions import Predictions
+
+from .conftest import tiny
+
+WEIGHTS = ("teacher/teacher.safetensors", "student/student.safetensors")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished tiny run: its folder and its report."""
+    from edgefair.log import Log
+
+    folder = tmp_path_factory.mktemp("run")
+    return folder, distill_and_export(tiny(), folder, Log(quiet=True))
+
+
+def test_every_artefact_is_predicted_judged_and_measured(finished):
+    folder, report = finished
+    names = [entry["artefact"] for entry in report["artefacts"]]
+    assert names == ["teacher", "student", "ort-fp32", "ort-int8", "null"]
+    for entry in report["artefacts"]:
+        assert entry["sha256"] in {sha256(p) for p in folder.glob("*/*") if p.name == entry["file"]}
+        assert entry["latency"]["1"]["p50_ms"] <= entry["latency"]["1"]["p90_ms"] <= entry["latency"]["1"]["p99_ms"]
+        assert entry["latency"]["4"]["calls"] >= 20
+        scores = entry["metrics"]["scores"]
+        assert {"accuracy", "macro_precision", "macro_recall", "macro_f1", "auroc"} == set(scores)
+        assert all(
+            {"value", "floor", "floor_q95", "p_value"} == set(d) for d in entry["metrics"]["disparities"].values()
+        )
+        assert all({"signed", "gap", "floor_q95"} <= set(c) for c in entry["metrics"]["classes"])
+    claims = {e["artefact"]: (e["reference"], e["verdict"]["claim"]) for e in report["artefacts"] if "verdict" in e}
+    assert claims == {
+        "student": ("teacher", "no_worse"),
+        "ort-fp32": ("student", "same"),
+        "ort-int8": ("student", "same"),
+    }
+    assert report["outcome"] in ("pass", "fail", "inconclusive")
+
+
+def test_predictions_hold_ids_labels_groups_and_logits_of_the_gate_rows(finished):
+    folder, _ = finished
+    gate = json.loads((folder / "data/ids.json").read_text())["gate"]
+    student, onnx = (Predictions.load(folder / f"predictions/{name}.npz") for name in ("student", "ort-fp32"))
+    assert student.ids.tolist() == gate
+    assert (student.groups >= 0).all()
+    np.testing.assert_allclose(student.logits, onnx.logits, atol=1e-4 * np.abs(student.logits).max())
+    assert student.about["machine"]["processor"]
+    assert onnx.about["provider"] == "CPUExecutionProvider"
+
+
+def test_report_files_are_json_and_self_contained(finished):
+    folder, _ = finished
+    stored = json.loads(
+        (folder / "report.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} in JSON")
+    )
+    assert stored["schema"] == 1
+    assert stored["recipe_sha256"] == tiny().hash
+    assert "L_task - lambda * L_adv" in stored["lambda"]["meaning"]
+    page = (folder / "report.html").read_text()
+    assert "ort-int8" in page
+
+
+def test_calibration_is_balanced_and_disjoint(finished):
+    folder, _ = finished
+    ids = json.loads((folder / "data/ids.json").read_text())
+    lists = [set(ids[name]) for name in ids]
+    assert sum(map(len, lists)) == len(set.union(*lists))
+    chosen = json.loads((folder / "artefacts/export.json").read_text())["calibration"]["ids"]
+    assert len(chosen) == 2 * 10 * 2
+    assert set(chosen) <= set(ids["calibration"])
+
+
+def test_a_finished_run_is_not_redone(finished, quiet):
+    folder, report = finished
+    before = {p: p.stat().st_mtime_ns for p in folder.glob("*/*")}
+    again = distill_and_export(tiny(), folder, quiet)
+    assert {p: p.stat().st_mtime_ns for p in folder.glob("*/*")} == before
+    assert again["outcome"] == report["outcome"]
+
+
+def command(folder, recipe, cache):
+    file = folder.parent / "recipe.toml"
+    file.write_text(recipe.to_toml())
+    run = [sys.executable, "-m", "edgefair", "distill-and-export", "--recipe", str(file), "--out", str(folder)]
+    return subprocess.Popen(
+        run, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "EDGEFAIR_CACHE": cache}
+    )
+
+
+# What must be there when the process is killed: in the middle of the teacher, of the student, and after training.
+MOMENTS = {
+    "before the first checkpoint": "teacher/stage.json",
+    "teacher": "teacher/checkpoint.pt",
+    "student": "student/checkpoint.pt",
+    "artefacts": "artefacts/stage.json",
+}
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_ends_with_the_same_weights(tmp_path):
+    recipe = tiny(teacher__epochs=3, train__epochs=3, data__train_rows=600)
+    cache = str(tmp_path / "cache")
+    (tmp_path / "a").mkdir()
+    straight = tmp_path / "a" / "run"
+    process = command(straight, recipe, cache)
+    output, _ = process.communicate()
+    assert process.returncode in (0, 1, 3), output
+    (tmp_path / "b").mkdir()
+    killed = tmp_path / "b" / "run"
+    for sign in MOMENTS.values():
+        process = command(killed, recipe, cache)
+        while not (killed / sign).exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, f"the run ended before {sign} appeared"
+    process = command(killed, recipe, cache)
+    output, _ = process.communicate()
+    assert process.returncode in (0, 1, 3), output
+    for name in (*WEIGHTS, "artefacts/student.onnx", "artefacts/student.int8.onnx"):
+        assert sha256(killed / name) == sha256(straight / name), name
+    histories = [json.loads((run / "student/history.json").read_text()) for run in (straight, killed)]
+    assert histories[0] == histories[1]
+
+
+@pytest.mark.slow
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    (tmp_path / "a").mkdir()
+    folder = tmp_path / "a" / "run"
+    process = command(folder, tiny(teacher__epochs=50), str(tmp_path / "cache"))
+    while not (folder / "teacher/checkpoint.pt").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate()
+    assert process.returncode == 130, output
+    assert "the same command goes on from the last checkpoint" in output
+    assert "Traceback" not in output
+
+
+def test_a_loss_that_is_not_finite_stops_with_epoch_and_step(tmp_path, quiet):
+    recipe = tiny(teacher__lr=1e12, teacher__epochs=3)
+    with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at epoch \d, step \d.*train\.lr"):
+        distill_and_export(recipe, tmp_path / "run", quiet)
+
+
+def test_the_last_good_checkpoint_survives_a_diverging_epoch(tmp_path, quiet, monkeypatch):
+    from edgefair.strategies.plain import Plain
+
+    step = Plain.step
+
+    def diverge(self, batch):
+        values = step(self, batch)
+        return values if self.done <= 10 else {**values, "loss": float("nan")}
+
+    monkeypatch.setattr(Plain, "step", diverge)
+    with pytest.raises(TrainingError, match="epoch 2, step"):
+        distill_and_export(tiny(), tmp_path / "run", quiet)
+    checkpoint = tmp_path / "run/teacher/checkpoint.pt"
+    assert checkpoint.exists()
+    monkeypatch.setattr(Plain, "step", step)
+    distill_and_export(tiny(), tmp_path / "run", quiet)
+    assert not checkpoint.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"loss__name": "rkdd"}, "unknown loss 'rkdd'; did you mean 'rkd'"),
+        ({"strategy__name": "adverserial"}, "unknown strategy 'adverserial'; did you mean 'adversarial'"),
+        ({"data__name": "trifeatur"}, "unknown data set 'trifeatur'; did you mean 'trifeature'"),
+        ({"student__spec": "cifar:resnet9"}, "cifar:resnet8"),
+    ],
+)
+def test_unknown_names_are_refused_before_anything_is_trained(tmp_path, quiet, changes, words):
+    with pytest.raises(RecipeError, match=words):
+        distill_and_export(tiny(**changes), tmp_path / "run", quiet)
+    assert not (tmp_path / "run" / "teacher").exists()
+
+
+def test_a_calibration_list_without_a_cell_is_refused_before_training(tmp_path, quiet):
+    with pytest.raises(DataError, match=r"fewer than 30 rows.*quantize\.rows_per_cell"):
+        distill_and_export(tiny(quantize__rows_per_cell=30), tmp_path / "run", quiet)
+
+
+def test_limits_of_size_and_latency_decide(tmp_path, quiet, finished):
+    import shutil
+
+    source, _ = finished
+    for limit, outcome in ((0.0001, "fail"), (1000, "pass")):
+        folder = tmp_path / f"{limit}"
+        shutil.copytree(source, folder)
+        recipe = tiny(gate__max_size_mb=limit, gate__max_latency_p90_ms=1000 * limit)
+        (folder / "recipe.toml").write_text(recipe.to_toml())
+        report = distill_and_export(recipe, folder, quiet)
+        entry = next(e for e in report["artefacts"] if e["artefact"] == "ort-int8")
+        assert {check["name"]: check["outcome"] for check in entry["limits"]}["size_mb"] == outcome
+        if outcome == "fail":
+            assert report["outcome"] == entry["outcome"] == "fail"
+
+
+@pytest.mark.parametrize(("loss", "strategy"), [("none", "plain"), ("ckd", "adversarial")])
+def test_every_loss_and_strategy_reaches_a_report(tmp_path, quiet, loss, strategy):
+    report = distill_and_export(
+        tiny(loss__name=loss, strategy__name=strategy, train__epochs=1), tmp_path / "run", quiet
+    )
+    assert report["recipe"]["loss"]["name"] == loss
+    assert strategy in report["lambda"]["meaning"]
+
+
+def test_a_teacher_from_a_file_is_used_as_it_is(tmp_path, quiet, finished):
+    source, _ = finished
+    weights = source / "teacher/teacher.safetensors"
+    distill_and_export(tiny(teacher__spec=f"file:{weights}", train__epochs=1), tmp_path / "run", quiet)
+    assert json.loads((tmp_path / "run/teacher/history.json").read_text()) == []
+    from safetensors.numpy import load_file
+
+    before, after = load_file(weights), load_file(tmp_path / "run/teacher/teacher.safetensors")
+    assert all((before[name] == after[name]).all() for name in before)
