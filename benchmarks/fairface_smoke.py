@@ -27,7 +27,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/fairface-smoke"))
     args = parser.parse_args()
     data = {"name": "fairface", "path": args.folder, "max_rows": args.rows, "group": args.group}
-    recipe = parse({"seed": args.seed, "strategy": {"lam": args.lam}, "data": data, "teacher": {"epochs": args.epochs}, "train": {"epochs": args.epochs}})
+    recipe = parse(
+        {
+            "seed": args.seed,
+            "strategy": {"lam": args.lam},
+            "data": data,
+            "teacher": {"epochs": args.epochs},
+            "train": {"epochs": args.epochs},
+        }
+    )
     report = distill_and_export(recipe, args.out, Log())
     entries = {entry["artefact"]: entry for entry in report["artefacts"]}
     common.write(

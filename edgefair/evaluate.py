@@ -31,7 +31,7 @@ def evaluate(predictions: Predictions, draws: int, seed: int) -> dict:
         "rows": len(predictions.ids),
         "rows_without_group": int((predictions.groups < 0).sum()),
         "scores": _scores(predictions, everyone, draws, generator(seed, "evaluate", "scores")),
-        "disparities": _disparities(table, draws, generator(seed, "evaluate", "floor")),
+        "disparities": _disparities(table, draws, seed),
         "groups": _groups(table, predictions.group_names),
         "classes": _classes(table, predictions, draws, generator(seed, "evaluate", "classes")),
         "confusion": table,
@@ -55,10 +55,11 @@ def _scores(predictions: Predictions, everyone: np.ndarray, draws: int, rng: np.
     return scores
 
 
-def _disparities(table: np.ndarray, draws: int, rng: np.random.Generator) -> dict:
+def _disparities(table: np.ndarray, draws: int, seed: int) -> dict:
     result = {}
     for name in METRICS:
-        floor = noise_floor(table, name, draws, rng)
+        # The same permutations for every metric, and for the gate: one disparity has one floor on a page.
+        floor = noise_floor(table, name, draws, generator(seed, "noise floor"))
         result[name] = {"value": floor.observed, "floor": floor.mean, "floor_q95": floor.q95, "p_value": floor.p_value}
     return result
 

@@ -72,10 +72,7 @@ def compare(
     if tolerance.max_drift_points is not None:
         checks.insert(3, max_drift_check(pair, tolerance, generator(seed, "gate", "max drift")))
     outcome = _worst([check.outcome for check in checks if check.gated])
-    numbers = _numbers(pair, tolerance, generator(seed, "gate", "noise floor")) | {
-        "seed": seed,
-        "tolerance": asdict(tolerance),
-    }
+    numbers = _numbers(pair, tolerance, seed) | {"seed": seed, "tolerance": asdict(tolerance)}
     return Verdict(outcome, claim, tuple(checks), numbers, _sentence(outcome, checks, numbers, pair))
 
 
@@ -114,7 +111,7 @@ def _worst(outcomes: list[str]) -> str:
     return next((outcome for outcome in ("fail", "inconclusive") if outcome in outcomes), "pass")
 
 
-def _numbers(pair: Pair, tolerance: Tolerance, rng: np.random.Generator) -> dict:
+def _numbers(pair: Pair, tolerance: Tolerance, seed: int) -> dict:
     sizes = pair.counts.sum(axis=-1)  # [G, C]
     drift = gap_drift(pair.counts)  # [C]
     numbers = {
@@ -128,7 +125,7 @@ def _numbers(pair: Pair, tolerance: Tolerance, rng: np.random.Generator) -> dict
         "drift_points_by_class": (100 * drift).tolist(),
     }
     for name, pred, table in zip(("reference", "candidate"), (pair.pred_ref, pair.pred_cand), pair.tables, strict=True):
-        floor = noise_floor(table, "mean_abs_disparity", tolerance.replicates, rng)
+        floor = noise_floor(table, "mean_abs_disparity", tolerance.replicates, generator(seed, "noise floor"))
         numbers[name] = {
             "accuracy": float((pred == pair.labels).mean()),
             "group_accuracy": group_accuracy(table).tolist(),

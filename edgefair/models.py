@@ -144,7 +144,8 @@ def _timm(name: str, num_classes: int, pretrained: bool) -> Classifier:
             raise
         raise ArtefactError(
             f"the published weights of 'timm:{name}' cannot be loaded ({type(error).__name__}: {error}). "
-            "Connect to the network once so that timm can cache them, name a file: of weights, or set pretrained to false."
+            "Connect to the network once so that timm can cache them, name a file: of weights, or set "
+            "pretrained to false."
         ) from error
     given = network.pretrained_cfg
     return Classifier(TimmBackbone(network), f"timm:{name}", given.get("mean", HALF[0]), given.get("std", HALF[1]))

@@ -88,7 +88,7 @@ class Predictions:
     def load(path: Path) -> "Predictions":
         """Read a file written by `save`; raises DataError where it is missing, truncated or of another schema."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 header = json.loads(str(stored["header"]))
                 arrays = {name: stored[name] for name in ("ids", "labels", "groups", "logits")}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

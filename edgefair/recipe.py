@@ -103,7 +103,7 @@ class DataRecipe(Section):
 
 
 class TrainRecipe(Section):
-    """How a network is trained; data sets on disk get 15 epochs of AdamW at 0.002 with crop-flip where nothing is given."""
+    """How a network is trained; data sets on disk get 15 epochs of AdamW at 0.002 with crop-flip by default."""
 
     epochs: Annotated[int, Field(ge=0)] = 8
     """Passes over the training rows; 0 uses the network as it is."""

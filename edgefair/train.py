@@ -48,7 +48,7 @@ def fit(
         )
     if best:
         student.load_state_dict(best["student"])
-    return history
+    return [{**row, "kept": row["epoch"] == best["epoch"]} for row in history]
 
 
 def _save(path: Path, state: dict) -> None:

@@ -18,12 +18,14 @@ def training_charts(history: dict) -> list[Chart]:
     for network, rows in history.items():
         if not rows:
             continue
-        logged = [name for name in rows[0] if name != "epoch" and name not in CURVES]
+        logged = [name for name in rows[0] if name not in ("epoch", "kept") and name not in CURVES]
         terms = {name: TERMS.get(name, name.replace("_", " ")) for name in logged}
         curves = {name: label for name, label in CURVES.items() if name in rows[0]}
         title = f"{network.capitalize()}: "
         loss = "Mean over the steps of each epoch; the total and its terms."
-        judged = "On validation rows, after each epoch. The gate rows are not used for training or for choosing."
+        kept = ", ".join(str(row["epoch"]) for row in rows if row.get("kept"))
+        judged = "On validation rows, after each epoch; gate rows are used neither for training nor for choosing. "
+        judged += f"Epoch {kept} was kept." if kept else ""
         charts += [
             Chart(f"{network}-loss", "training", title + "loss", loss, _lines(rows, terms, 1, "loss")),
             Chart(

@@ -14,15 +14,15 @@ from edgefair.runfolder import RunFolder
 MAX_SIDE = 96
 
 
-def gallery(
-    run: RunFolder, artefacts: list[Artefact], examples: Examples, per_cell: int = 3, changed: int = 12
-) -> dict:
+def gallery(run: RunFolder, artefacts: list[Artefact], examples: Examples, changed: int = 12) -> dict:
     """Pictures as PNG data URLs.
 
     {"cells": [{class, group, images}],
      "changed": [{artefact, total, items: [{id, image, true, group, before, after}]}]}
     """
     rows = examples.rows["gate"]
+    # Many cells share a page of about the same size.
+    per_cell = max(1, min(3, 120 // (len(examples.class_names) * len(examples.group_names))))
     cells = [
         {
             "class": name,

@@ -1,5 +1,6 @@
 """The report as a table for the terminal."""
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -48,7 +49,7 @@ def _cells(entry: dict, batch: str) -> list[str]:
     return [
         entry["artefact"],
         _percent(metrics["scores"]["accuracy"]["value"]),
-        _percent(min(group["accuracy"] for group in metrics["groups"])),
+        _percent(float(np.min([group["accuracy"] for group in metrics["groups"]]))),  # undefined if one is
         _percent(gap["value"]),
         f"({_percent(gap['floor'])})",
         _percent(worst["value"]),

@@ -65,12 +65,11 @@ class Adversarial(Strategy):
 
     @property
     def meaning(self) -> str:
-        form = (
-            "the true class is known to it: equalised odds" if self.parts.strategy.conditional else "demographic parity"
-        )
+        recipe = self.parts.strategy
+        form = "the true class is known to it: equalised odds" if recipe.conditional else "demographic parity"
         return (
-            f"adversarial: L = L_task - lambda * L_adv, lambda = {self.parts.strategy.lam:g}; L_adv is the "
-            f"cross-entropy of an adversary that guesses the group from the student's {self.parts.strategy.adversary_input} ({form})."
+            f"adversarial: L = L_task - lambda * L_adv, lambda = {recipe.lam:g}; L_adv is the cross-entropy of an "
+            f"adversary that guesses the group from the student's {recipe.adversary_input} ({form})."
         )
 
     def extra_modules(self) -> dict[str, nn.Module]:

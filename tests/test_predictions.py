@@ -1,0 +1,62 @@
+"""Predictions files: what goes in comes out, and what cannot be judged is refused with the reason."""
+
+import numpy as np
+import pytest
+
+from edgefair.errors import DataError
+from edgefair.predictions import Predictions
+
+
+def make(**changes):
+    fields = {
+        "ids": np.array(["a", "b", "ü"]),
+        "labels": np.array([0, 1, 1]),
+        "groups": np.array([0, -1, 1]),
+        "logits": np.array([[1, 0], [0, 1], [2, 1]], np.float32),
+        "class_names": ("cat", "dog"),
+        "group_names": ("in", "out"),
+        "about": {"artefact": "x"},
+    }
+    return Predictions(**{**fields, **changes})
+
+
+def test_a_file_gives_back_what_was_saved(tmp_path):
+    make().save(tmp_path / "p.npz")
+    again = Predictions.load(tmp_path / "p.npz")
+    assert again.ids.tolist() == ["a", "b", "ü"]
+    assert again.predicted.tolist() == [0, 1, 0]
+    assert again.class_names == ("cat", "dog")
+    assert again.about == {"artefact": "x"}
+    np.testing.assert_array_equal(again.logits, make().logits)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"logits": np.array([[1, 0], [np.nan, 1], [2, 1]], np.float32)},
+            "logits of 1 of 3 rows are not finite, first id 'b'",
+        ),
+        ({"ids": np.array(["a", "b", "a"])}, "id 'a' stands in more than one row"),
+        ({"labels": np.array([0, 2, 1])}, r"label 2 of id 'b' is outside 0 \.\. 1"),
+        ({"groups": np.array([0, -2, 1])}, r"group -2 of id 'b' is outside -1 \.\. 1"),
+        ({"labels": np.array([0.0, 1.0, 1.0])}, "integers are needed"),
+        ({"labels": np.array([0, 1])}, "'labels' has shape"),
+        ({"class_names": ("cat", "dog", "cow")}, "the class names need"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(changes, words):
+    with pytest.raises(DataError, match=words):
+        make(**changes)
+
+
+def test_unreadable_files_are_refused(tmp_path):
+    make().save(tmp_path / "p.npz")
+    whole = (tmp_path / "p.npz").read_bytes()
+    (tmp_path / "half.npz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.npz").write_text("no")
+    np.savez(tmp_path / "other.npz", a=np.zeros(2))
+    np.savez(tmp_path / "pickle.npz", header=np.array([{"a": 1}], dtype=object))
+    for name in ("half", "text", "other", "pickle", "none"):
+        with pytest.raises(DataError, match=f"{name}.npz is not a readable predictions file"):
+            Predictions.load(tmp_path / f"{name}.npz")

@@ -1,0 +1,107 @@
+"""The loop's parts: batches, augmentation, the kept epoch, cached teachers and precision."""
+
+import numpy as np
+import pytest
+import torch
+
+from edgefair.data import load_examples
+from edgefair.data.feed import Feed, augmented
+from edgefair.distill import assemble, distil_student, train_teacher
+from edgefair.models import create
+from edgefair.strategies.base import make_optimizer, schedule
+from edgefair.train import CachedTeacher, LiveTeacher, outputs
+
+from .conftest import tiny
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def examples():
+    from edgefair.log import Log
+
+    return load_examples(tiny().data, 0, Log(quiet=True))
+
+
+def test_an_epoch_shows_every_row_once_in_another_order(examples):
+    feed = Feed(examples, "train", 64, "none", 0, CPU)
+    ids = [torch.cat([batch.ids for batch in feed.epoch(number)]) for number in (1, 1, 2)]
+    assert torch.equal(ids[0], ids[1])
+    assert not torch.equal(ids[0], ids[2])
+    assert sorted(ids[0].tolist()) == list(range(400))
+    batch = next(feed.epoch(1))
+    row = examples.rows["train"][int(batch.ids[5])]
+    assert (batch.images[5].numpy() == examples.images[row]).all()
+    assert batch.labels[5] == examples.labels[row]
+    assert batch.groups[5] == examples.groups[row]
+
+
+def test_a_last_batch_of_one_row_is_left_out(examples):
+    sizes = [len(batch.ids) for batch in Feed(examples, "train", 133, "none", 0, CPU).epoch(1)]
+    assert sizes == [133, 133, 133]
+
+
+@pytest.mark.parametrize("how", ["flip", "crop-flip"])
+def test_augmentation_keeps_bytes_and_depends_on_its_generator(how):
+    images = torch.arange(4 * 3 * 16 * 16, dtype=torch.int64).reshape(4, 3, 16, 16).remainder(251).to(torch.uint8)
+    first, again, other = (augmented(images, how, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert first.dtype == torch.uint8
+    assert first.shape == images.shape
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    if how == "flip":
+        same = (first == images).all(dim=(1, 2, 3)) | (first == images.flip(3)).all(dim=(1, 2, 3))
+        assert same.all()
+
+
+def test_the_best_epoch_on_validation_rows_is_kept(examples, tmp_path, quiet):
+    recipe = tiny(teacher__epochs=4, teacher__select="accuracy")
+    model, history = train_teacher(recipe, examples, tmp_path, quiet)
+    kept = next(row for row in history if row["kept"])
+    assert kept["validation_accuracy"] == max(row["validation_accuracy"] for row in history)
+    rows = examples.rows["validation"]
+    accuracy = (outputs(model, examples.images, rows, CPU).logits.argmax(1).numpy() == examples.labels[rows]).mean()
+    assert accuracy == pytest.approx(kept["validation_accuracy"])
+
+
+def test_a_cached_teacher_says_what_a_live_one_says(examples):
+    teacher = create("cifar:resnet8", 10, 3)
+    batch = next(Feed(examples, "train", 32, "none", 0, CPU).epoch(1))
+    cached = CachedTeacher(outputs(teacher, examples.images, examples.rows["train"], CPU), CPU)(batch)
+    live = LiveTeacher(teacher)(batch)
+    torch.testing.assert_close(cached.logits, live.logits, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(cached.features, live.features, rtol=1e-4, atol=1e-5)
+
+
+def test_a_teacher_never_trains(examples, quiet, tmp_path):
+    recipe = tiny(train__augment="flip", train__epochs=1)
+    teacher = create("cifar:resnet8", 10, 3)
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    distil_student(recipe, examples, teacher, tmp_path, quiet)
+    assert all(torch.equal(before[name], value) for name, value in teacher.state_dict().items())
+
+
+def test_bf16_autocast_trains_close_to_single_precision(examples):
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        recipe = tiny(train__precision=precision, loss__name="ckd")
+        parts = (recipe.train, recipe.loss, recipe.strategy, examples, create("cifar:resnet8", 10, 0))
+        strategy, feed = assemble(*parts, create("cifar:resnet8", 10, 1), 0, CPU)
+        losses[precision] = strategy.step(next(feed.epoch(1)))["loss"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05)
+
+
+def test_schedule_warms_up_and_ends_at_zero():
+    values = [schedule(done, 100) for done in range(101)]
+    assert values[9] == 1
+    assert values[100] == pytest.approx(0, abs=1e-12)
+    assert (np.diff(values[:10]) > 0).all()
+    assert (np.diff(values[10:]) < 0).all()
+
+
+def test_biases_and_normalisation_are_not_decayed():
+    model = create("cifar:resnet8", 10, 0)
+    groups = make_optimizer([model], tiny().train).param_groups
+    assert [group["weight_decay"] for group in groups] == [5e-4, 0.0]
+    assert {p.ndim for p in groups[0]["params"]} == {2, 4}
+    assert {p.ndim for p in groups[1]["params"]} == {1}
