@@ -7,7 +7,7 @@ import numpy as np
 from edgefair.artefacts import Artefact, artefact_list
 from edgefair.data import Examples, balanced_rows, load_examples
 from edgefair.errors import require
-from edgefair.files import digest, write_json
+from edgefair.files import digest, write_bytes, write_json
 from edgefair.latency import measure
 from edgefair.machine import describe_machine
 from edgefair.predictions import Predictions
@@ -129,7 +129,7 @@ def _artefacts(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path)
             "ids_sha256": digest(ids),
             "ids": ids,
         }
-    (folder / "null.txt").write_text(str(len(examples.class_names)))
+    write_bytes(folder / "null.txt", str(len(examples.class_names)).encode())
     write_json(folder / "export.json", report)
 
 

@@ -1,6 +1,4 @@
-"""Every setting of a run, validated, one sentence a field; TOML in, TOML out.
-
-    [data] [teacher] [student] [loss] [strategy] [train] [export] [quantize] [gate] [bench]
+"""A recipe: every setting of a run, validated; TOML in, TOML out.
 
 A recipe is frozen. Its hash is written into the report, so a setting changed after the run is visible.
 """
@@ -10,235 +8,41 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from edgefair.errors import RecipeError, nearest
 from edgefair.files import digest
+from edgefair.sections import (
+    BenchRecipe,
+    DataRecipe,
+    ExportRecipe,
+    GateRecipe,
+    LossRecipe,
+    QuantizeRecipe,
+    Section,
+    StrategyRecipe,
+    StudentRecipe,
+    TeacherRecipe,
+    TrainRecipe,
+)
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class Section(BaseModel):
-    """A part of the recipe: frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class DataRecipe(Section):
-    """Which images, what is asked of them, and how they fall into the five lists."""
-
-    name: str = "trifeature"
-    """A name in the DATASETS table."""
-    path: str = ""
-    """Folder or CSV file of a data set on disk."""
-    image_size: Annotated[int, Field(ge=8, le=1024)] = 32
-    """Side of the square images, pixels; 64 where it is not given for a data set on disk."""
-    task: str = "age"
-    """FairFace: the column that is predicted (age, gender or race)."""
-    group: str = "gender"
-    """FairFace: the protected attribute (gender, race or age)."""
-    age_buckets: Literal[3, 9] = 3
-    """FairFace: the nine published age buckets, or three (under 20, 20 to 39, 40 and over)."""
-    classes: tuple[str, ...] = ()
-    """Manifest: the declared classes, in order; empty means those found, sorted."""
-    groups: tuple[str, ...] = ()
-    """Manifest: the declared groups, in order; empty means those found, sorted."""
-    max_rows: Annotated[int, Field(ge=0)] = 0
-    """Use at most this many training rows and as many gate rows of a data set on disk, drawn by seed; 0 means all."""
-    skip_broken: bool = False
-    """Go on without images that cannot be read, and count them; otherwise the first one is an error."""
-    meta_share: Share = 0.05
-    """Share of the training rows set aside for meta steps, where the data set does not say."""
-    validation_share: Share = 0.1
-    """Share of the training rows set aside for choosing models, where the data set does not say."""
-    calibration_share: Share = 0.05
-    """Share of the training rows set aside for calibrating quantisation, where the data set does not say."""
-    gate_share: Share = 0.25
-    """Share of all rows set aside for the verdict, where the data set does not say."""
-    geometry: Literal["small", "paper"] = "small"
-    """Trifeature: settings made for 32 px, or the papers' geometry: 224 px, template 128 px, texture period 10 px."""
-    skew: Share = 0.92
-    """Trifeature: share of the training rows of a shape that show the shape's own colour family; 0.5 is balanced."""
-    noise: Weight = 0.1
-    """Trifeature: standard deviation of the pixel noise, as a share of full scale."""
-    size_min: Annotated[float, Field(gt=0, le=1)] = 0.4
-    """Trifeature: smallest template side as a share of the image side."""
-    size_max: Annotated[float, Field(gt=0, le=1)] = 0.8
-    """Trifeature: largest template side as a share of the image side."""
-    texture_period: Positive = 0.15
-    """Trifeature: period of the textures as a share of the image side."""
-    texture_contrast: Share = 0.4
-    """Trifeature: how much of the colour the texture takes away where it is off; 1 shows the background there."""
-    train_rows: Annotated[int, Field(ge=10)] = 8000
-    """Trifeature: number of training rows."""
-    meta_rows: Annotated[int, Field(ge=0)] = 400
-    """Trifeature: number of meta rows."""
-    validation_rows: Annotated[int, Field(ge=10)] = 2000
-    """Trifeature: number of validation rows."""
-    calibration_rows: Annotated[int, Field(ge=20)] = 400
-    """Trifeature: number of calibration rows."""
-    gate_rows: Annotated[int, Field(ge=20)] = 8000
-    """Trifeature: number of gate rows, the same number of every shape in every colour family."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fitting_defaults(cls, values: Any) -> Any:
-        """Settings that were not given follow the geometry, or the data set's kind."""
-        if not isinstance(values, dict):
-            return values
-        if values.get("geometry") == "paper":
-            side = 128 / 224
-            paper = {"image_size": 224, "size_min": side, "size_max": side, "noise": 0.0}
-            return {**paper, "texture_period": 10 / 224, "texture_contrast": 1.0, **values}
-        return values if values.get("name", "trifeature") == "trifeature" else {"image_size": 64, **values}
-
-    @model_validator(mode="after")
-    def _sizes_in_order(self):
-        if self.size_min > self.size_max:
-            raise ValueError(f"data.size_min {self.size_min} is larger than data.size_max {self.size_max}.")
-        return self
-
-
-class TrainRecipe(Section):
-    """How a network is trained; data sets on disk get 15 epochs of AdamW at 0.002 with crop-flip by default."""
-
-    epochs: Annotated[int, Field(ge=0)] = 8
-    """Passes over the training rows; 0 uses the network as it is."""
-    batch_size: Annotated[int, Field(ge=2)] = 64
-    """Rows in a step; a last batch of one row is left out, since batch normalisation needs two."""
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    """SGD with Nesterov momentum 0.9, or AdamW."""
-    lr: Positive = 0.1
-    """Peak learning rate: linear warm-up over the first tenth of the steps, then a cosine to zero."""
-    weight_decay: Weight = 5e-4
-    """Decay of weights of two or more dimensions; biases and normalisation are not decayed."""
-    label_smoothing: Share = 0.0
-    """Smoothing of the cross-entropy's target."""
-    augment: Literal["none", "flip", "crop-flip"] = "none"
-    """Random horizontal flip, or shift by up to an eighth of the side and flip (the default for data sets on disk)."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of forward and backward passes; bf16 means autocast."""
-    select: Literal["last", "accuracy", "balanced"] = "balanced"
-    """Which epoch is kept, by validation rows: the last, the most accurate, or the best mean recall of the cells."""
-
-
-class TeacherRecipe(TrainRecipe):
-    """The network that is learned from."""
-
-    epochs: Annotated[int, Field(ge=0)] = 5
-    """Passes over the training rows; 0 uses the network as it is."""
-    spec: str = "cifar:resnet20"
-    """`cifar:resnet20`, `timm:NAME` or `file:PATH.safetensors`; a file is used as it is."""
-    pretrained: bool = False
-    """Start a `timm:` network from its published weights (timm's cache or a download)."""
-
-
-class StudentRecipe(Section):
-    """The network that ships."""
-
-    spec: str = "cifar:resnet8"
-    """`cifar:resnet8`, `timm:NAME` or `file:PATH.safetensors`; a file's weights are where training starts."""
-    pretrained: bool = False
-    """Start a `timm:` network from its published weights (timm's cache or a download)."""
-
-
-class LossRecipe(Section):
-    """What the student learns from the teacher."""
-
-    name: str = "rkd"
-    """A name in the LOSSES table."""
-    alpha: Share = 0.9
-    """CKD: weight of the soft target term; the cross-entropy gets 1 - alpha."""
-    temperature: Positive = 4.0
-    """CKD: temperature of both softmaxes."""
-    distance_weight: Weight = 25.0
-    """RKD: weight of the distance term."""
-    angle_weight: Weight = 50.0
-    """RKD: weight of the angle term."""
-
-
-class StrategyRecipe(Section):
-    """How one training step keeps the student fair."""
-
-    name: str = "adversarial"
-    """A name in the STRATEGIES table."""
-    lam: Weight = 0.5
-    """Strength of the debiasing (`--lambda`); its meaning is the strategy's, and the report prints it."""
-    conditional: bool = True
-    """Adversarial: the adversary knows the class (equalised odds) rather than not (demographic parity)."""
-    adversary_input: Literal["features", "logits"] = "logits"
-    """Adversarial: what the adversary sees."""
-    adversary_hidden: Count = 64
-    """Adversarial: width of the adversary's hidden layer."""
-    adversary_lr: Positive = 3e-3
-    """Adversarial: learning rate of the adversary's Adam."""
-    adversary_steps: Count = 3
-    """Adversarial: steps of the adversary for every step of the student."""
-
-
-class ExportRecipe(Section):
-    """How the student becomes an ONNX file."""
-
-    opset: Annotated[int, Field(ge=18, le=23)] = 18
-    """ONNX operator set; 18 is the newest that every supported runtime reads, TensorRT 10.3 included."""
-    parity: Positive = 1e-4
-    """Largest allowed difference between ONNX Runtime's and PyTorch's logits, as a share of the largest logit."""
-
-
-class QuantizeRecipe(Section):
-    """How the INT8 artefact is made."""
-
-    precisions: tuple[Literal["fp32", "int8"], ...] = ("fp32", "int8")
-    """The artefacts to make and judge."""
-    method: Literal["minmax", "entropy", "percentile"] = "minmax"
-    """How activation ranges are chosen from the calibration rows."""
-    rows_per_cell: Count = 10
-    """Calibration rows of every (class, group) cell."""
-    reduce_range: bool = False
-    """Use 7-bit weights; needed for exact sums on x86 processors without VNNI."""
-
-
-class GateRecipe(Section):
-    """Tolerances of the verdict, fixed before the run."""
-
-    mean_drift_points: Positive = 2.0
-    """Artefact against student: allowed worsening of the mean absolute disparity, percentage points."""
-    accuracy_drop_points: Positive = 1.0
-    """Artefact against student: allowed loss of accuracy, percentage points."""
-    worst_group_drop_points: Positive = 2.0
-    """Artefact against student: allowed loss of accuracy of any group, percentage points."""
-    flip_percent: Positive = 10.0
-    """Artefact against student: allowed share of rows whose predicted class changes, percent."""
-    teacher_mean_drift_points: Positive = 2.0
-    """Student against teacher: allowed worsening of the mean absolute disparity, percentage points."""
-    teacher_accuracy_drop_points: Positive = 8.0
-    """Student against teacher: allowed loss of accuracy, percentage points."""
-    teacher_worst_group_drop_points: Positive = 8.0
-    """Student against teacher: allowed loss of accuracy of any group, percentage points."""
-    min_cell: Count = 30
-    """Cells of (group, class) with fewer gate rows are named in the verdict as not covered by it."""
-    replicates: Annotated[int, Field(ge=100)] = 2000
-    """Draws behind every bound and noise floor."""
-    max_latency_p90_ms: Positive | None = None
-    """Largest allowed 90th percentile of the batch-1 latency of an artefact, milliseconds."""
-    max_size_mb: Positive | None = None
-    """Largest allowed artefact file, 10^6 bytes."""
-
-
-class BenchRecipe(Section):
-    """How latency is measured."""
-
-    batches: tuple[Count, ...] = (1, 32)
-    """Batch sizes; the first is the one a limit applies to."""
-    warmup: Count = 10
-    """Calls before timing starts."""
-    repeats: Annotated[int, Field(ge=20)] = 200
-    """Timed calls of each artefact and batch size, interleaved between the artefacts."""
-    threads: Count = 1
-    """Threads of the runtime during timing."""
+__all__ = [
+    "BenchRecipe",
+    "DataRecipe",
+    "ExportRecipe",
+    "GateRecipe",
+    "LossRecipe",
+    "QuantizeRecipe",
+    "Recipe",
+    "StrategyRecipe",
+    "StudentRecipe",
+    "TeacherRecipe",
+    "TrainRecipe",
+    "assign",
+    "assignment",
+    "parse",
+    "read",
+]
 
 
 class Recipe(Section):

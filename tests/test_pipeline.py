@@ -1,5 +1,6 @@
 """The main job end to end, and what is left when it is killed, interrupted or fed with something wrong."""
 
+import io
 import json
 import os
 import signal
@@ -231,3 +232,66 @@ def test_a_teacher_from_a_file_is_used_as_it_is(tmp_path, quiet, finished):
 
     before, after = load_file(weights), load_file(tmp_path / "run/teacher/teacher.safetensors")
     assert all((before[name] == after[name]).all() for name in before)
+
+
+def folder_of_photographs(folder, gate_lacks=None):
+    """A manifest of small pictures: two classes, two groups, and a gate list that may lack a cell."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    lines = ["path,label,group,split"]
+    for index in range(240):
+        label, group = ("cat", "dog")[index % 2], ("in", "out")[index // 2 % 2]
+        split = "gate" if index >= 120 else ""
+        if split and (label, group) == gate_lacks:
+            continue
+        pixels = random.integers(0, 80, (24, 24, 3), dtype=np.uint8) + np.uint8(120 * (index % 2))
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+        lines.append(f"{index}.png,{label},{group},{split}")
+    (folder / "manifest.csv").write_text("\n".join(lines))
+    return {
+        "data__name": "manifest",
+        "data__path": str(folder / "manifest.csv"),
+        "data__image_size": 16,
+        "data__calibration_share": 0.2,
+    }
+
+
+def test_photographs_of_a_manifest_go_all_the_way(tmp_path, quiet):
+    report = distill_and_export(tiny(**folder_of_photographs(tmp_path)), tmp_path / "run", quiet)
+    assert report["data"]["class_names"] == ["cat", "dog"]
+    assert report["data"]["rows"]["gate"] == 120
+    assert report["recipe"]["train"]["augment"] == "crop-flip"
+
+
+def test_a_cell_without_gate_rows_is_reported_and_never_a_pass(tmp_path, quiet):
+    recipe = tiny(**folder_of_photographs(tmp_path, gate_lacks=("dog", "out")))
+    report = distill_and_export(recipe, tmp_path / "run", quiet)
+    entries = {entry["artefact"]: entry for entry in report["artefacts"]}
+    assert report["outcome"] in ("inconclusive", "fail")
+    assert entries["ort-fp32"]["outcome"] == "inconclusive"
+    assert (
+        "dog / out" in entries["ort-fp32"]["verdict"]["sentence"]
+        or "dog/out" in entries["ort-fp32"]["verdict"]["sentence"]
+    )
+    stored = json.loads((tmp_path / "run/report.json").read_text())
+    assert stored["artefacts"][1]["metrics"]["disparities"]["mean_abs_disparity"]["value"] is None
+    assert "undefined" in (tmp_path / "run/report.html").read_text()
+    from rich.console import Console
+
+    from edgefair.report.terminal import print_report
+
+    console = Console(width=80, record=True, file=io.StringIO())
+    print_report(report, console)
+    assert "undefined" in console.export_text()
+
+
+def test_the_table_fits_a_narrow_terminal(finished):
+    from rich.console import Console
+
+    from edgefair.report.terminal import print_report
+
+    _, report = finished
+    console = Console(width=80, record=True, file=io.StringIO())
+    print_report(report, console)
+    assert "…" not in console.export_text()

@@ -13,7 +13,7 @@ COLUMNS = ("artefact", "accuracy", "worst", "disparity", "(floor)", "DEO max", "
 def print_report(report: dict, console: Console) -> None:
     """Print one row an artefact, what lambda meant, and every sentence of a verdict."""
     batch = str(report["recipe"]["bench"]["batches"][0])
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=0)
     for name in COLUMNS:
         table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=True)
     for entry in report["artefacts"]:
@@ -55,7 +55,7 @@ def _cells(entry: dict, batch: str) -> list[str]:
         _percent(worst["value"]),
         f"{entry['latency'][batch]['p90_ms']:.2f}",
         f"{entry['bytes'] / 1e6:.2f}",
-        f"[{COLOURS[outcome]}]{outcome}[/]" if outcome else "reference",
+        f"[{COLOURS[outcome]}]{outcome}[/]" if outcome else "-",
     ]
 
 
