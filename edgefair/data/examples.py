@@ -79,13 +79,13 @@ def balanced_rows(examples: Examples, name: str, per_cell: int, rng: np.random.G
     short = np.argwhere(counts < per_cell)
     if len(short):
         named = ", ".join(
-            f"{examples.class_names[c]}/{examples.group_names[g]} has {counts[g, c]}" for g, c in short[:4].tolist()
+            f"{examples.group_names[g]}/{examples.class_names[c]} has {counts[g, c]}" for g, c in short[:4].tolist()
         )
         raise DataError(
-            f"{len(short)} (class, group) cells of the {name} rows have fewer than {per_cell} rows: {named}. "
+            f"{len(short)} (group, class) cells of the {name} rows have fewer than {per_cell} rows: {named}. "
             f"Set quantize.rows_per_cell to {counts.min()} or less, or give the list more rows."
             if counts.min()
-            else f"the {name} rows lack whole (class, group) cells: {named}. Add such rows or do not declare the cell."
+            else f"the {name} rows lack whole (group, class) cells: {named}. Add such rows or do not declare the cell."
         )
     rows = examples.rows[name]
     chosen = []

@@ -1,5 +1,7 @@
 """What every loss shares."""
 
+from abc import ABC, abstractmethod
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -7,7 +9,7 @@ from edgefair.recipe import LossRecipe
 from edgefair.tensors import Batch, Output
 
 
-class Loss(nn.Module):
+class Loss(nn.Module, ABC):
     """A callable (student, teacher, batch) -> scalar; it may own parameters, such as a projector.
 
     Built from the recipe and one probe Output of each network, so that shapes that do not fit are refused before
@@ -26,8 +28,9 @@ class Loss(nn.Module):
         """CE of the student's logits and the true labels, mean over the batch."""
         return functional.cross_entropy(student.logits, batch.labels, label_smoothing=self.label_smoothing)
 
+    @abstractmethod
     def terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
-        raise NotImplementedError(f"{type(self).__name__} does not say what its terms are")
+        """The weighted summands by name; each is a scalar."""
 
     def forward(self, student: Output, teacher: Output | None, batch: Batch) -> Tensor:
         return sum(self.terms(student, teacher, batch).values())

@@ -1,6 +1,7 @@
 """What every strategy shares: the student, its optimiser and schedule, and the state of both."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ class Parts:
     seed: int
 
 
-class Strategy:
+class Strategy(ABC):
     """Owns one training step: `step(batch)` updates the student and returns each term's value as a float."""
 
     meaning = ""
@@ -40,8 +41,9 @@ class Strategy:
         self.optimizer = make_optimizer((parts.student, parts.loss), parts.train)
         self.done = 0
 
+    @abstractmethod
     def step(self, batch: Batch) -> dict[str, float]:
-        raise NotImplementedError(f"{type(self).__name__} does not say what a step is")
+        """Update the student with one batch and return the value of each term, the objective as "loss"."""
 
     def forward(self, batch: Batch) -> tuple[Output, dict[str, Tensor]]:
         """The student's output and the loss's terms, under autocast where the recipe says so."""
