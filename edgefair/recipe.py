@@ -75,6 +75,15 @@ class Recipe(Section):
         fitting = {"augment": "crop-flip", "optimizer": "adamw", "lr": 2e-3, "epochs": 15}
         return {**values, **{k: {**fitting, **v} if isinstance(v, dict) else v for k, v in sections.items()}}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fit_device(cls, values: Any) -> Any:
+        """A GPU trains in bf16 unless it is told otherwise."""
+        if not isinstance(values, dict) or values.get("device", "cpu") == "cpu":
+            return values
+        sections = {name: values.get(name, {}) for name in ("teacher", "train")}
+        return {**values, **{k: {"precision": "bf16", **v} if isinstance(v, dict) else v for k, v in sections.items()}}
+
     def to_toml(self) -> str:
         """The recipe as TOML text, every field written out; `parse` reads it back to an equal recipe."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))

@@ -112,7 +112,7 @@ class TrainRecipe(Section):
     augment: Literal["none", "flip", "crop-flip"] = "none"
     """Random horizontal flip, or shift by up to an eighth of the side and flip (the default for data sets on disk)."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of forward and backward passes; bf16 means autocast."""
+    """Arithmetic of forward and backward passes; bf16 means autocast, and is the default on a GPU."""
     select: Literal["last", "accuracy", "balanced"] = "balanced"
     """Which epoch is kept, by validation rows: the last, the most accurate, or the best mean recall of the cells."""
 

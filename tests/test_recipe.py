@@ -89,6 +89,9 @@ def test_defaults_fit_the_data():
     photographs = parse({"data": {"name": "manifest", "path": "x.csv"}, "train": {"epochs": 3}})
     assert photographs.data.image_size == 64
     assert photographs.train.augment == photographs.teacher.augment == "crop-flip"
+    assert parse({"device": "cuda"}).train.precision == "bf16"
+    assert parse({"device": "cuda", "train": {"precision": "fp32"}}).train.precision == "fp32"
+    assert Recipe().train.precision == "fp32"
     assert parse({"data": {"name": "manifest"}, "train": {"augment": "none"}}).train.augment == "none"
 
 

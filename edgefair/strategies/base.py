@@ -49,10 +49,10 @@ class Strategy(ABC):
         """The student's output and the loss's terms, under autocast where the recipe says so."""
         bf16 = self.parts.train.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            student = self.parts.student(batch.images)
+            student, teacher = self.parts.student(batch.images), self.parts.teacher(batch)
         # Losses and adversaries are computed in full precision: norms and exponentials do not bear eight bits.
-        student = Output(student.logits.float(), student.features.float(), student.maps)
-        return student, self.parts.loss.terms(student, self.parts.teacher(batch), batch)
+        student, teacher = _single(student), teacher and _single(teacher)
+        return student, self.parts.loss.terms(student, teacher, batch)
 
     def descend(self, terms: dict[str, Tensor], *others: torch.optim.Optimizer) -> dict[str, float]:
         """One step down the sum of the terms, with any other optimisers along; returns the values in one transfer."""
@@ -89,6 +89,10 @@ class Strategy(ABC):
         self.done = state["done"]
         for name, part in self._stateful().items():
             part.load_state_dict(state[name])
+
+
+def _single(output: Output) -> Output:
+    return Output(output.logits.float(), output.features.float(), output.maps)
 
 
 def make_optimizer(modules: Iterable[nn.Module], train: TrainRecipe) -> torch.optim.Optimizer:
