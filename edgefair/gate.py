@@ -144,7 +144,8 @@ def _sentence(outcome: str, checks: list[Check], numbers: dict, pair: Pair) -> s
     others = [check for check in checks if check.gated and check.outcome != "pass" and check is not drift]
     gaps = [_points(numbers[name]["mean_abs_disparity_points"]) for name in ("reference", "candidate")]
     floors = [_points(numbers[name]["noise_floor_points"]) for name in ("reference", "candidate")]
-    cells = f"{numbers['smallest_cell_rows']:,} to {numbers['largest_cell_rows']:,}"
+    few, most = numbers["smallest_cell_rows"], numbers["largest_cell_rows"]
+    cells = f"{few:,}" if few == most else f"{few:,} to {most:,}"
     parts = [
         f"{outcome.upper()}. On {numbers['rows']:,} rows (cells of {cells} rows): {drift.sentence}",
         *(check.sentence[0].upper() + check.sentence[1:] for check in others),

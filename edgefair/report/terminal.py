@@ -4,6 +4,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 LEFT = ("artefact", "verdict")
@@ -20,26 +21,27 @@ def print_report(report: dict, console: Console) -> None:
         if entry["artefact"] != "null":
             table.add_row(*_cells(entry, batch))
     console.print(table)
+    wrap = {"soft_wrap": not console.is_terminal}  # whole lines for a file, whole words for a person
     for line in _legend(report, batch):
-        console.print(line, style="dim", soft_wrap=True, markup=False)
+        console.print(Text(line, style="dim"), **wrap)
     for entry in report["artefacts"]:
         if "verdict" in entry:
             sentences = [entry["verdict"]["sentence"], *(limit["sentence"] for limit in entry["limits"])]
-            console.print(f"\n[bold]{entry['artefact']}[/bold] against {entry['reference']}: ", end="", soft_wrap=True)
-            console.print(" ".join(sentences), markup=False, soft_wrap=True)
+            title = (entry["artefact"], "bold"), f" against {entry['reference']}: "
+            console.print()
+            console.print(Text.assemble(*title, " ".join(sentences)), **wrap)
     console.print(f"\n[bold {COLOURS[report['outcome']]}]{report['outcome'].upper()}[/]", end=" ")
 
 
 def _legend(report: dict, batch: str) -> list[str]:
-    lines = [
-        "Accuracy, also of the worst group, in percent. Disparity: recall gap between groups, mean over classes, in",
-        "points; floor: the same with the groups dealt at random. DEO max: the gap of the worst class.",
-        f"p90 ms: latency of a batch of {batch} on {report['recipe']['bench']['threads']} thread(s).",
-    ]
     null = next((entry for entry in report["artefacts"] if entry["artefact"] == "null"), None)
-    if null:
-        lines[-1] += f" The measuring itself takes {null['latency'][batch]['p90_ms']:.3f} ms."
-    return [*lines, f"lambda: {report['lambda']['meaning']}"]
+    own = f" The measuring itself takes {null['latency'][batch]['p90_ms']:.3f} ms." if null else ""
+    return [
+        "Accuracy, also of the worst group, in percent. Disparity: recall gap between groups, mean over classes, in "
+        "points; floor: the same with the groups dealt at random. DEO max: the gap of the worst class. "
+        f"p90 ms: latency of a batch of {batch} on {report['recipe']['bench']['threads']} thread(s).{own}",
+        f"lambda: {report['lambda']['meaning']}",
+    ]
 
 
 def _cells(entry: dict, batch: str) -> list[str]:
