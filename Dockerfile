@@ -1,8 +1,9 @@
-# GPU image: runs the tests and the main job.
-#   docker build -t edgefair . && docker run --rm --gpus all edgefair distill-and-export --lambda 0.5 --device cuda
-FROM nvidia/cuda:13.0.1-runtime-ubuntu24.04
+# GPU image: runs the main job and the tests. PyPI's torch brings its own CUDA libraries; the driver comes from the host.
+#   docker build -t edgefair . && docker run --rm --gpus all edgefair
+#   docker run --rm --gpus all --entrypoint python edgefair -m pytest
+FROM python:3.12.8-slim-bookworm
 
-RUN apt-get update && apt-get install --yes --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*
+ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 WORKDIR /edgefair
 COPY . .
 RUN deploy/install.sh /opt/edgefair

@@ -1,4 +1,4 @@
-"""What edgefair adds to the arithmetic: training loop, predictor, start-up of the command line.
+"""What edgefair adds to the arithmetic: training loop, predictor, rendering, start-up of the command line.
 
     python benchmarks/overhead.py [--repeats 9]
 
@@ -23,6 +23,7 @@ import torch
 from torch.nn import functional
 
 from edgefair.data import load_examples
+from edgefair.data.trifeature import factors, render
 from edgefair.distill import assemble
 from edgefair.export import export_onnx
 from edgefair.log import Log
@@ -30,6 +31,7 @@ from edgefair.losses.rkd import angle_loss, distance_loss
 from edgefair.models import create
 from edgefair.recipe import parse
 from edgefair.runtimes import load_runtime, predict_rows
+from edgefair.seeds import generator
 from edgefair.strategies.adversarial import reverse_gradient
 from edgefair.strategies.base import schedule
 from edgefair.train import _epoch
@@ -127,6 +129,19 @@ def prediction(repeats: int) -> dict:
     return {"rows": len(images), "batch_size": 64, "threads": 1, **result}
 
 
+def rendering() -> dict:
+    """Images per second of the trifeature renderer, the default and the papers' geometry, cache not used."""
+    result = {}
+    for name, rows in (("small", 10_000), ("paper", 500)):
+        recipe = parse({"data": {"geometry": name}}).data
+        started = time.perf_counter()
+        for _ in render(factors(rows, 0.5, generator(0, "benchmark")), recipe, generator(0, "benchmark")):
+            pass
+        seconds = time.perf_counter() - started
+        result[name] = {"side": recipe.image_size, "images": rows, "seconds": seconds, "images_per_s": rows / seconds}
+    return result
+
+
 def start_up(repeats: int) -> dict:
     """Seconds of `edgefair --help`, beside a Python that does nothing."""
     script = shutil.which("edgefair", path=str(Path(sys.executable).parent))
@@ -146,7 +161,12 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     common.write(
         "overhead",
-        {"training_loop": training(repeats), "predictor": prediction(repeats), "start_up_seconds": start_up(repeats)},
+        {
+            "training_loop": training(repeats),
+            "predictor": prediction(repeats),
+            "rendering": rendering(),
+            "start_up_seconds": start_up(repeats),
+        },
     )
 
 

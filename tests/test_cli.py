@@ -109,3 +109,20 @@ def test_exit_codes_follow_the_verdict(capsys, tmp_path, monkeypatch, outcome, e
     monkeypatch.setattr(edgefair.pipeline, "distill_and_export", lambda *_: {"outcome": outcome})
     monkeypatch.setattr(edgefair.cli, "_show", lambda *_: None)
     assert run(capsys, "distill-and-export", "--out", str(tmp_path))[0] == expected
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_with_a_sentence_and_no_half_files(tmp_path):
+    import os
+    import resource
+
+    def small_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+    command = [sys.executable, "-m", "edgefair", "distill-and-export", "--out", str(tmp_path / "run")]
+    environment = {**os.environ, "EDGEFAIR_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, preexec_fn=small_files)
+    assert done.returncode == 2
+    assert "File too large. Nothing half-written was left" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not any(path.suffix in (".npy", ".part") for path in tmp_path.rglob("*"))

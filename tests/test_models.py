@@ -68,3 +68,18 @@ def test_unknown_networks_are_refused(spec, words):
 def test_published_weights_of_a_cifar_network_do_not_exist():
     with pytest.raises(RecipeError, match="no published weights"):
         create("cifar:resnet8", 3, 0, pretrained=True)
+
+
+def test_published_weights_that_cannot_be_had_are_explained(monkeypatch):
+    import timm
+
+    from edgefair.errors import ArtefactError
+
+    def offline(*_, **__):
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(
+        ArtefactError, match=r"'timm:resnet10t' cannot be loaded \(ConnectionError: no network\).*file:"
+    ):
+        create("timm:resnet10t", 3, 0, pretrained=True)
