@@ -1,5 +1,6 @@
 """The command line: exit codes, messages without tracebacks, and start-up without torch."""
 
+import os
 import subprocess
 import sys
 
@@ -113,15 +114,10 @@ def test_exit_codes_follow_the_verdict(capsys, tmp_path, monkeypatch, outcome, e
 
 @pytest.mark.slow
 def test_a_full_disk_ends_with_a_sentence_and_no_half_files(tmp_path):
-    import os
-    import resource
-
-    def small_files():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-
     command = [sys.executable, "-m", "edgefair", "distill-and-export", "--out", str(tmp_path / "run")]
+    command = ["bash", "-c", 'ulimit -f 50; exec "$@"', "_", *command]  # files of at most 50 KiB
     environment = {**os.environ, "EDGEFAIR_CACHE": str(tmp_path / "cache")}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, preexec_fn=small_files)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 2
     assert "File too large. Nothing half-written was left" in done.stderr
     assert "Traceback" not in done.stderr
