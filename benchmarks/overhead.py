@@ -30,9 +30,9 @@ from edgefair.log import Log
 from edgefair.losses.rkd import angle_loss, distance_loss
 from edgefair.models import create
 from edgefair.recipe import parse
+from edgefair.reversal import reverse_gradient
 from edgefair.runtimes import load_runtime, predict_rows
 from edgefair.seeds import generator
-from edgefair.strategies.adversarial import reverse_gradient
 from edgefair.strategies.base import schedule
 from edgefair.train import _epoch
 

@@ -1,18 +1,22 @@
 """The two training stages: a teacher from data, a student from teacher and data."""
 
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from edgefair.data import Examples
 from edgefair.data.feed import Feed
 from edgefair.errors import RecipeError, nearest
-from edgefair.losses import LOSSES
+from edgefair.losses import LOSSES, Loss, Setup
 from edgefair.models import Classifier, create
 from edgefair.recipe import LossRecipe, Recipe, StrategyRecipe, TrainRecipe
 from edgefair.seeds import derive
 from edgefair.strategies import STRATEGIES, Parts, Strategy
-from edgefair.tensors import Output
+from edgefair.tensors import Batch, Output
 from edgefair.train import CachedTeacher, LiveTeacher, fit, outputs, validation_judge
 
 
@@ -75,11 +79,23 @@ def assemble(
     feed = Feed(examples, "train", train.batch_size, train.augment, seed, device)
     if not feed.steps:
         raise RecipeError(f"{len(feed.rows)} training rows make no batch; two or more rows are needed.")
-    probe, teacher_probe = _probe(student, examples, device), teacher and _probe(teacher, examples, device)
-    loss = LOSSES[loss_recipe.name](loss_recipe, probe, teacher_probe, train.label_smoothing).to(device)
+    probe = _probe(student, examples, device)
+    shown = _Teacher(teacher, examples, device)
+    kind = LOSSES[loss_recipe.name]
+    setup = Setup(
+        student=probe,
+        teacher=teacher and _probe(teacher, examples, device),
+        num_classes=len(examples.class_names),
+        num_groups=len(examples.group_names),
+        class_means=shown.class_means() if kind.needs_class_means else None,
+        label_smoothing=train.label_smoothing,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "loss"))
+        loss = kind(loss_recipe, setup).to(device)
     parts = Parts(
         student=student,
-        teacher=_teacher(loss, teacher, train, examples, device),
+        teacher=shown.source(loss, loss_recipe, train),
         loss=loss,
         train=train,
         strategy=strategy_recipe,
@@ -87,6 +103,8 @@ def assemble(
         probe=probe,
         num_groups=len(examples.group_names),
         seed=derive(seed, "strategy"),
+        plus_ckd=loss_recipe.plus_ckd if teacher is not None else 0.0,
+        temperature=loss_recipe.temperature,
     )
     return STRATEGIES[strategy_recipe.name](parts), feed
 
@@ -97,9 +115,26 @@ def _probe(model: Classifier, examples: Examples, device: torch.device) -> Outpu
         return model.eval()(images)
 
 
-def _teacher(loss, teacher: Classifier | None, train: TrainRecipe, examples: Examples, device: torch.device):
-    if teacher is None or not loss.needs_teacher:
-        return lambda batch: None
-    if train.augment == "none" and not loss.needs_maps:
-        return CachedTeacher(outputs(teacher, examples.images, examples.rows["train"], device), device)
-    return LiveTeacher(teacher)
+class _Teacher:
+    """A teacher and, once somebody asks, its outputs for all training rows."""
+
+    def __init__(self, model: Classifier | None, examples: Examples, device: torch.device):
+        self.model, self.examples, self.device = model, examples, device
+
+    @cached_property
+    def outputs(self) -> Output:
+        return outputs(self.model, self.examples.images, self.examples.rows["train"], self.device)
+
+    def class_means(self) -> Tensor:
+        """Mean feature of each class over the training rows, in eval mode and without augmentation: [C, D]."""
+        labels = torch.from_numpy(self.examples.labels[self.examples.rows["train"]])
+        of_class = functional.one_hot(labels, len(self.examples.class_names)).float()  # [N, C]
+        return (of_class.T @ self.outputs.features) / of_class.sum(0).clamp(min=1)[:, None]
+
+    def source(self, loss: Loss, recipe: LossRecipe, train: TrainRecipe) -> Callable[[Batch], Output | None]:
+        """What a strategy asks for the teacher's output of a batch: remembered outputs where they are exact."""
+        if self.model is None or not (loss.needs_teacher or recipe.plus_ckd):
+            return lambda batch: None
+        if train.augment == "none" and not loss.needs_maps:
+            return CachedTeacher(self.outputs, self.device)
+        return LiveTeacher(self.model)

@@ -151,6 +151,35 @@ class LossRecipe(Section):
     angle_weight: Weight = 50.0
     """RKD: weight of the angle term."""
 
+    schedule: Literal["learned", "attenuated"] = "learned"
+    """CTKD: a learned temperature against a growing gradient reversal, or `temperature` falling by a fixed rule."""
+    temperature_span: Positive = 20.0
+    """CTKD: the learned temperature lies between 1 and 1 + this."""
+    curriculum_epochs: Count = 10
+    """CTKD: epochs until the gradient reversal has its full strength."""
+    attenuation: Weight = 0.1
+    """CTKD, attenuated: the temperature is divided by 1 + this * (epoch - 1)."""
+    kd_weight: Weight = 1.0
+    """KD++: weight of the soft target term."""
+    nd_weight: Weight = 2.0
+    """KD++: weight of the norm-and-direction term."""
+    kd_warmup_epochs: Annotated[int, Field(ge=0)] = 20
+    """KD++: epochs over which the soft target term grows from 0 to its weight."""
+    hint_stage: Annotated[int, Field(ge=0)] = 1
+    """FitNet: stage whose maps are compared, counted from 0."""
+    hint_weight: Weight = 100.0
+    """FitNet: weight of the hint term."""
+    at_weight: Weight = 1000.0
+    """AT: weight of the attention term; 1000 belongs to the form "code"."""
+    at_form: Literal["code", "paper"] = "code"
+    """AT: the squared form of the authors' program, or the norm of their paper."""
+    mfd_weight: Weight = 3.0
+    """MFD: weight of the group MMD; half of it multiplies the sum over cells."""
+    sigma: Positive = 1.0
+    """MFD: factor of the kernel's bandwidth."""
+    plus_ckd: Weight = 0.0
+    """Adds this times T^2 KL(teacher || student) at `temperature` to any loss."""
+
 
 class StrategyRecipe(Section):
     """How one training step keeps the student fair."""

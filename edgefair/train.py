@@ -65,7 +65,8 @@ def _load(path: Path, device: torch.device) -> dict | None:
 def _epoch(strategy: Strategy, feed: Feed, epoch: int, log, title: str) -> dict[str, float]:
     """Mean of every logged value over the epoch's steps."""
     strategy.parts.student.train()
-    sums: dict[str, float] = {}
+    strategy.start_epoch(epoch)
+    sums: dict[str, list[float]] = {}
     # Dropout and stochastic depth draw from torch's global generator: seed it for this epoch, then put it back.
     cuda = [strategy.device] if strategy.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda), log.progress(title, feed.steps) as advance:
@@ -79,9 +80,10 @@ def _epoch(strategy: Strategy, feed: Feed, epoch: int, log, title: str) -> dict[
                     "(train.lr or teacher.lr), the strength (--lambda) or the weights of the loss."
                 )
             for key, value in values.items():
-                sums[key] = sums.get(key, 0.0) + value
+                sums.setdefault(key, []).append(value)
             advance(1)
-    return {key: value / feed.steps for key, value in sums.items()}
+    # Gradient norms are measured once an epoch, everything else at every step.
+    return {key: sum(values) / len(values) for key, values in sums.items()} | strategy.parts.loss.logged()
 
 
 @torch.no_grad()

@@ -8,7 +8,8 @@ from torch.nn import functional
 from edgefair.data import load_examples
 from edgefair.distill import assemble
 from edgefair.models import create
-from edgefair.strategies.adversarial import Adversary, reverse_gradient
+from edgefair.reversal import reverse_gradient
+from edgefair.strategies.adversarial import Adversary
 from edgefair.tensors import Batch
 
 from .conftest import tiny

@@ -105,3 +105,30 @@ def test_biases_and_normalisation_are_not_decayed():
     assert [group["weight_decay"] for group in groups] == [5e-4, 0.0]
     assert {p.ndim for p in groups[0]["params"]} == {2, 4}
     assert {p.ndim for p in groups[1]["params"]} == {1}
+
+
+def test_the_log_gives_every_terms_value_and_gradient_norm(examples, tmp_path, quiet):
+    recipe = tiny(loss__name="ctkd", train__epochs=2)
+    _, history, _ = distil_student(recipe, examples, create("cifar:resnet8", 10, 1), tmp_path, quiet)
+    for row in history:
+        assert {"ce", "ctkd", "adversary", "temperature"} <= set(row)
+        assert row["gradient_ce"] > 0
+        assert row["gradient_ctkd"] > 0
+    assert history[0]["temperature"] != history[1]["temperature"]
+
+
+def test_ckd_can_be_added_to_any_loss(examples, tmp_path, quiet):
+    recipe = tiny(loss__name="none", loss__plus_ckd=0.5, train__epochs=1)
+    _, history, _ = distil_student(recipe, examples, create("cifar:resnet8", 10, 1), tmp_path, quiet)
+    assert history[0]["plus_ckd"] > 0
+
+
+def test_class_means_are_those_of_the_training_rows(examples):
+    from edgefair.distill import _Teacher
+
+    teacher = create("cifar:resnet8", 10, 3)
+    means = _Teacher(teacher, examples, CPU).class_means()
+    rows = examples.rows["train"]
+    features = outputs(teacher, examples.images, rows, CPU).features
+    for label in range(10):
+        torch.testing.assert_close(means[label], features[examples.labels[rows] == label].mean(0))

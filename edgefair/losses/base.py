@@ -1,6 +1,7 @@
 """What every loss shares."""
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -9,20 +10,41 @@ from edgefair.recipe import LossRecipe
 from edgefair.tensors import Batch, Output
 
 
+class Setup(NamedTuple):
+    """What a loss may need to know before training: a probe Output of each network, and the teacher's class means."""
+
+    student: Output
+    teacher: Output | None
+    num_classes: int
+    num_groups: int
+    class_means: Tensor | None = None  # [C, D of the teacher], from training rows in eval mode
+    label_smoothing: float = 0.0
+
+
 class Loss(nn.Module, ABC):
     """A callable (student, teacher, batch) -> scalar; it may own parameters, such as a projector.
 
-    Built from the recipe and one probe Output of each network, so that shapes that do not fit are refused before
-    training. `terms` gives the weighted summands by name, for the log; calling the loss adds them up.
+    Shapes that do not fit are refused when it is built, before training. `terms` gives the weighted summands by name,
+    for the log; calling the loss adds them up.
     """
 
     needs_teacher = True
     needs_maps = False
+    needs_class_means = False
 
-    def __init__(self, recipe: LossRecipe, student: Output, teacher: Output | None, label_smoothing: float = 0.0):
+    def __init__(self, recipe: LossRecipe, setup: Setup):
         super().__init__()
         self.recipe = recipe
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = setup.label_smoothing
+        self.epoch = 1
+
+    def start_epoch(self, epoch: int) -> None:
+        """Told before each epoch, counted from 1; curricula and warm-ups depend on it."""
+        self.epoch = epoch
+
+    def logged(self) -> dict[str, float]:
+        """Values of the loss's own that belong in the log, such as a learned temperature."""
+        return {}
 
     def cross_entropy(self, student: Output, batch: Batch) -> Tensor:
         """CE of the student's logits and the true labels, mean over the batch."""

@@ -10,6 +10,8 @@ CURVES = {
     "validation_disparity": "mean absolute disparity, points",
 }
 PERCENT = "% or points"
+APART = ("epoch", "kept", "temperature")
+GRADIENT = "gradient_"
 
 
 def training_charts(history: dict) -> list[Chart]:
@@ -18,7 +20,11 @@ def training_charts(history: dict) -> list[Chart]:
     for network, rows in history.items():
         if not rows:
             continue
-        logged = [name for name in rows[0] if name not in ("epoch", "kept") and name not in CURVES]
+        named = [name for name in rows[0] if name not in APART and name not in CURVES]
+        logged = [name for name in named if not name.startswith(GRADIENT)]
+        gradients = {
+            name: TERMS.get(t := name.removeprefix(GRADIENT), t) for name in named if name.startswith(GRADIENT)
+        }
         terms = {name: TERMS.get(name, name.replace("_", " ")) for name in logged}
         curves = {name: label for name, label in CURVES.items() if name in rows[0]}
         title = f"{network.capitalize()}: "
@@ -32,6 +38,10 @@ def training_charts(history: dict) -> list[Chart]:
                 f"{network}-validation", "training", title + "validation", judged, _lines(rows, curves, 100, PERCENT)
             ),
         ]
+        if len(gradients) > 1:
+            how = "Length of each term's gradient in the student's parameters, at the first step of each epoch."
+            lines = _lines(rows, gradients, 1, "gradient norm")
+            charts.append(Chart(f"{network}-gradient", "training", title + "pull of each term", how, lines))
     return charts
 
 

@@ -8,24 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgefair.reversal import reverse_gradient
 from edgefair.strategies.base import Parts, Strategy
 from edgefair.tensors import Batch, Output
-
-
-class _Reverse(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x: Tensor, strength: float) -> Tensor:
-        ctx.strength = strength
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor):
-        return -ctx.strength * gradient, None
-
-
-def reverse_gradient(x: Tensor, strength: float) -> Tensor:
-    """The identity forwards, -strength * gradient backwards."""
-    return _Reverse.apply(x, strength)
 
 
 class Adversary(nn.Module):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edgefair.losses import Loss
+from edgefair.losses.ckd import soft_target_loss
 from edgefair.models import Classifier
 from edgefair.recipe import StrategyRecipe, TrainRecipe
 from edgefair.tensors import Batch, Output
@@ -27,6 +28,8 @@ class Parts:
     probe: Output
     num_groups: int
     seed: int
+    plus_ckd: float = 0.0
+    temperature: float = 4.0
 
 
 class Strategy(ABC):
@@ -40,6 +43,7 @@ class Strategy(ABC):
         self.device = parts.probe.logits.device
         self.optimizer = make_optimizer((parts.student, parts.loss), parts.train)
         self.done = 0
+        self.measure_gradients = False
 
     @abstractmethod
     def step(self, batch: Batch) -> dict[str, float]:
@@ -52,13 +56,23 @@ class Strategy(ABC):
             student, teacher = self.parts.student(batch.images), self.parts.teacher(batch)
         # Losses and adversaries are computed in full precision: norms and exponentials do not bear eight bits.
         student, teacher = _single(student), teacher and _single(teacher)
-        return student, self.parts.loss.terms(student, teacher, batch)
+        terms = self.parts.loss.terms(student, teacher, batch)
+        if self.parts.plus_ckd:
+            soft = soft_target_loss(student.logits, teacher.logits, self.parts.temperature)
+            terms["plus_ckd"] = self.parts.plus_ckd * soft
+        return student, terms
+
+    def start_epoch(self, epoch: int) -> None:
+        """Told before each epoch, counted from 1; the first step of an epoch also logs each term's gradient norm."""
+        self.parts.loss.start_epoch(epoch)
+        self.measure_gradients = True
 
     def descend(self, terms: dict[str, Tensor], *others: torch.optim.Optimizer) -> dict[str, float]:
         """One step down the sum of the terms, with any other optimisers along; returns the values in one transfer."""
         total = sum(terms.values())
         for group in self.optimizer.param_groups:
             group["lr"] = self.parts.train.lr * schedule(self.done, self.parts.steps)
+        norms = self._gradient_norms(terms) if self.measure_gradients else {}
         for optimizer in (self.optimizer, *others):
             optimizer.zero_grad(set_to_none=True)
         total.backward()
@@ -66,7 +80,18 @@ class Strategy(ABC):
             optimizer.step()
         self.done += 1
         values = torch.stack([total.detach(), *(term.detach() for term in terms.values())]).tolist()
-        return dict(zip(("loss", *terms), values, strict=True))
+        return dict(zip(("loss", *terms), values, strict=True)) | norms
+
+    def _gradient_norms(self, terms: dict[str, Tensor]) -> dict[str, float]:
+        """Length of each term's gradient in the student's parameters: weights can be set by looking at the log."""
+        self.measure_gradients = False
+        parameters = [p for p in self.parts.student.parameters() if p.requires_grad]
+        norms = {}
+        for name, term in terms.items():
+            if term.requires_grad:
+                gradients = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
+                norms[f"gradient_{name}"] = math.sqrt(sum(float(g.pow(2).sum()) for g in gradients if g is not None))
+        return norms
 
     def extra_modules(self) -> dict[str, nn.Module]:
         """Networks of the strategy's own, for the checkpoint."""

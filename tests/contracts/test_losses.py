@@ -3,18 +3,21 @@
 import pytest
 import torch
 
-from edgefair.losses import LOSSES
+from edgefair.losses import LOSSES, Setup
 from edgefair.recipe import LossRecipe
 from edgefair.tensors import Batch, Output
 
 every_loss = pytest.mark.parametrize("name", sorted(LOSSES))
 
 
-def outputs(rows, classes=5, width=8, seed=0, dtype=torch.float32, grad=False):
+def outputs(rows, classes=5, width=8, seed=0, grad=False):
     random = torch.Generator().manual_seed(seed)
+    dtype = torch.float32
     logits = torch.randn(rows, classes, generator=random).to(dtype).requires_grad_(grad)
     features = torch.randn(rows, width, generator=random).to(dtype).requires_grad_(grad)
-    return Output(logits, features)
+    sizes = ((width, 8), (2 * width, 4))
+    maps = tuple(torch.randn(rows, k, hw, hw, generator=random).to(dtype).requires_grad_(grad) for k, hw in sizes)
+    return Output(logits, features, maps)
 
 
 def batch_of(rows, classes=5, groups=2, seed=0):
@@ -24,7 +27,11 @@ def batch_of(rows, classes=5, groups=2, seed=0):
 
 
 def make(name, student, teacher):
-    return LOSSES[name](LossRecipe(name=name), student, teacher)
+    torch.manual_seed(0)
+    means = torch.randn(5, teacher.features.shape[1], generator=torch.Generator().manual_seed(9))
+    loss = LOSSES[name](LossRecipe(name=name), Setup(student, teacher, 5, 2, means))
+    loss.start_epoch(3)
+    return loss.eval()  # projectors hold dropout
 
 
 @every_loss
@@ -35,9 +42,15 @@ def test_gradient_reaches_the_student_and_not_the_teacher(name):
     assert torch.isfinite(loss)
     loss.backward()
     assert student.logits.grad.abs().sum() > 0
-    if name != "ckd":  # CKD's soft target is the teacher's logits, which callers compute without gradient
+    if name not in (
+        "ckd",
+        "ctkd",
+        "kdpp",
+    ):  # soft targets are the teacher's logits, which callers compute without gradient
         assert teacher.logits.grad is None
     assert teacher.features.grad is None
+    if name not in ("fitnet", "at"):  # so are its maps
+        assert all(part.grad is None for part in teacher.maps)
 
 
 @every_loss
@@ -60,15 +73,16 @@ def test_small_batches_are_finite(name, rows):
 def test_order_of_rows_does_not_matter(name):
     student, teacher, batch = outputs(7), outputs(7, width=12, seed=1), batch_of(7)
     order = torch.randperm(7, generator=torch.Generator().manual_seed(5))
-    shuffled = [Output(o.logits[order], o.features[order]) for o in (student, teacher)]
+    shuffled = [Output(o.logits[order], o.features[order], tuple(m[order] for m in o.maps)) for o in (student, teacher)]
     loss = make(name, student, teacher)
     other = loss(*shuffled, Batch(*(part[order] for part in batch)))
     torch.testing.assert_close(other, loss(student, teacher, batch))
 
 
 @every_loss
-def test_half_precision_is_close_to_single(name):
+def test_bf16_autocast_is_close_to_single(name):
     student, teacher, batch = outputs(6), outputs(6, seed=1), batch_of(6)
-    half = [Output(o.logits.bfloat16(), o.features.bfloat16()) for o in (student, teacher)]
     loss = make(name, student, teacher)
-    torch.testing.assert_close(loss(*half, batch).float(), loss(student, teacher, batch), rtol=0.05, atol=0.05)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = loss(student, teacher, batch)
+    torch.testing.assert_close(half.float(), loss(student, teacher, batch), rtol=0.05, atol=0.05)

@@ -1,0 +1,48 @@
+"""Attention transfer: Zagoruyko and Komodakis, "Paying more attention to attention" (ICLR 2017)."""
+
+from torch import Tensor
+from torch.nn import functional
+
+from edgefair.errors import RecipeError
+from edgefair.losses.base import Loss, Setup
+from edgefair.recipe import LossRecipe
+from edgefair.tensors import Batch, Output
+
+
+def attention(maps: Tensor) -> Tensor:
+    """mean over channels of f^2, flattened and scaled to unit length: [B, H * W]."""
+    return functional.normalize(maps.pow(2).mean(dim=1).flatten(1))
+
+
+def attention_loss(student_map: Tensor, teacher_map: Tensor, form: str = "code") -> Tensor:
+    """Distance of the two attention maps [B, K, H, W]; channels may differ, the larger is pooled.
+
+    "code", the authors' program: mean over batch and places of (A_s - A_t)^2. "paper", its eq. 2: mean over the
+    batch of ||A_s - A_t||_2. The ratio of the two is not constant, so weights do not carry over.
+    """
+    if form not in ("code", "paper"):
+        raise RecipeError(f"loss.at_form is '{form}'; allowed are 'code' and 'paper'.")
+    height, width = (min(a, b) for a, b in zip(student_map.shape[2:], teacher_map.shape[2:], strict=True))
+    student, teacher = (functional.adaptive_avg_pool2d(part, (height, width)) for part in (student_map, teacher_map))
+    difference = attention(student) - attention(teacher)
+    return difference.pow(2).mean() if form == "code" else difference.norm(dim=1).mean()
+
+
+class AttentionTransfer(Loss):
+    """L = CE + weight * sum over stages of L_at; weight 1000 for the form "code", 0.1 or so for "paper"."""
+
+    needs_maps = True
+
+    def __init__(self, recipe: LossRecipe, setup: Setup):
+        super().__init__(recipe, setup)
+        counts = [len(output.maps or ()) for output in (setup.student, setup.teacher)]
+        if not all(counts) or counts[0] != counts[1]:
+            raise RecipeError(
+                f"attention transfer needs as many stage maps of the student as of the teacher; there are {counts[0]} "
+                f"and {counts[1]}. Choose networks of one family, or a loss that needs no maps (ckd, rkd, kdpp, mfd)."
+            )
+
+    def terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+        pairs = zip(student.maps, teacher.maps, strict=True)
+        total = sum(attention_loss(*pair, form=self.recipe.at_form) for pair in pairs)
+        return {"ce": self.cross_entropy(student, batch), "attention": self.recipe.at_weight * total}
