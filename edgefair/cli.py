@@ -38,7 +38,7 @@ def cli() -> None:
 @click.option("--teacher", help="cifar:resnet20, timm:NAME or file:PATH.safetensors.")
 @click.option("--student", help="cifar:resnet8, timm:NAME or file:PATH.safetensors.")
 @click.option("--loss", help="Distillation loss: none, ckd, ctkd, rkd, kdpp, fitnet, at, mfd.")
-@click.option("--strategy", help="Debiasing strategy: plain, adversarial.")
+@click.option("--strategy", help="Debiasing strategy: plain, adversarial, intra, bird.")
 @click.option("--lambda", "lam", type=float, help="Strength of the debiasing; 0 is none.")
 @click.option("--seed", type=int, help="Seed of every random choice.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Where the networks are trained.")

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from edgefair.data import Examples
-from edgefair.data.feed import Feed
+from edgefair.data.feed import Draw, Feed
 from edgefair.errors import RecipeError, nearest
 from edgefair.losses import LOSSES, Loss, Setup
 from edgefair.models import Classifier, create
@@ -105,6 +105,8 @@ def assemble(
         seed=derive(seed, "strategy"),
         plus_ckd=loss_recipe.plus_ckd if teacher is not None else 0.0,
         temperature=loss_recipe.temperature,
+        teacher_probe=setup.teacher,
+        meta=Draw(examples, "meta" if len(examples.rows["meta"]) else "train", train.batch_size, seed, device),
     )
     return STRATEGIES[strategy_recipe.name](parts), feed
 

@@ -193,11 +193,25 @@ class StrategyRecipe(Section):
     adversary_input: Literal["features", "logits"] = "logits"
     """Adversarial: what the adversary sees."""
     adversary_hidden: Count = 64
-    """Adversarial: width of the adversary's hidden layer."""
+    """Adversarial, intra: width of the adversary's or critic's hidden layers."""
     adversary_lr: Positive = 3e-3
-    """Adversarial: learning rate of the adversary's Adam."""
+    """Adversarial, intra: learning rate of the adversary's or critic's Adam."""
     adversary_steps: Count = 3
-    """Adversarial: steps of the adversary for every step of the student."""
+    """Adversarial, intra: steps of the adversary or critic for every step of the student."""
+    epsilon: Weight = 0.05
+    """Intra: predicted disparity that is let pass."""
+    margin: Weight = 0.01
+    """Intra: what is kept clear of epsilon (delta)."""
+    inner_lr: Positive = 0.1
+    """BIRD: size of the imagined step of the student (mu_1)."""
+    meta_lr: Positive = 1.0
+    """BIRD: size of the gate's step (mu_2)."""
+    warmup_epochs: Annotated[int, Field(ge=0)] = 1
+    """BIRD: epochs before the gate begins to move."""
+    gate_start: float = 2.0
+    """BIRD: phi at the start; sigmoid(2) lets 88 % of every teacher feature through."""
+    meta: bool = True
+    """BIRD: move the gate; off leaves the regulariser alone (the paper's ablation)."""
 
 
 class ExportRecipe(Section):

@@ -40,6 +40,21 @@ class Feed:
             yield Batch(images, self.labels[at], self.groups[at], at)
 
 
+class Draw:
+    """A random batch of one list for each step, the same for the same seed and step; not augmented."""
+
+    def __init__(self, examples: Examples, name: str, batch_size: int, seed: int, device: torch.device):
+        self.examples, self.rows, self.device, self.seed = examples, examples.rows[name], device, seed
+        self.size = min(batch_size, len(self.rows))
+
+    def __call__(self, step: int) -> Batch:
+        at = generator(self.seed, "draw", step).choice(len(self.rows), self.size, replace=False)
+        rows = self.rows[at]
+        images = torch.from_numpy(self.examples.images[rows]).to(self.device, memory_format=torch.channels_last)
+        ids = (self.examples.labels[rows], self.examples.groups[rows], at)
+        return Batch(images, *(torch.from_numpy(part).to(self.device) for part in ids))
+
+
 def augmented(images: Tensor, how: str, random: torch.Generator) -> Tensor:
     """Random horizontal flip, and for `crop-flip` a shift of up to an eighth of the side (edges reflect)."""
     if how == "none":

@@ -24,6 +24,7 @@ class Setup(NamedTuple):
 class Loss(nn.Module, ABC):
     """A callable (student, teacher, batch) -> scalar; it may own parameters, such as a projector.
 
+    The teacher's output comes without gradient; a gated one (BIRD) carries that of its gate, which a loss must not cut.
     Shapes that do not fit are refused when it is built, before training. `terms` gives the weighted summands by name,
     for the log; calling the loss adds them up.
     """

@@ -23,7 +23,7 @@ def norm_direction_loss(
     row with both features zero counts 1.
     """
     direction = functional.normalize(class_means, dim=1)[labels]  # [B, D]
-    longest = torch.maximum(_norm(student_features), _norm(teacher_features).detach())  # [B]
+    longest = torch.maximum(_norm(student_features), _norm(teacher_features))  # [B]
     along = (student_features * direction).sum(dim=1)
     return (1 - along / longest.clamp(min=1e-12)).mean()
 

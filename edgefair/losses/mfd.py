@@ -28,7 +28,7 @@ def group_mmd(
     one-hot matrices. Where paper and code differ, the code is followed: cells are summed, sigma is not squared.
     """
     known = groups >= 0
-    s, t = student_features[known], teacher_features[known].detach()
+    s, t = student_features[known], teacher_features[known]
     if not len(s):
         return student_features.sum() * 0
     y, cell = labels[known], labels[known] * num_groups + groups[known]

@@ -34,9 +34,7 @@ def distance_loss(student_features: Tensor, teacher_features: Tensor) -> Tensor:
 
     student_features [B, D], teacher_features [B, E]. The student's mean is in the gradient, as in the authors' code.
     """
-    with torch.no_grad():
-        target = _relative_distances(teacher_features)
-    return functional.smooth_l1_loss(_relative_distances(student_features), target)
+    return functional.smooth_l1_loss(_relative_distances(student_features), _relative_distances(teacher_features))
 
 
 def _angles(features: Tensor) -> Tensor:
@@ -56,9 +54,7 @@ def angle_loss(student_features: Tensor, teacher_features: Tensor) -> Tensor:
 
     student_features [B, D], teacher_features [B, E].
     """
-    with torch.no_grad():
-        target = _angles(teacher_features)
-    return functional.smooth_l1_loss(_angles(student_features), target)
+    return functional.smooth_l1_loss(_angles(student_features), _angles(teacher_features))
 
 
 class RelationalDistillation(Loss):

@@ -2,11 +2,15 @@
 
 from edgefair.strategies.adversarial import Adversarial
 from edgefair.strategies.base import Parts, Strategy
+from edgefair.strategies.bird import Bird
+from edgefair.strategies.intra import Intra
 from edgefair.strategies.plain import Plain
 
 STRATEGIES: dict[str, type[Strategy]] = {
     "plain": Plain,
     "adversarial": Adversarial,
+    "intra": Intra,
+    "bird": Bird,
 }
 
 __all__ = ["STRATEGIES", "Parts", "Strategy"]

@@ -30,6 +30,8 @@ class Parts:
     seed: int
     plus_ckd: float = 0.0
     temperature: float = 4.0
+    teacher_probe: Output | None = None
+    meta: Callable[[int], Batch] | None = None
 
 
 class Strategy(ABC):
@@ -53,7 +55,7 @@ class Strategy(ABC):
         """The student's output and the loss's terms, under autocast where the recipe says so."""
         bf16 = self.parts.train.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            student, teacher = self.parts.student(batch.images), self.parts.teacher(batch)
+            student, teacher = self.parts.student(batch.images), self.teach(self.parts.teacher(batch))
         # Losses and adversaries are computed in full precision: norms and exponentials do not bear eight bits.
         student, teacher = _single(student), teacher and _single(teacher)
         terms = self.parts.loss.terms(student, teacher, batch)
@@ -61,6 +63,10 @@ class Strategy(ABC):
             soft = soft_target_loss(student.logits, teacher.logits, self.parts.temperature)
             terms["plus_ckd"] = self.parts.plus_ckd * soft
         return student, terms
+
+    def teach(self, teacher: Output | None) -> Output | None:
+        """What of the teacher's output the loss gets to see; all of it, unless a strategy gates it."""
+        return teacher
 
     def start_epoch(self, epoch: int) -> None:
         """Told before each epoch, counted from 1; the first step of an epoch also logs each term's gradient norm."""

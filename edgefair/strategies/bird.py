@@ -1,0 +1,159 @@
+"""BIRD: Java, Jandial, Agarwal, "Towards fair knowledge distillation using student feedback".
+
+A gate sigmoid(phi) on the teacher's features is learned from the student: after one imagined step of the student, how
+fair is it on meta rows? The paper leaves much open; phi is unconstrained here and begins near the identity.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, jvp
+from torch.nn import functional
+
+from edgefair.strategies.base import Parts, Strategy
+from edgefair.tensors import Batch, Output
+
+
+def group_loss_gap(logits: Tensor, labels: Tensor, groups: Tensor, num_groups: int) -> Tensor:
+    """L_o = sum over classes i of max over groups j of |CE(class i, group j) - CE(class i)| (the paper's regulariser).
+
+    logits [B, C]; labels, groups [B], group -1 left out; cells without rows are skipped.
+    """
+    known = groups >= 0
+    num_classes = logits.shape[1]
+    loss = functional.cross_entropy(logits[known], labels[known], reduction="none")  # [K]
+    cell = labels[known] * num_groups + groups[known]
+    count = torch.bincount(cell, minlength=num_classes * num_groups).view(num_classes, num_groups)
+    total = torch.zeros(count.numel(), dtype=loss.dtype, device=loss.device).index_add(0, cell, loss)
+    total = total.view(num_classes, num_groups)
+    of_cell = total / count.clamp(min=1)  # [C, G]
+    of_class = total.sum(1) / count.sum(1).clamp(min=1)  # [C]
+    gap = (of_cell - of_class[:, None]).abs().masked_fill(count == 0, 0)
+    return gap.amax(dim=1).sum()
+
+
+def meta_gradient(
+    student: nn.Module,
+    inner: Callable[[Output], Tensor],
+    outer: Callable[[Output], Tensor],
+    phi: Sequence[Tensor],
+    images: Tensor,
+    meta_images: Tensor,
+    step_size: float,
+) -> list[Tensor]:
+    """d L_outer(theta') / d phi with theta' = theta - step_size * d inner / d theta, exact, without double backward.
+
+    inner maps the student's Output on `images` to the inner loss, which depends on phi; outer maps its Output on
+    `meta_images` to the outer loss. With v = d L_outer / d theta' and J the student's Jacobian,
+
+        d L_outer / d phi = - step_size * d / d phi < d inner / d output, J v >,
+
+    and J v is one forward-mode pass. Returns a tensor shaped as each phi; zeros where inner does not depend on it.
+    Buffers (batch statistics) of the student are not touched. The student's parameters must all be differentiable.
+    """
+    names, weights = zip(*((name, p) for name, p in student.named_parameters() if p.requires_grad), strict=True)
+
+    def run(values: Sequence[Tensor], x: Tensor) -> tuple[Tensor, ...]:
+        buffers = {name: buffer.clone() for name, buffer in student.named_buffers()}
+        return _flat(functional_call(student, {**dict(zip(names, values, strict=True)), **buffers}, (x,)))
+
+    theta = [w.detach().requires_grad_() for w in weights]
+    output = run(theta, images)
+    step = torch.autograd.grad(inner(_output(output)), theta, allow_unused=True)
+    ahead = [w.detach() if g is None else w.detach() - step_size * g for w, g in zip(theta, step, strict=True)]
+    ahead = [w.requires_grad_() for w in ahead]
+    pull = torch.autograd.grad(outer(_output(run(ahead, meta_images))), ahead, allow_unused=True)
+    pull = tuple(torch.zeros_like(w) if g is None else g for w, g in zip(ahead, pull, strict=True))
+    detached = tuple(w.detach() for w in theta)
+    _, moved = jvp(lambda *values: run(values, images), detached, pull)  # J v, one tensor for each output
+    leaves = [part.detach().requires_grad_() for part in output]
+    slopes = torch.autograd.grad(inner(_output(leaves)), leaves, create_graph=True, allow_unused=True)
+    along = sum((s * m.detach()).sum() for s, m in zip(slopes, moved, strict=True) if s is not None)
+    if not along.requires_grad:
+        return [torch.zeros_like(p) for p in phi]
+    gradients = torch.autograd.grad(along, list(phi), allow_unused=True)
+    return [torch.zeros_like(p) if g is None else -step_size * g for p, g in zip(phi, gradients, strict=True)]
+
+
+def _flat(output: Output) -> tuple[Tensor, ...]:
+    return (output.logits, output.features, *(output.maps or ()))
+
+
+def _output(parts: Sequence[Tensor]) -> Output:
+    return Output(parts[0], parts[1], tuple(parts[2:]) or None)
+
+
+class Gate(nn.Module):
+    """sigmoid(phi) on every teacher feature, and on every channel of its maps where the loss compares maps."""
+
+    def __init__(self, teacher: Output, maps: bool, start: float):
+        super().__init__()
+        widths = [teacher.features.shape[1], *(part.shape[1] for part in (teacher.maps or ()) if maps)]
+        self.phi = nn.ParameterList(torch.full((width,), float(start)) for width in widths)
+
+    def forward(self, teacher: Output) -> Output:
+        features = teacher.features * torch.sigmoid(self.phi[0])
+        gates = [torch.sigmoid(phi)[:, None, None] for phi in self.phi[1:]]
+        maps = tuple(part * gate for part, gate in zip(teacher.maps, gates, strict=True)) if gates else teacher.maps
+        return teacher._replace(features=features, maps=maps)
+
+
+class Bird(Strategy):
+    """L = L_task(gated teacher) + lambda * L_o; the gate follows the meta-gradient after `warmup_epochs`."""
+
+    def __init__(self, parts: Parts):
+        super().__init__(parts)
+        recipe = parts.strategy
+        self.gate = None
+        if parts.teacher_probe is not None:
+            self.gate = Gate(parts.teacher_probe, parts.loss.needs_maps, recipe.gate_start).to(self.device)
+        self.epoch = 1
+
+    @property
+    def meaning(self) -> str:
+        return (
+            f"bird: L = L_task(gated teacher) + lambda * L_o, lambda = {self.parts.strategy.lam:g}; L_o is the "
+            "sum over classes of the largest gap between a group's cross-entropy and the class's."
+        )
+
+    def extra_modules(self) -> dict[str, nn.Module]:
+        return {} if self.gate is None else {"gate": self.gate}
+
+    def start_epoch(self, epoch: int) -> None:
+        super().start_epoch(epoch)
+        self.epoch = epoch
+
+    def teach(self, teacher: Output | None) -> Output | None:
+        return teacher if teacher is None or self.gate is None else self.gate(teacher)
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        recipe = self.parts.strategy
+        if self.gate is not None and recipe.meta and self.epoch > recipe.warmup_epochs:
+            self._meta_step(batch)
+        student, terms = self.forward(batch)
+        gap = group_loss_gap(student.logits, batch.labels, batch.groups, self.parts.num_groups)
+        values = self.descend({**terms, "group_gap": recipe.lam * gap})
+        # phi has its own rule; what the joint loss says of it is discarded.
+        if self.gate is not None:
+            self.gate.zero_grad(set_to_none=True)
+            values["gate"] = float(torch.cat([torch.sigmoid(p.detach()) for p in self.gate.phi]).mean())
+        return values
+
+    def _meta_step(self, batch: Batch) -> None:
+        recipe, loss = self.parts.strategy, self.parts.loss
+        seen, meta = self.parts.teacher(batch), self.parts.meta(self.done)
+        if seen is None:
+            return
+
+        def inner(output: Output) -> Tensor:
+            return sum(loss.terms(output, self.gate(seen), batch).values())
+
+        def outer(output: Output) -> Tensor:
+            return group_loss_gap(output.logits, meta.labels, meta.groups, self.parts.num_groups)
+
+        phi = list(self.gate.phi)
+        gradients = meta_gradient(self.parts.student, inner, outer, phi, batch.images, meta.images, recipe.inner_lr)
+        with torch.no_grad():
+            for parameter, gradient in zip(phi, gradients, strict=True):
+                parameter -= recipe.meta_lr * gradient
