@@ -101,6 +101,7 @@ def assemble(
         strategy=strategy_recipe,
         steps=feed.steps * train.epochs,
         probe=probe,
+        class_names=examples.class_names,
         num_groups=len(examples.group_names),
         seed=derive(seed, "strategy"),
         plus_ckd=loss_recipe.plus_ckd if teacher is not None else 0.0,

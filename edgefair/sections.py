@@ -192,6 +192,10 @@ class StrategyRecipe(Section):
     """Adversarial: the adversary knows the class (equalised odds) rather than not (demographic parity)."""
     adversary_input: Literal["features", "logits"] = "logits"
     """Adversarial: what the adversary sees."""
+    form: Literal["reversal", "projection", "confusion"] = "reversal"
+    """Adversarial: gradient reversal, Zhang et al.'s projection, or Wang et al.'s confusion loss."""
+    class_weights: dict[str, Weight] = {}
+    """Adversarial: weight of a class in the adversary's loss, 1 unless named: the classes that matter first."""
     adversary_hidden: Count = 64
     """Adversarial, intra: width of the adversary's or critic's hidden layers."""
     adversary_lr: Positive = 3e-3

@@ -7,9 +7,10 @@ from torch.nn import functional
 
 from edgefair.data import load_examples
 from edgefair.distill import assemble
+from edgefair.errors import RecipeError
 from edgefair.models import create
 from edgefair.reversal import reverse_gradient
-from edgefair.strategies.adversarial import Adversary
+from edgefair.strategies.adversarial import Adversary, projected
 from edgefair.tensors import Batch
 
 from .conftest import tiny
@@ -100,3 +101,63 @@ def test_rows_of_unknown_group_do_not_reach_the_adversary(quiet):
     kept = Batch(*(part[1::2] for part in batch))
     student, _ = made.forward(kept)
     torch.testing.assert_close(partly, made.adversary_loss(student, kept, 1.0), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["projection", "confusion"])
+def test_other_forms_move_the_student_and_stay_finite(quiet, form):
+    made, batch = one_step(quiet, strategy__form=form)
+    before = made.parts.student.backbone.head.weight.detach().clone()
+    for _ in range(3):
+        values = made.step(batch)
+    assert all(value == value for value in values.values())
+    assert not torch.equal(before, made.parts.student.backbone.head.weight)
+
+
+def test_projection_is_orthogonal_and_safe_at_zero():
+    random = torch.Generator().manual_seed(0)
+    task, adversary = (torch.randn(4, 6, generator=random, dtype=torch.float64) for _ in range(2))
+    kept = projected(task, adversary, 0.0)
+    assert (kept * adversary).sum().abs() < 1e-12
+    torch.testing.assert_close(projected(task, adversary, 0.3), kept - 0.3 * adversary)
+    torch.testing.assert_close(projected(task, torch.zeros_like(task), 0.3), task)
+
+
+def test_the_projection_step_equals_zhangs_formula(quiet):
+    made, batch = one_step(quiet, strategy__form="projection", strategy__lam=0.4, train__lr=1e-3)
+    twin, _ = one_step(quiet, strategy__form="projection", strategy__lam=0.4, train__lr=1e-3)
+    twin.adversary.load_state_dict(made.adversary.state_dict())
+    frozen, _ = twin.forward(batch)
+    frozen = type(frozen)(frozen.logits.detach(), frozen.features.detach())
+    for _ in range(3):  # the adversary's own steps come first
+        twin.adversary_optimizer.zero_grad()
+        twin.adversary_loss(frozen, batch, 0.0).backward()
+        twin.adversary_optimizer.step()
+    student, terms = twin.forward(batch)
+    weight = twin.parts.student.backbone.head.weight
+    g_task = torch.autograd.grad(sum(terms.values()), weight, retain_graph=True)[0]
+    g_adv = torch.autograd.grad(twin.adversary_loss(student, batch, -1.0), weight)[0]
+    expected = g_task - (g_task * g_adv).sum() / (g_adv * g_adv).sum() * g_adv - 0.4 * g_adv
+    made.step(batch)
+    torch.testing.assert_close(made.parts.student.backbone.head.weight.grad, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_confusion_is_least_where_groups_cannot_be_told_apart(quiet):
+    made, batch = one_step(quiet, strategy__form="confusion")
+    student, _ = made.forward(batch)
+    uniform = torch.log(torch.tensor(2.0))
+    assert made.confusion_loss(student, batch) >= uniform
+    for parameter in made.adversary.head.parameters():
+        parameter.data.zero_()
+    torch.testing.assert_close(made.confusion_loss(student, batch), uniform)
+
+
+def test_class_weights_choose_whose_gap_counts(quiet):
+    made, batch = one_step(quiet, strategy__class_weights={"circle": 1e9})
+    made.parts.student.eval()
+    student, _ = made.forward(batch)
+    circles = batch.labels == 4
+    only = Batch(*(part[circles] for part in batch))
+    expected = made.adversary_loss(type(student)(student.logits[circles], student.features[circles]), only, 1.0)
+    torch.testing.assert_close(made.adversary_loss(student, batch, 1.0), expected, rtol=1e-4, atol=1e-6)
+    with pytest.raises(RecipeError, match="did you mean 'circle'"):
+        one_step(quiet, strategy__class_weights={"cirlce": 2.0})

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgefair.errors import RecipeError, nearest
 from edgefair.reversal import reverse_gradient
 from edgefair.strategies.base import Parts, Strategy
 from edgefair.tensors import Batch, Output
@@ -33,27 +34,38 @@ class Adversary(nn.Module):
         return logits[torch.arange(len(z), device=z.device), chosen]  # [B, G]
 
 
+FORMS = {
+    "reversal": "L = L_task - lambda * L_adv by gradient reversal",
+    "projection": "g = g_task - projection of g_task onto g_adv - lambda * g_adv, for each parameter tensor",
+    "confusion": "L = L_task + lambda * L_confusion, the cross-entropy of the adversary's guess and the uniform one",
+}
+
+
 class Adversarial(Strategy):
-    """L = L_task - lambda * L_adv by gradient reversal; L_adv: cross-entropy of the adversary's guess of the group."""
+    """The student unlearns what lets an adversary guess the group; `strategy.form` says how.
+
+    reversal: L_task - lambda * L_adv. projection: Zhang et al., eq. 1, with Frobenius products. confusion: Wang et al.,
+    "Towards fairness in visual recognition" (CVPR 2020), which is bounded below and cannot run away.
+    """
 
     def __init__(self, parts: Parts):
         super().__init__(parts)
         recipe = parts.strategy
         width = getattr(parts.probe, recipe.adversary_input).shape[1]
+        sizes = (recipe.adversary_hidden, parts.probe.logits.shape[1], parts.num_groups, recipe.conditional)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(parts.seed)
-            adversary = Adversary(
-                width, recipe.adversary_hidden, parts.probe.logits.shape[1], parts.num_groups, recipe.conditional
-            )
+            adversary = Adversary(width, *sizes)
         self.adversary = adversary.to(self.device)
         self.adversary_optimizer = torch.optim.Adam(self.adversary.parameters(), lr=recipe.adversary_lr)
+        self.class_weights = class_weights(recipe.class_weights, parts.class_names).to(self.device)
 
     @property
     def meaning(self) -> str:
         recipe = self.parts.strategy
         form = "the true class is known to it: equalised odds" if recipe.conditional else "demographic parity"
         return (
-            f"adversarial: L = L_task - lambda * L_adv, lambda = {recipe.lam:g}; L_adv is the cross-entropy of an "
+            f"adversarial: {FORMS[recipe.form]}, lambda = {recipe.lam:g}; L_adv is the cross-entropy of an "
             f"adversary that guesses the group from the student's {recipe.adversary_input} ({form})."
         )
 
@@ -65,22 +77,70 @@ class Adversarial(Strategy):
 
     def adversary_loss(self, student: Output, batch: Batch, strength: float) -> Tensor:
         """Cross-entropy of the adversary over rows of known group, with the gradient to the student reversed."""
+        return self._over_rows(
+            student, batch, strength, lambda logits, groups: functional.cross_entropy(logits, groups, reduction="none")
+        )
+
+    def confusion_loss(self, student: Output, batch: Batch) -> Tensor:
+        """- mean over groups of log softmax: least where the adversary cannot tell the groups apart."""
+        return self._over_rows(
+            student, batch, -1.0, lambda logits, _: -functional.log_softmax(logits, dim=1).mean(dim=1)
+        )
+
+    def _over_rows(self, student: Output, batch: Batch, strength: float, loss) -> Tensor:
+        """Mean of a loss of (guess [K, G], groups [K]) over the K rows of known group, weighted by class."""
         known = batch.groups >= 0
         z = reverse_gradient(getattr(student, self.parts.strategy.adversary_input)[known], strength)
-        guess = self.adversary(z, batch.labels[known])
-        return functional.cross_entropy(guess, batch.groups[known], reduction="sum") / known.sum().clamp(min=1)
+        weight = self.class_weights[batch.labels[known]]  # [K]
+        rows = loss(self.adversary(z, batch.labels[known]), batch.groups[known])
+        return (weight * rows).sum() / weight.sum().clamp(min=1e-12)
 
     def step(self, batch: Batch) -> dict[str, float]:
         student, terms = self.forward(batch)
         frozen = Output(student.logits.detach(), student.features.detach())
-        for _ in range(self.parts.strategy.adversary_steps - 1):
+        # With the reversal the last of the adversary's steps is taken along with the student's.
+        for _ in range(self.parts.strategy.adversary_steps - (self.parts.strategy.form == "reversal")):
             self.adversary_optimizer.zero_grad(set_to_none=True)
             self.adversary_loss(frozen, batch, 0.0).backward()
             self.adversary_optimizer.step()
+        return getattr(self, f"_{self.parts.strategy.form}")(student, batch, terms)
+
+    def _reversal(self, student: Output, batch: Batch, terms: dict[str, Tensor]) -> dict[str, float]:
+        lam = self.parts.strategy.lam
         values = self.descend(
-            {**terms, "adversary": self.adversary_loss(student, batch, self.parts.strategy.lam)},
-            self.adversary_optimizer,
+            {**terms, "adversary": self.adversary_loss(student, batch, lam)}, self.adversary_optimizer
         )
         # The objective is L_task - lambda * L_adv; the sum that was differentiated holds L_adv with its own sign.
-        values["loss"] -= (1 + self.parts.strategy.lam) * values["adversary"]
+        values["loss"] -= (1 + lam) * values["adversary"]
         return values
+
+    def _confusion(self, student: Output, batch: Batch, terms: dict[str, Tensor]) -> dict[str, float]:
+        return self.descend({**terms, "confusion": self.parts.strategy.lam * self.confusion_loss(student, batch)})
+
+    def _projection(self, student: Output, batch: Batch, terms: dict[str, Tensor]) -> dict[str, float]:
+        parameters = [p for p in self.parts.student.parameters() if p.requires_grad]
+        loss = self.adversary_loss(student, batch, -1.0)  # strength -1 reverses nothing
+        against = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+
+        def adjust() -> None:
+            for parameter, g_adv in zip(parameters, against, strict=True):
+                if g_adv is not None:
+                    parameter.grad = projected(parameter.grad, g_adv, self.parts.strategy.lam)
+
+        values = self.descend(terms, adjust=adjust)
+        return values | {"adversary": loss.item()}
+
+
+def projected(g_task: Tensor, g_adv: Tensor, lam: float) -> Tensor:
+    """g_task - <g_task, u> u - lam * g_adv, with u = g_adv at unit Frobenius length; g_task where g_adv is zero."""
+    length = g_adv.norm()
+    unit = torch.where(length > 1e-12, g_adv / length.clamp(min=1e-12), 0)
+    return g_task - (g_task * unit).sum() * unit - lam * g_adv
+
+
+def class_weights(weights: dict[str, float], names: tuple[str, ...]) -> Tensor:
+    """Weight of each class in the adversary's loss, [C]; 1 unless named. Raises RecipeError for an unknown class."""
+    for name in weights:
+        if name not in names:
+            raise RecipeError(f"strategy.class_weights names the class '{name}'; {nearest(name, names)}")
+    return torch.tensor([float(weights.get(name, 1.0)) for name in names])

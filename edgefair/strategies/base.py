@@ -26,6 +26,7 @@ class Parts:
     strategy: StrategyRecipe
     steps: int
     probe: Output
+    class_names: tuple[str, ...]
     num_groups: int
     seed: int
     plus_ckd: float = 0.0
@@ -73,8 +74,13 @@ class Strategy(ABC):
         self.parts.loss.start_epoch(epoch)
         self.measure_gradients = True
 
-    def descend(self, terms: dict[str, Tensor], *others: torch.optim.Optimizer) -> dict[str, float]:
-        """One step down the sum of the terms, with any other optimisers along; returns the values in one transfer."""
+    def descend(
+        self, terms: dict[str, Tensor], *others: torch.optim.Optimizer, adjust: Callable[[], None] | None = None
+    ) -> dict[str, float]:
+        """One step down the sum of the terms, with any other optimisers along; returns the values in one transfer.
+
+        `adjust` is called between the backward pass and the step, to change gradients.
+        """
         total = sum(terms.values())
         for group in self.optimizer.param_groups:
             group["lr"] = self.parts.train.lr * schedule(self.done, self.parts.steps)
@@ -82,6 +88,8 @@ class Strategy(ABC):
         for optimizer in (self.optimizer, *others):
             optimizer.zero_grad(set_to_none=True)
         total.backward()
+        if adjust is not None:
+            adjust()
         for optimizer in (self.optimizer, *others):
             optimizer.step()
         self.done += 1
