@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from edgefair.drift import gap_drift_bound, paired_counts, worsening_bound
+from edgefair.drift import gap_drift, gap_drift_bound, paired_counts, worsening_bound
 from edgefair.metrics import confusion, deo_max, mean_abs_disparity, missing_cells
 from edgefair.significance import paired_change_interval, wilson
 from edgefair.tolerance import Tolerance
@@ -118,8 +118,14 @@ def mean_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.rando
         level = (1 + tolerance.confidence) / 2
         drift = gap_drift_bound(pair.counts, tolerance.replicates, rng, level)[0]
         bound = min(drift, worsening_bound(pair.counts, tolerance.replicates, rng, level))
-    moved = "moved" if claim == "same" else "grew"
-    what = f"the recall gap between groups {moved} by at most {{}} on average over {pair.shape[0]} classes"
+    over = f"on average over {pair.shape[0]} classes"
+    what = f"the recall gap between groups {{verb}} {{bound}} {over}"
+    if claim == "same" and not pair.missing:
+        drift = 100 * gap_drift(pair.counts)  # [C], points
+        most = f"most in {pair.class_names[int(drift.argmax())]}, {drift.max():.2f}"
+        what = (
+            f"the recall gaps between groups moved by {drift.mean():.2f} points {over} ({most}), by at most {{bound}}"
+        )
     return _drift_check("mean_drift", what, value, 100 * bound, tolerance.mean_drift_points, pair, tolerance)
 
 
@@ -127,7 +133,7 @@ def max_drift_check(pair: Pair, tolerance: Tolerance, rng: np.random.Generator) 
     """Worsening of `deo_max`, bounded by the largest gap drift of any class."""
     value = 100 * float(deo_max(pair.tables[1]) - deo_max(pair.tables[0]))
     bound = gap_drift_bound(pair.counts, tolerance.replicates, rng, tolerance.confidence)[1]
-    what = "the recall gap between groups moved by at most {} in every class"
+    what = "the recall gap between groups moved by at most {bound} in every class"
     return _drift_check("max_drift", what, value, 100 * bound, tolerance.max_drift_points, pair, tolerance)
 
 
@@ -163,6 +169,8 @@ def collapse_check(pair: Pair, tolerance: Tolerance) -> Check:
     text = f"the commonest prediction, {pair.class_names[after.argmax()]}, takes {100 * share:.1f} % of the rows"
     if was > 0:
         text += f" and the entropy of predicted classes is {ratio:.2f} of the reference's"
+    else:
+        text += ", and the reference too predicts a single class, so that variety cannot be compared"
     if len(lost):
         text += f"; never predicted any more: {listed([pair.class_names[label] for label in lost])}"
     single = (after > 0).sum() == 1 and (labels > 0).sum() > 1
@@ -186,13 +194,15 @@ def listed(names: list[str], most: int = 6) -> str:
 
 
 def _drift_check(name: str, what: str, value: float, bound: float, limit: float, pair: Pair, tolerance: Tolerance):
+    """`what` has a place for the bound; a bound below zero says that the gap shrank."""
     outcome = judge(value, bound, limit)
     if pair.missing:
         text = f"the recall gap has no bound, for there are no rows of {listed(pair.missing)}"
     else:
-        text = what.format(f"{bound:.2f} points ({100 * tolerance.confidence:g} % upper bound)")
+        verb = "shrank by at least" if bound < 0 else "grew by at most"
+        text = what.format(verb=verb, bound=f"{abs(bound):.2f} points ({100 * tolerance.confidence:g} % upper bound)")
     if not math.isnan(value):
-        text += f", observed change {value:+.2f} points"
+        text += f"; the {'mean' if name == 'mean_drift' else 'largest'} gap itself changed by {value:+.2f} points"
     if outcome == "inconclusive" and limit > 0 and bound > limit:
         rows = float(np.median(pair.counts.sum(axis=-1))) * (bound / limit) ** 2
         text += f"; about {float(f'{rows:.2g}'):,.0f} rows per group and class would be needed at these rates"

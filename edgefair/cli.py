@@ -48,12 +48,12 @@ def cli() -> None:
     "settings",
     multiple=True,
     metavar="SECTION.FIELD=VALUE",
-    help="Any recipe field, such as train.epochs=5; repeatable.",
+    help="Any recipe field, such as teacher.epochs=9 or train.epochs=9 (the student's); repeatable.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Run folder; the same folder again goes on where it stopped.  [default: runs/DATA-LOSS-STRATEGY-LAMBDA-SEED]",
+    help="Run folder; the same folder again goes on where it stopped.  [default: runs/NAME, named after the settings]",
 )
 def distill_and_export(recipe_file, settings, data, out, **options) -> None:
     """Train a fair student, export it, rerun it on the exported runtime, and judge it."""
@@ -62,12 +62,8 @@ def distill_and_export(recipe_file, settings, data, out, **options) -> None:
     from edgefair.recipe import parse
 
     recipe = parse(_values(recipe_file, data, options, settings))
-    out = out or Path("runs") / "-".join(
-        str(part)
-        for part in (recipe.data.name, recipe.loss.name, recipe.strategy.name, f"{recipe.strategy.lam:g}", recipe.seed)
-    )
+    out = out or Path("runs") / _name(recipe)
     log = Log()
-    log.line(f"run folder: {out}")
     try:
         report = run(recipe, out, log)
     except KeyboardInterrupt:
@@ -75,6 +71,20 @@ def distill_and_export(recipe_file, settings, data, out, **options) -> None:
         sys.exit(130)
     _show(report, out)
     sys.exit(EXIT[report["outcome"]])
+
+
+def _name(recipe) -> str:
+    """What a run is called where nobody says: its main settings, and enough of the hash to tell the others apart."""
+    data = Path(recipe.data.path).stem if recipe.data.name == "manifest" else recipe.data.name
+    parts = (
+        data,
+        recipe.loss.name,
+        recipe.strategy.name,
+        f"lambda{recipe.strategy.lam:g}",
+        f"seed{recipe.seed}",
+        recipe.hash[:6],
+    )
+    return "-".join(parts)
 
 
 def _values(recipe_file: Path | None, data: str | None, options: dict, settings: tuple[str, ...]) -> dict:

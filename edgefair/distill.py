@@ -34,7 +34,7 @@ def training_device(recipe: Recipe) -> torch.device:
     if recipe.device == "cuda" and not torch.cuda.is_available():
         raise RecipeError(
             f"device 'cuda' was asked for, but torch {torch.__version__} finds no CUDA device; "
-            "use --device cpu or mend the driver."
+            "use --device cpu, or see that nvidia-smi finds the GPU."
         )
     return torch.device(recipe.device)
 

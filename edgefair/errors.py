@@ -47,7 +47,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""
-    return f"{hint}Known: {', '.join(known)}."
+    return f"{hint}{'Known' if close else 'known'}: {', '.join(known)}."
 
 
 def require(module: str, extra: str, purpose: str):

@@ -1,5 +1,6 @@
 """The main job, top to bottom: data, teacher, student, export, artefacts, predictions, latency, verdict, report."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from edgefair.latency import measure
 from edgefair.machine import describe_machine
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe
-from edgefair.report import build_report, write_report
+from edgefair.report import build_report, teacher_warnings, write_report
 from edgefair.runfolder import RunFolder
 from edgefair.runtimes import load_runtime, predict_rows
 from edgefair.seeds import generator
@@ -20,10 +21,12 @@ from edgefair.seeds import generator
 
 def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
     """Do whatever of the main job is not done yet in the run folder `out`; returns the report."""
-    _check_tools(recipe)
+    # All that can be wrong with the input is said before the run folder is made: a corrected command finds no traces.
+    _check_tools(recipe, log)
+    examples = _load(recipe, log)
+    _check_networks(recipe, examples)
     with RunFolder.open(out, recipe, log) as run:
-        examples = load_examples(recipe.data, recipe.seed, log)
-        _check_networks(recipe, examples)
+        log.line(f"run folder: {out}")
         settings = recipe.model_dump(mode="json")
         data = examples.describe()
         made_from = {"seed": recipe.seed, "device": recipe.device, "data": digest(data)}
@@ -54,19 +57,22 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
         return report
 
 
-def _check_tools(recipe: Recipe) -> None:
+def _load(recipe: Recipe, log) -> Examples:
+    started = time.monotonic()
+    examples = load_examples(recipe.data, recipe.seed, log)
+    log.line(f"data: {len(examples.images):,} images ready in {time.monotonic() - started:.1f} s")
+    return examples
+
+
+def _check_tools(recipe: Recipe, log) -> None:
     """Refuse unknown names and missing packages now, not after an hour of training."""
-    for module, extra in (
-        ("torch", "train"),
-        ("onnxscript", "train"),
-        ("onnxruntime", "onnx"),
-        ("plotly", "report"),
-        ("jinja2", "report"),
-    ):
-        require(module, extra, "distill-and-export")
+    for module in ("torch", "timm", "safetensors", "onnxscript", "onnxruntime", "plotly", "jinja2"):
+        require(module, "all", "distill-and-export")
     from edgefair.distill import check_names
 
     check_names(recipe)
+    if recipe.strategy.name == "plain":
+        log.line("strategy plain: nothing is debiased, lambda is not used")
 
 
 def _check_networks(recipe: Recipe, examples: Examples) -> None:
@@ -94,6 +100,8 @@ def _teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> None:
     model, history = train_teacher(recipe, examples, folder, log)
     save_weights(model, folder / "teacher.safetensors", len(examples.class_names))
     write_json(folder / "history.json", history)
+    for warning in teacher_warnings(history, len(examples.class_names)):
+        log.line(f"warning: {warning}")
 
 
 def _student(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path, log) -> None:

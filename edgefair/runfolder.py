@@ -20,6 +20,7 @@ from edgefair.errors import RunFolderError
 from edgefair.files import digest, sha256, write_bytes, write_json
 from edgefair.recipe import Recipe, parse, read
 
+STAGES = ("data", "teacher", "student", "artefacts", "predictions", "latency")
 CHECKPOINT = "checkpoint.pt"  # what an unfinished stage goes on from; removed once the stage is finished
 
 
@@ -39,6 +40,7 @@ class RunFolder:
         Raises RunFolderError where it belongs to another recipe, is in use by another process, or cannot be written.
         """
         path = Path(path)
+        _refuse_foreign(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
             lock = open(path / ".lock", "w")  # noqa: SIM115 (held until the run ends)
@@ -90,8 +92,7 @@ class RunFolder:
 
     def seconds(self) -> dict[str, float]:
         """How long each finished stage took, in its last process."""
-        names = sorted(p.parent.name for p in self.path.glob("*/stage.json"))
-        return {name: state["seconds"] for name in names if (state := self._state(name)).get("finished")}
+        return {name: state["seconds"] for name in STAGES if (state := self._state(name)).get("finished")}
 
     def _state(self, name: str) -> dict:
         try:
@@ -108,15 +109,20 @@ class RunFolder:
         return not changed
 
 
+def _refuse_foreign(path: Path) -> None:
+    """Look before anything is written: a folder that holds something else is left as it is."""
+    if path.is_dir() and not (path / "recipe.toml").exists():
+        foreign = sorted(p.name for p in path.iterdir() if p.name != ".lock")
+        if foreign:
+            raise RunFolderError(
+                f"{path} is not empty and holds no recipe.toml: {foreign[0]} is in it. Choose a new folder with --out."
+            )
+
+
 def _claim(path: Path, recipe: Recipe) -> None:
     """Write the recipe into a new folder, or compare it with the one that is there."""
     stored = path / "recipe.toml"
     if not stored.exists():
-        foreign = [p.name for p in path.iterdir() if p.name != ".lock"]
-        if foreign:
-            raise RunFolderError(
-                f"{path} is not empty and holds no recipe.toml (but {foreign[0]}); choose a new folder with --out."
-            )
         write_bytes(stored, recipe.to_toml().encode())
         return
     before, now = _flat(parse(read(stored)).model_dump(mode="json")), _flat(recipe.model_dump(mode="json"))

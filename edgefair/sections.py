@@ -253,9 +253,9 @@ class GateRecipe(Section):
     """Artefact against student: allowed share of rows whose predicted class changes, percent."""
     teacher_mean_drift_points: Positive = 2.0
     """Student against teacher: allowed worsening of the mean absolute disparity, percentage points."""
-    teacher_accuracy_drop_points: Positive = 8.0
+    teacher_accuracy_drop_points: Positive = 5.0
     """Student against teacher: allowed loss of accuracy, percentage points."""
-    teacher_worst_group_drop_points: Positive = 8.0
+    teacher_worst_group_drop_points: Positive = 5.0
     """Student against teacher: allowed loss of accuracy of any group, percentage points."""
     min_cell: Count = 30
     """Cells of (group, class) with fewer gate rows are named in the verdict as not covered by it."""

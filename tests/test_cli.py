@@ -99,7 +99,7 @@ def test_a_missing_extra_names_what_to_install(capsys, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     code, text = run(capsys, "distill-and-export")
     assert code == 2
-    assert "pip install 'edgefair[onnx]'" in text
+    assert "pip install 'edgefair[all]'" in text
 
 
 @pytest.mark.parametrize(("outcome", "expected"), [("pass", 0), ("fail", 1), ("inconclusive", 3)])
@@ -122,3 +122,28 @@ def test_a_full_disk_ends_with_a_sentence_and_no_half_files(tmp_path):
     assert "File too large. Nothing half-written was left" in done.stderr
     assert "Traceback" not in done.stderr
     assert not any(path.suffix in (".npy", ".part") for path in tmp_path.rglob("*"))
+
+
+def test_a_refused_command_leaves_nothing_behind(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for arguments in (["--data", "none.csv"], ["--student", "cifar:resnet9"], ["--set", "quantize.rows_per_cell=500"]):
+        assert run(capsys, "distill-and-export", *arguments)[0] == 2
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    small = ["--set", "data.train_rows=20", "--set", "data.gate_rows=20", "--set", "data.validation_rows=20"]
+    code, text = run(capsys, "distill-and-export", "--out", "mine", *small)
+    assert code == 2
+    assert "thesis.txt is in it" in text
+    assert [p.name for p in tmp_path.iterdir()] == ["mine"]
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_other_settings_have_other_default_folders():
+    from edgefair.cli import _name
+    from edgefair.recipe import parse
+
+    assert _name(parse({})) == _name(parse({}))
+    assert _name(parse({})) != _name(parse({"train": {"epochs": 9}}))
+    assert _name(parse({"data": {"name": "manifest", "path": "a/faces.csv"}})).startswith(
+        "faces-rkd-adversarial-lambda0.5-seed0-"
+    )

@@ -83,11 +83,11 @@ WRONG = {
     "missing file": (
         [["images/none.png", "cat", "in"], ["images/1.png", "dog", "out"]],
         {},
-        "row 2: there is no image",
+        "line 2: there is no image",
     ),
     "outside": ([["../secret.png", "cat", "in"]], {}, "leaves the manifest's folder"),
     "absolute": ([["/etc/passwd", "cat", "in"]], {}, "leaves the manifest's folder"),
-    "no label": ([["images/0.png", "", "in"]], {}, "row 2: path and label must not be empty"),
+    "no label": ([["images/0.png", "", "in"]], {}, "line 2: path and label must not be empty"),
     "undeclared class": (
         [["images/0.png", "cta", "in"]],
         {"classes": ["cat", "dog"]},
@@ -112,7 +112,7 @@ def test_wrong_manifests_say_what_is_wrong(photographs, quiet, case):
 
 def test_other_wrong_manifests(photographs, quiet, tmp_path):
     folder, rows = photographs
-    with pytest.raises(DataError, match="no column 'label'; did you mean 'lable'"):
+    with pytest.raises(DataError, match="no column 'label'; its columns are path, lable, group"):
         load_examples(recipe_of(write_manifest(folder, rows, ("path", "lable", "group"))), 0, quiet)
     with pytest.raises(DataError, match="cannot read the manifest"):
         load_examples(recipe_of(tmp_path / "none.csv"), 0, quiet)
@@ -139,7 +139,7 @@ def test_broken_images_are_named_or_left_out_and_counted(photographs, quiet):
     (folder / "images/11.png").unlink()
     path = write_manifest(folder, rows)
     (folder / "images/11.png").write_bytes(whole)
-    with pytest.raises(DataError, match=r"row 9: cannot read the image .*7\.png.*--skip-broken"):
+    with pytest.raises(DataError, match=r"line 9: cannot read the image .*7\.png.*--skip-broken"):
         load_examples(recipe_of(path), 0, quiet)
     (folder / "images/11.png").unlink()
     examples = load_examples(recipe_of(path, skip_broken=True), 0, quiet)
@@ -195,7 +195,7 @@ def test_fairface_folder(tmp_path, quiet):
 def test_wrong_fairface(tmp_path, quiet):
     folder = fairface(tmp_path)
     data = {"name": "fairface", "path": str(folder), "image_size": 8}
-    with pytest.raises(DataError, match=r"fairface_label_train.csv, row 3: class '25' is not declared"):
+    with pytest.raises(DataError, match=r"fairface_label_train.csv, line 3: class '25' is not declared"):
         load_examples(parse({"data": data}).data, 0, quiet)
     with pytest.raises(RecipeError, match=r"data\.group 'gendre' is no FairFace column; did you mean 'gender'"):
         load_examples(parse({"data": {**data, "group": "gendre"}}).data, 0, quiet)

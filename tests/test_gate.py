@@ -67,7 +67,7 @@ def test_an_identical_candidate_passes_and_is_repeatable():
     verdict = compare(reference, reference, Tolerance(), seed=3)
     assert verdict.outcome == "pass"
     assert verdict == compare(reference, reference, Tolerance(), seed=3)
-    assert verdict.sentence.startswith("PASS. On 4,000 rows (cells of 500 to 500 rows)")
+    assert verdict.sentence.startswith("PASS. On 4,000 rows (cells of 500 rows)")
     assert verdict.numbers["reference"]["noise_floor_points"] > 0
     assert json.loads(json.dumps(verdict.to_dict(), allow_nan=False))["outcome"] == "pass"
 

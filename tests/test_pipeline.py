@@ -97,7 +97,9 @@ def test_a_finished_run_is_not_redone(finished, quiet):
 def command(folder, recipe, cache):
     file = folder.parent / "recipe.toml"
     file.write_text(recipe.to_toml())
-    run = [sys.executable, "-m", "edgefair", "distill-and-export", "--recipe", str(file), "--out", str(folder)]
+    # A suite run in the background ignores SIGINT, and children inherit that; a person's shell does not.
+    start = "import signal, edgefair.cli; signal.signal(signal.SIGINT, signal.default_int_handler); edgefair.cli.main()"
+    run = [sys.executable, "-c", start, "distill-and-export", "--recipe", str(file), "--out", str(folder)]
     return subprocess.Popen(
         run, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "EDGEFAIR_CACHE": cache}
     )
@@ -292,3 +294,14 @@ def test_the_table_fits_a_narrow_terminal(finished):
     console = Console(width=80, record=True, file=io.StringIO())
     print_report(report, console)
     assert "…" not in console.export_text()
+
+
+def test_a_teacher_that_guesses_is_called_out(finished):
+    from edgefair.report import teacher_warnings
+
+    assert teacher_warnings([{"validation_balanced": 0.11}, {"validation_balanced": 0.12}], 10)
+    assert not teacher_warnings([{"validation_balanced": 0.11}, {"validation_balanced": 0.4}], 10)
+    assert not teacher_warnings([], 10)
+    _, report = finished
+    assert "own recall gap is" in report["remaining"]
+    assert report["remaining"].split(".")[0] in " ".join((finished[0] / "report.html").read_text().split())

@@ -73,7 +73,7 @@ def _read(folder: Path, file: str, name: str, recipe: DataRecipe) -> list[Entry]
                 label=_value(recipe.task, row[recipe.task], recipe),
                 group=_value(recipe.group, row[recipe.group], recipe),
                 id=row["file"],
-                where=f"{file}, row {number}",
+                where=f"{file}, line {number}",
                 split=split,
             )
             for number, row in enumerate(rows, start=2)

@@ -116,7 +116,9 @@ def _blocks(entries: list[Entry], size: int, block: int = 256) -> Iterator[np.nd
             decoded = list(pool.map(lambda e: _try(e, size), entries[start : start + block]))
             for result in decoded:
                 if isinstance(result, DataError):
-                    raise DataError(f"{result} Replace the file, or go on without such rows with --skip-broken.")
+                    raise DataError(
+                        f"{str(result).rstrip('.')}. Replace the file, or go on without such rows with --skip-broken."
+                    )
             yield np.stack(decoded)
 
 
@@ -132,7 +134,8 @@ def split(
     if unknown:
         first = entries[int(np.flatnonzero(told == unknown[0])[0])]
         raise DataError(
-            f"{first.where}: split '{unknown[0]}' is not a list; {nearest(unknown[0], LISTS)} Empty lets edgefair draw."
+            f"{first.where}: split '{unknown[0]}' is not a list; {nearest(unknown[0], LISTS)} "
+            "'test' means gate, 'val' validation; empty lets edgefair draw."
         )
     rows = {name: np.flatnonzero(told == name) for name in LISTS}
     pool = np.flatnonzero(told == "")

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from edgefair.data.examples import Examples
 from edgefair.data.files import Entry, build
-from edgefair.errors import DataError, nearest
+from edgefair.errors import DataError
 from edgefair.recipe import DataRecipe
 
 REQUIRED = ("path", "label", "group")
 OPTIONAL = ("split", "id", "identity")
+# Other common words for the lists.
 _SPLIT_WORDS = {"val": "validation", "valid": "validation", "test": "gate", "calib": "calibration"}
 
 
@@ -40,13 +41,15 @@ def read_manifest(path: Path) -> list[Entry]:
 
 
 def _check_columns(path: Path, columns: list[str]) -> None:
+    if not columns:
+        raise DataError(f"{path} is empty; a manifest begins with a line of column names: {','.join(REQUIRED)}.")
     for name in REQUIRED:
         if name not in columns:
-            raise DataError(f"{path} has no column '{name}'; {nearest(name, columns) if columns else 'it is empty.'}")
+            raise DataError(f"{path} has no column '{name}'; its columns are {', '.join(columns)}. Rename or add one.")
 
 
 def _entry(manifest: Path, number: int, row: dict) -> Entry:
-    where = f"{manifest.name}, row {number}"
+    where = f"{manifest.name}, line {number}"
     values = {name: (row.get(name) or "").strip() for name in (*REQUIRED, *OPTIONAL)}
     if not values["path"] or not values["label"]:
         raise DataError(

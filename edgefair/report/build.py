@@ -41,6 +41,7 @@ def build_report(run: RunFolder, artefacts: list[Artefact], data: dict) -> dict:
             )
             entry["outcome"] = _worst([entry["verdict"]["outcome"], *(limit["outcome"] for limit in entry["limits"])])
         entries.append(entry)
+    history = {name: _json(run, f"{name}/history.json") for name in ("teacher", "student")}
     judged = [entry["outcome"] for entry in entries if "outcome" in entry]
     return {
         "schema": SCHEMA,
@@ -54,9 +55,36 @@ def build_report(run: RunFolder, artefacts: list[Artefact], data: dict) -> dict:
         "data": data,
         "export": _json(run, "artefacts/export.json"),
         "stage_seconds": run.seconds(),
-        "history": {name: _json(run, f"{name}/history.json") for name in ("teacher", "student")},
+        "history": history,
+        "warnings": teacher_warnings(history["teacher"], len(data["class_names"])),
+        "remaining": remaining_disparity(entries),
         "artefacts": entries,
     }
+
+
+def teacher_warnings(history: list[dict], num_classes: int) -> list[str]:
+    """What a user should know before trusting anything that comes after: a teacher that has learned little."""
+    best = max((row["validation_balanced"] for row in history), default=1.0)
+    if best >= 1.5 / num_classes:
+        return []
+    return [
+        f"the teacher recognises {100 * best:.1f} % of the validation rows (mean over classes and groups), close to "
+        "guessing; train it longer or otherwise (teacher.epochs, teacher.lr, teacher.batch_size), or give more rows."
+    ]
+
+
+def remaining_disparity(entries: list[dict]) -> str:
+    """One sentence on how unfair the student still is: a verdict speaks of change, not of fairness."""
+    metrics = next(entry["metrics"] for entry in entries if entry["artefact"] == "student")
+    gap = metrics["disparities"]["mean_abs_disparity"]
+    if gap["value"] != gap["value"]:
+        return "The student's disparity is undefined: a (group, class) cell has no rows."
+    worst = max(metrics["classes"], key=lambda row: row["gap"])
+    return (
+        "A verdict speaks of change beside the reference. The student's own recall gap is "
+        f"{100 * gap['value']:.1f} points on average (noise floor {100 * gap['floor']:.1f}), largest for "
+        f"{worst['name']}: {100 * worst['gap']:.1f} points."
+    )
 
 
 def tolerance(gate: GateRecipe, claim: str) -> Tolerance:

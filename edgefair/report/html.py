@@ -20,8 +20,8 @@ SYMBOLS = {"pass": "✓", "fail": "✕", "inconclusive": "?"}
 CHECKS = {
     "accuracy_drop": "Loss of accuracy",
     "worst_group_drop": "Loss of accuracy of the group that lost most",
-    "mean_drift": "Growth of the recall gap between groups, mean over classes",
-    "max_drift": "Growth of the recall gap between groups, worst class",
+    "mean_drift": "Change of the mean recall gap; bound of how far the gaps moved",
+    "max_drift": "Change of the largest recall gap; bound of how far any gap moved",
     "flip_rate": "Predictions that differ from the reference",
     "collapse": "Collapse guard: variety of the predicted classes",
     "latency_p90_ms": "Latency, 90th percentile",

@@ -7,12 +7,14 @@ from rich.table import Table
 from rich.text import Text
 
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+ORDER = ("fail", "inconclusive", "pass")
+MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?"}
 LEFT = ("artefact", "verdict")
 COLUMNS = ("artefact", "accuracy", "worst", "disparity", "(floor)", "DEO max", "p90 ms", "MB", "verdict")
 
 
 def print_report(report: dict, console: Console) -> None:
-    """Print one row an artefact, what lambda meant, and every sentence of a verdict."""
+    """Print one row an artefact, what lambda meant, every verdict with what decided it, and what remains."""
     batch = str(report["recipe"]["bench"]["batches"][0])
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=0)
     for name in COLUMNS:
@@ -26,16 +28,38 @@ def print_report(report: dict, console: Console) -> None:
         console.print(Text(line, style="dim"), **wrap)
     for entry in report["artefacts"]:
         if "verdict" in entry:
-            sentences = [entry["verdict"]["sentence"], *(limit["sentence"] for limit in entry["limits"])]
-            title = (entry["artefact"], "bold"), f" against {entry['reference']}: "
-            console.print()
-            console.print(Text.assemble(*title, " ".join(sentences)), **wrap)
-    console.print(f"\n[bold {COLOURS[report['outcome']]}]{report['outcome'].upper()}[/]", end=" ")
+            _print_verdict(entry, console, wrap)
+    console.print()
+    for line in (report["remaining"], *(f"Warning: {warning}" for warning in report["warnings"])):
+        console.print(Text(line), **wrap)
+    console.print(f"[bold {COLOURS[report['outcome']]}]{report['outcome'].upper()}[/]", end=" ")
+
+
+def _print_verdict(entry: dict, console: Console, wrap: dict) -> None:
+    """The outcome, then each check that did not pass and the drift of the gaps, a line each; the rest by name."""
+    verdict = entry["verdict"]
+    title = Text.assemble("\n", (entry["artefact"], "bold"), f" against {entry['reference']}: ")
+    console.print(title.append(entry["outcome"].upper(), style=COLOURS[entry["outcome"]]))
+    gated = [check for check in verdict["checks"] if check["gated"]]
+    shown = [check for check in gated + entry["limits"] if check["outcome"] != "pass" or check["name"] == "mean_drift"]
+    for check in sorted(shown, key=lambda check: ORDER.index(check["outcome"])):
+        console.print(
+            Text.assemble("  ", (MARKS[check["outcome"]], COLOURS[check["outcome"]]), " ", check["sentence"]), **wrap
+        )
+    rest = [check["name"].replace("_", " ") for check in gated + entry["limits"] if check not in shown]
+    if rest:
+        console.print(Text(f"  {MARKS['pass']} {', '.join(rest)}: within tolerance", style="dim"), **wrap)
+    if verdict["numbers"]["small_cells"]:
+        cells = verdict["numbers"]["small_cells"]
+        console.print(
+            Text(f"  says nothing about {', '.join(cells[:6])}{' and others' if len(cells) > 6 else ''}: too few rows"),
+            **wrap,
+        )
 
 
 def _legend(report: dict, batch: str) -> list[str]:
     null = next((entry for entry in report["artefacts"] if entry["artefact"] == "null"), None)
-    own = f" The measuring itself takes {null['latency'][batch]['p90_ms']:.3f} ms." if null else ""
+    own = f" The measuring itself takes {max(null['latency'][batch]['p90_ms'], 0.001):.3f} ms or less." if null else ""
     return [
         "Accuracy, also of the worst group, in percent. Disparity: recall gap between groups, mean over classes, in "
         "points; floor: the same with the groups dealt at random. DEO max: the gap of the worst class. "
