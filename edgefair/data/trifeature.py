@@ -139,8 +139,8 @@ def factors(rows: int, skew: float, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(np.stack([shape, texture, colour], axis=1))
 
 
-def render(rows: np.ndarray, recipe: DataRecipe, rng: np.random.Generator, chunk: int = 512) -> Iterator[np.ndarray]:
-    """Draw rows of (shape, texture, colour), yielding uint8 [<= chunk, 3, S, S] in order.
+def render(rows: np.ndarray, recipe: DataRecipe, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Draw rows of (shape, texture, colour), yielding uint8 [n, 3, S, S] in order, a few megabytes at a time.
 
     image = m * colour + (1 - m) * grey + noise, with m = mask * (1 - contrast * (1 - texture)), sizes and the texture
     period as shares of the image side. Shape and texture turn independently by up to 45 degrees.
@@ -148,6 +148,7 @@ def render(rows: np.ndarray, recipe: DataRecipe, rng: np.random.Generator, chunk
     tables = _distance_tables()
     palette = np.array(list(COLOURS.values()), np.float32)
     side = recipe.image_size
+    chunk = max(1, 2**19 // side**2)  # so many that the intermediate arrays stay in the processor's cache
     for start in range(0, len(rows), chunk):
         part = rows[start : start + chunk]
         mask = _masks(part[:, 0], tables, recipe, rng)  # [n, S, S]
