@@ -75,7 +75,7 @@ def test_papers_geometry():
     recipe = DataRecipe(
         geometry="paper", train_rows=10, validation_rows=10, calibration_rows=20, gate_rows=20, meta_rows=0
     )
-    images = next(render(factors(20, 0.5, generator(0, "x")), recipe, generator(0, "test")))
+    images = np.concatenate(list(render(factors(20, 0.5, generator(0, "x")), recipe, generator(0, "test"))))
     assert images.shape == (20, 3, 224, 224)
     template = recipe.size_max * 224
     assert template == pytest.approx(128)
