@@ -154,7 +154,13 @@ def _sizes(entries: list[dict]) -> Chart:
     )
     figure.update_xaxes(**ticks([entry["artefact"] for entry in entries]))
     figure.update_yaxes(title_text="file size, MB (10⁶ bytes)", rangemode="tozero")
-    return Chart("size", "speed", "File size", "Size of the file as it ships.", figure.to_plotly_json())
+    return Chart(
+        "size",
+        "speed",
+        "File size",
+        "Size of each file: PyTorch weights of teacher and student, and the files that ship.",
+        figure.to_plotly_json(),
+    )
 
 
 def _latencies(entries: list[dict]) -> list[Chart]:
