@@ -122,10 +122,8 @@ def mean_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.rando
     what = f"the recall gap between groups {{verb}} {{bound}} {over}"
     if claim == "same" and not pair.missing:
         drift = 100 * gap_drift(pair.counts)  # [C], points
-        most = f"most in {pair.class_names[int(drift.argmax())]}, {drift.max():.2f}"
-        what = (
-            f"the recall gaps between groups moved by {drift.mean():.2f} points {over} ({most}), by at most {{bound}}"
-        )
+        most = f" (most in {pair.class_names[int(drift.argmax())]}, {drift.max():.2f})" if drift.max() else ""
+        what = f"the recall gaps between groups moved by {drift.mean():.2f} points {over}{most}, by at most {{bound}}"
     return _drift_check("mean_drift", what, value, 100 * bound, tolerance.mean_drift_points, pair, tolerance)
 
 
