@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgefair.files import sha256
 from edgefair.recipe import Recipe
 from edgefair.runfolder import RunFolder
 
@@ -45,6 +44,6 @@ def artefact_list(run: RunFolder, recipe: Recipe) -> list[Artefact]:
     ]
     rows.append(("null", folder / "null.txt", "null", "none", "", ""))
     return [
-        Artefact(name, path, runtime, precision, sha256(path), ref, claim)
+        Artefact(name, path, runtime, precision, run.hashes(path.parent.name)[path.name], ref, claim)
         for name, path, runtime, precision, ref, claim in rows
     ]

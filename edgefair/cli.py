@@ -9,9 +9,6 @@ import click
 from edgefair import __version__
 from edgefair.errors import EdgefairError
 
-# Worker threads that wait by spinning make a shared machine several times slower; torch reads this when it is imported.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
 EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
 
 
@@ -125,6 +122,8 @@ def _show(report: dict, out: Path) -> None:
 
 def main() -> None:
     """Entry point of the script `edgefair`: prints what a user can mend without a traceback, with exit code 2."""
+    # Threads that wait by spinning make a shared machine several times slower; torch reads this when it is imported.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         sys.exit(cli.main(prog_name="edgefair", standalone_mode=False) or 0)
     except click.exceptions.Exit as stop:

@@ -12,7 +12,7 @@ from edgefair.data import Examples
 from edgefair.data.feed import Draw, Feed
 from edgefair.errors import RecipeError, nearest
 from edgefair.losses import LOSSES, Loss, Setup
-from edgefair.models import Classifier, create
+from edgefair.models import Classifier, create, seeded
 from edgefair.recipe import LossRecipe, Recipe, StrategyRecipe, TrainRecipe
 from edgefair.seeds import derive
 from edgefair.strategies import STRATEGIES, Parts, Strategy
@@ -90,12 +90,11 @@ def assemble(
         class_means=shown.class_means() if kind.needs_class_means else None,
         label_smoothing=train.label_smoothing,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, "loss"))
+    with seeded(derive(seed, "loss")):
         loss = kind(loss_recipe, setup).to(device)
     parts = Parts(
         student=student,
-        teacher=shown.source(loss, loss_recipe, train),
+        teacher=shown.source(loss, train),
         loss=loss,
         train=train,
         strategy=strategy_recipe,
@@ -104,8 +103,6 @@ def assemble(
         class_names=examples.class_names,
         num_groups=len(examples.group_names),
         seed=derive(seed, "strategy"),
-        plus_ckd=loss_recipe.plus_ckd if teacher is not None else 0.0,
-        temperature=loss_recipe.temperature,
         teacher_probe=setup.teacher,
         meta=Draw(examples, "meta" if len(examples.rows["meta"]) else "train", train.batch_size, seed, device),
     )
@@ -134,9 +131,9 @@ class _Teacher:
         of_class = functional.one_hot(labels, len(self.examples.class_names)).float()  # [N, C]
         return (of_class.T @ self.outputs.features) / of_class.sum(0).clamp(min=1)[:, None]
 
-    def source(self, loss: Loss, recipe: LossRecipe, train: TrainRecipe) -> Callable[[Batch], Output | None]:
+    def source(self, loss: Loss, train: TrainRecipe) -> Callable[[Batch], Output | None]:
         """What a strategy asks for the teacher's output of a batch: remembered outputs where they are exact."""
-        if self.model is None or not (loss.needs_teacher or recipe.plus_ckd):
+        if self.model is None or not loss.needs_teacher:
             return lambda batch: None
         if train.augment == "none" and not loss.needs_maps:
             return CachedTeacher(self.outputs, self.device)

@@ -30,7 +30,7 @@ from edgefair.seeds import generator
 from edgefair.significance import noise_floor
 from edgefair.tolerance import Tolerance
 
-__all__ = ["Check", "Tolerance", "Verdict", "compare"]
+__all__ = ["Check", "Tolerance", "Verdict", "compare", "worst"]
 
 CLAIMS = ("same", "no_worse")
 
@@ -71,7 +71,7 @@ def compare(
     ]
     if tolerance.max_drift_points is not None:
         checks.insert(3, max_drift_check(pair, tolerance, generator(seed, "gate", "max drift")))
-    outcome = _worst([check.outcome for check in checks if check.gated])
+    outcome = worst([check.outcome for check in checks if check.gated])
     numbers = _numbers(pair, tolerance, seed) | {"seed": seed, "tolerance": asdict(tolerance)}
     return Verdict(outcome, claim, tuple(checks), numbers, _sentence(outcome, checks, numbers, pair))
 
@@ -107,7 +107,8 @@ def align(reference: Predictions, candidate: Predictions) -> Pair:
     return Pair(reference.labels, reference.groups, reference.predicted, candidate.predicted[theirs], *names)
 
 
-def _worst(outcomes: list[str]) -> str:
+def worst(outcomes: list[str]) -> str:
+    """fail if any failed, else inconclusive if any is, else pass."""
     return next((outcome for outcome in ("fail", "inconclusive") if outcome in outcomes), "pass")
 
 

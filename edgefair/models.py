@@ -3,9 +3,11 @@
 Scaling and normalisation are the first layer, so the exported graph takes uint8 NCHW and returns logits.
 """
 
+import contextlib
 import difflib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -98,6 +100,14 @@ class TimmBackbone(nn.Module):
         return Output(logits, features, (last,) if last.ndim == 4 else None)
 
 
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw initial weights from `seed`; torch's global generator is as before afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
 def create(spec: str, num_classes: int, seed: int, pretrained: bool = False) -> Classifier:
     """Build the network that `spec` names, with weights drawn from `seed` where it brings none.
 
@@ -110,8 +120,7 @@ def create(spec: str, num_classes: int, seed: int, pretrained: bool = False) -> 
             f"unknown network '{spec}'; {nearest(kind, makers)} "
             "Examples: cifar:resnet8, timm:resnet18, file:teacher.safetensors."
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return makers[kind](name, num_classes, pretrained)
 
 

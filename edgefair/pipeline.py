@@ -9,7 +9,7 @@ from edgefair.artefacts import Artefact, artefact_list
 from edgefair.data import Examples, balanced_rows, load_examples
 from edgefair.errors import require
 from edgefair.files import digest, write_bytes, write_json
-from edgefair.latency import measure
+from edgefair.latency import ROUNDS, measure
 from edgefair.machine import describe_machine
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe
@@ -30,7 +30,7 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
         settings = recipe.model_dump(mode="json")
         data = examples.describe()
         made_from = {"seed": recipe.seed, "device": recipe.device, "data": digest(data)}
-        run.stage("data", {"data": digest(data)}, lambda folder: _write_data(examples, folder))
+        run.stage("data", {"data": digest(data)}, lambda folder: _write_data(examples, data, folder))
         run.stage(
             "teacher",
             made_from | {"teacher": settings["teacher"]},
@@ -52,8 +52,9 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
             {"bench": settings["bench"]} | hashes,
             lambda folder: _latency(recipe, artefacts, examples, folder, log),
         )
-        report = build_report(run, artefacts, data)
-        write_report(report, artefacts, run, examples)
+        predictions = {a.name: Predictions.load(run.path / "predictions" / f"{a.name}.npz") for a in artefacts}
+        report = build_report(run, artefacts, predictions, data)
+        write_report(report, artefacts, predictions, run.path, examples)
         return report
 
 
@@ -88,8 +89,8 @@ def _calibration_rows(recipe: Recipe, examples: Examples) -> np.ndarray:
     return balanced_rows(examples, "calibration", recipe.quantize.rows_per_cell, generator(recipe.seed, "calibration"))
 
 
-def _write_data(examples: Examples, folder: Path) -> None:
-    write_json(folder / "data.json", examples.describe())
+def _write_data(examples: Examples, data: dict, folder: Path) -> None:
+    write_json(folder / "data.json", data)
     write_json(folder / "ids.json", {name: examples.ids[rows] for name, rows in examples.rows.items()})
 
 
@@ -169,6 +170,6 @@ def _latency(recipe: Recipe, artefacts: list[Artefact], examples: Examples, fold
     bench = recipe.bench
     runtimes = {artefact.name: load_runtime(artefact.runtime, artefact.path, bench.threads) for artefact in artefacts}
     images = np.asarray(examples.images[examples.rows["calibration"][: max(bench.batches)]])
-    with log.progress("measuring latency", len(bench.batches) * len(runtimes) * 10) as advance:
+    with log.progress("measuring latency", len(bench.batches) * len(runtimes) * ROUNDS) as advance:
         times = measure(runtimes, images, bench.batches, bench.warmup, bench.repeats, advance)
     write_json(folder / "latency.json", {"machine": describe_machine(), "threads": bench.threads, "artefacts": times})

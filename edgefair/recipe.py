@@ -65,24 +65,22 @@ class Recipe(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _fit_photographs(cls, values: Any) -> Any:
-        """Photographs are fewer and harder than rendered shapes: augmented, seen more often, in gentler steps."""
-        if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
-            return values
-        if values["data"].get("name", "trifeature") == "trifeature":
-            return values
-        sections = {name: values.get(name, {}) for name in ("teacher", "train")}
-        fitting = {"augment": "crop-flip", "optimizer": "adamw", "lr": 2e-3, "epochs": 15}
-        return {**values, **{k: {**fitting, **v} if isinstance(v, dict) else v for k, v in sections.items()}}
+    def _fitting_defaults(cls, values: Any) -> Any:
+        """How networks are trained, where it is not given, follows the data and the device.
 
-    @model_validator(mode="before")
-    @classmethod
-    def _fit_device(cls, values: Any) -> Any:
-        """A GPU trains in bf16 unless it is told otherwise."""
-        if not isinstance(values, dict) or values.get("device", "cpu") == "cpu":
+        Photographs are fewer and harder than rendered shapes: augmented, seen more often, in gentler steps. A GPU
+        trains in bf16.
+        """
+        if not isinstance(values, dict):
             return values
-        sections = {name: values.get(name, {}) for name in ("teacher", "train")}
-        return {**values, **{k: {"precision": "bf16", **v} if isinstance(v, dict) else v for k, v in sections.items()}}
+        fitting: dict[str, Any] = {}
+        data = values.get("data")
+        if isinstance(data, dict) and data.get("name", "trifeature") != "trifeature":
+            fitting |= {"augment": "crop-flip", "optimizer": "adamw", "lr": 2e-3, "epochs": 15}
+        if values.get("device", "cpu") != "cpu":
+            fitting["precision"] = "bf16"
+        sections = {name: values.get(name, {}) for name in ("teacher", "train")} if fitting else {}
+        return {**values, **{k: {**fitting, **v} if isinstance(v, dict) else v for k, v in sections.items()}}
 
     def to_toml(self) -> str:
         """The recipe as TOML text, every field written out; `parse` reads it back to an equal recipe."""

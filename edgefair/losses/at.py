@@ -42,7 +42,7 @@ class AttentionTransfer(Loss):
                 f"and {counts[1]}. Choose networks of one family, or a loss that needs no maps (ckd, rkd, kdpp, mfd)."
             )
 
-    def terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
         pairs = zip(student.maps, teacher.maps, strict=True)
         total = sum(attention_loss(*pair, form=self.recipe.at_form) for pair in pairs)
         return {"ce": self.cross_entropy(student, batch), "attention": self.recipe.at_weight * total}

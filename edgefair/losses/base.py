@@ -6,6 +6,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgefair.losses.soft import soft_target_loss
 from edgefair.recipe import LossRecipe
 from edgefair.tensors import Batch, Output
 
@@ -38,6 +39,7 @@ class Loss(nn.Module, ABC):
         self.recipe = recipe
         self.label_smoothing = setup.label_smoothing
         self.epoch = 1
+        self.needs_teacher = self.needs_teacher or recipe.plus_ckd > 0
 
     def start_epoch(self, epoch: int) -> None:
         """Told before each epoch, counted from 1; curricula and warm-ups depend on it."""
@@ -52,8 +54,16 @@ class Loss(nn.Module, ABC):
         return functional.cross_entropy(student.logits, batch.labels, label_smoothing=self.label_smoothing)
 
     @abstractmethod
+    def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+        """The weighted summands of this loss by name; each is a scalar."""
+
     def terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
-        """The weighted summands by name; each is a scalar."""
+        """The weighted summands by name, with CKD's soft targets where the recipe adds them."""
+        terms = self.own_terms(student, teacher, batch)
+        if self.recipe.plus_ckd:
+            soft = soft_target_loss(student.logits, teacher.logits, self.recipe.temperature)
+            terms["plus_ckd"] = self.recipe.plus_ckd * soft
+        return terms
 
     def forward(self, student: Output, teacher: Output | None, batch: Batch) -> Tensor:
         return sum(self.terms(student, teacher, batch).values())

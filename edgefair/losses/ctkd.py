@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edgefair.losses.base import Loss, Setup
-from edgefair.losses.ckd import soft_target_loss
+from edgefair.losses.soft import soft_target_loss
 from edgefair.recipe import LossRecipe
 from edgefair.reversal import reverse_gradient
 from edgefair.tensors import Batch, Output
@@ -61,7 +61,7 @@ class CurriculumDistillation(Loss):
         with torch.no_grad():
             return {"temperature": float(self.temperature())}
 
-    def terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
         alpha = self.recipe.alpha
         soft = soft_target_loss(student.logits, teacher.logits, self.temperature())
         return {"ce": (1 - alpha) * self.cross_entropy(student, batch), "ctkd": alpha * soft.squeeze()}

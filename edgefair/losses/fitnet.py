@@ -52,7 +52,7 @@ class Hint(Loss):
         super().__init__(recipe, setup)
         self.regressor = Regressor(*pick(setup, recipe.hint_stage))
 
-    def terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
         stage = self.recipe.hint_stage
         hint = hint_loss(self.regressor(student.maps[stage]), teacher.maps[stage])
         return {"ce": self.cross_entropy(student, batch), "hint": self.recipe.hint_weight * hint}

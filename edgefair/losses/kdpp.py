@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgefair.losses.base import Loss, Setup
-from edgefair.losses.ckd import soft_target_loss
+from edgefair.losses.soft import soft_target_loss
 from edgefair.recipe import LossRecipe
 from edgefair.tensors import Batch, Output
 
@@ -51,7 +51,7 @@ class NormDirection(Loss):
         if width != target:
             self.project = nn.Sequential(nn.BatchNorm1d(width), nn.Dropout(0.5), nn.Linear(width, target))
 
-    def terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
         recipe = self.recipe
         ramp = min(1.0, (self.epoch - 1) / recipe.kd_warmup_epochs) if recipe.kd_warmup_epochs else 1.0
         soft = soft_target_loss(student.logits, teacher.logits, recipe.temperature)

@@ -60,7 +60,7 @@ class FairFeatures(Loss):
         width, target = setup.student.features.shape[1], setup.teacher.features.shape[1]
         self.project = nn.Identity() if width == target else nn.Linear(width, target)
 
-    def terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
         sizes = (self.num_classes, self.num_groups)
         mmd = group_mmd(
             self.project(student.features), teacher.features, batch.labels, batch.groups, *sizes, self.recipe.sigma

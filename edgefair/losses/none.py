@@ -11,5 +11,5 @@ class CrossEntropy(Loss):
 
     needs_teacher = False
 
-    def terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
         return {"ce": self.cross_entropy(student, batch)}

@@ -60,7 +60,7 @@ def angle_loss(student_features: Tensor, teacher_features: Tensor) -> Tensor:
 class RelationalDistillation(Loss):
     """L = CE + 25 * L_distance + 50 * L_angle on penultimate features (weights of the authors' classification runs)."""
 
-    def terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
         return {
             "ce": self.cross_entropy(student, batch),
             "rkd_distance": self.recipe.distance_weight * distance_loss(student.features, teacher.features),

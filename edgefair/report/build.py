@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from edgefair import __version__
 from edgefair.artefacts import Artefact
 from edgefair.evaluate import evaluate
-from edgefair.gate import compare
+from edgefair.gate import compare, worst
 from edgefair.machine import describe_machine
 from edgefair.predictions import Predictions
 from edgefair.recipe import GateRecipe
@@ -14,13 +14,11 @@ from edgefair.runfolder import RunFolder
 from edgefair.tolerance import Tolerance
 
 SCHEMA = 1
-SEVERITY = ("pass", "inconclusive", "fail")
 
 
-def build_report(run: RunFolder, artefacts: list[Artefact], data: dict) -> dict:
+def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[str, Predictions], data: dict) -> dict:
     """Judge every artefact from its predictions, latency and size; the outcome is the worst of all verdicts."""
     recipe = run.recipe
-    predictions = {a.name: Predictions.load(run.path / "predictions" / f"{a.name}.npz") for a in artefacts}
     latency = _json(run, "latency/latency.json")
     entries = []
     for artefact in artefacts:
@@ -39,7 +37,7 @@ def build_report(run: RunFolder, artefacts: list[Artefact], data: dict) -> dict:
             entry["limits"] = (
                 _limits(recipe.gate, entry, str(recipe.bench.batches[0])) if artefact.claim == "same" else []
             )
-            entry["outcome"] = _worst([entry["verdict"]["outcome"], *(limit["outcome"] for limit in entry["limits"])])
+            entry["outcome"] = worst([entry["verdict"]["outcome"], *(limit["outcome"] for limit in entry["limits"])])
         entries.append(entry)
     history = {name: _json(run, f"{name}/history.json") for name in ("teacher", "student")}
     judged = [entry["outcome"] for entry in entries if "outcome" in entry]
@@ -47,7 +45,7 @@ def build_report(run: RunFolder, artefacts: list[Artefact], data: dict) -> dict:
         "schema": SCHEMA,
         "edgefair": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "outcome": _worst(judged),
+        "outcome": worst(judged),
         "recipe": recipe.model_dump(mode="json"),
         "recipe_sha256": recipe.hash,
         "lambda": _json(run, "student/lambda.json"),
@@ -115,10 +113,6 @@ def _limits(gate: GateRecipe, entry: dict, batch: str) -> list[dict]:
         for name, what, value, limit, unit in rows
         if limit is not None
     ]
-
-
-def _worst(outcomes: list[str]) -> str:
-    return max(outcomes, key=SEVERITY.index)
 
 
 def _json(run: RunFolder, name: str):

@@ -9,12 +9,13 @@ from PIL import Image
 from edgefair.artefacts import Artefact
 from edgefair.data import Examples
 from edgefair.predictions import Predictions
-from edgefair.runfolder import RunFolder
 
 MAX_SIDE = 96
 
 
-def gallery(run: RunFolder, artefacts: list[Artefact], examples: Examples, changed: int = 12) -> dict:
+def gallery(
+    artefacts: list[Artefact], predictions: dict[str, Predictions], examples: Examples, changed: int = 12
+) -> dict:
     """Pictures as PNG data URLs.
 
     {"cells": [{class, group, images}],
@@ -32,7 +33,6 @@ def gallery(run: RunFolder, artefacts: list[Artefact], examples: Examples, chang
         for c, name in enumerate(examples.class_names)
         for g, group in enumerate(examples.group_names)
     ]
-    predictions = {a.name: Predictions.load(run.path / "predictions" / f"{a.name}.npz") for a in artefacts}
     pairs = [(a.name, predictions[a.reference], predictions[a.name]) for a in artefacts if a.claim == "same"]
     return {
         "cells": cells,

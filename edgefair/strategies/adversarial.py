@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgefair.errors import RecipeError, nearest
+from edgefair.models import seeded
 from edgefair.reversal import reverse_gradient
 from edgefair.strategies.base import Parts, Strategy
 from edgefair.tensors import Batch, Output
@@ -53,8 +54,7 @@ class Adversarial(Strategy):
         recipe = parts.strategy
         width = getattr(parts.probe, recipe.adversary_input).shape[1]
         sizes = (recipe.adversary_hidden, parts.probe.logits.shape[1], parts.num_groups, recipe.conditional)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(parts.seed)
+        with seeded(parts.seed):
             adversary = Adversary(width, *sizes)
         self.adversary = adversary.to(self.device)
         self.adversary_optimizer = torch.optim.Adam(self.adversary.parameters(), lr=recipe.adversary_lr)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from edgefair.losses import Loss
-from edgefair.losses.ckd import soft_target_loss
 from edgefair.models import Classifier
 from edgefair.recipe import StrategyRecipe, TrainRecipe
 from edgefair.tensors import Batch, Output
@@ -29,8 +28,6 @@ class Parts:
     class_names: tuple[str, ...]
     num_groups: int
     seed: int
-    plus_ckd: float = 0.0
-    temperature: float = 4.0
     teacher_probe: Output | None = None
     meta: Callable[[int], Batch] | None = None
 
@@ -59,11 +56,7 @@ class Strategy(ABC):
             student, teacher = self.parts.student(batch.images), self.teach(self.parts.teacher(batch))
         # Losses and adversaries are computed in full precision: norms and exponentials do not bear eight bits.
         student, teacher = _single(student), teacher and _single(teacher)
-        terms = self.parts.loss.terms(student, teacher, batch)
-        if self.parts.plus_ckd:
-            soft = soft_target_loss(student.logits, teacher.logits, self.parts.temperature)
-            terms["plus_ckd"] = self.parts.plus_ckd * soft
-        return student, terms
+        return student, self.parts.loss.terms(student, teacher, batch)
 
     def teach(self, teacher: Output | None) -> Output | None:
         """What of the teacher's output the loss gets to see; all of it, unless a strategy gates it."""

@@ -12,6 +12,7 @@ from torch.func import functional_call, jvp
 from torch.nn import functional
 
 from edgefair.strategies.base import Parts, Strategy
+from edgefair.strategies.cells import cell_sums
 from edgefair.tensors import Batch, Output
 
 
@@ -20,13 +21,8 @@ def group_loss_gap(logits: Tensor, labels: Tensor, groups: Tensor, num_groups: i
 
     logits [B, C]; labels, groups [B], group -1 left out; cells without rows are skipped.
     """
-    known = groups >= 0
-    num_classes = logits.shape[1]
-    loss = functional.cross_entropy(logits[known], labels[known], reduction="none")  # [K]
-    cell = labels[known] * num_groups + groups[known]
-    count = torch.bincount(cell, minlength=num_classes * num_groups).view(num_classes, num_groups)
-    total = torch.zeros(count.numel(), dtype=loss.dtype, device=loss.device).index_add(0, cell, loss)
-    total = total.view(num_classes, num_groups)
+    loss = functional.cross_entropy(logits, labels, reduction="none")  # [B]
+    total, count = cell_sums(loss, labels, groups, logits.shape[1], num_groups)  # [C, G]
     of_cell = total / count.clamp(min=1)  # [C, G]
     of_class = total.sum(1) / count.sum(1).clamp(min=1)  # [C]
     gap = (of_cell - of_class[:, None]).abs().masked_fill(count == 0, 0)
@@ -125,7 +121,9 @@ class Bird(Strategy):
         self.epoch = epoch
 
     def teach(self, teacher: Output | None) -> Output | None:
-        return teacher if teacher is None or self.gate is None else self.gate(teacher)
+        # phi follows the meta-gradient alone, so the joint step asks for no gradient of the gate.
+        with torch.no_grad():
+            return teacher if teacher is None or self.gate is None else self.gate(teacher)
 
     def step(self, batch: Batch) -> dict[str, float]:
         recipe = self.parts.strategy
@@ -134,9 +132,7 @@ class Bird(Strategy):
         student, terms = self.forward(batch)
         gap = group_loss_gap(student.logits, batch.labels, batch.groups, self.parts.num_groups)
         values = self.descend({**terms, "group_gap": recipe.lam * gap})
-        # phi has its own rule; what the joint loss says of it is discarded.
         if self.gate is not None:
-            self.gate.zero_grad(set_to_none=True)
             values["gate"] = float(torch.cat([torch.sigmoid(p.detach()) for p in self.gate.phi]).mean())
         return values
 

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgefair.models import seeded
 from edgefair.strategies.base import Parts, Strategy
+from edgefair.strategies.cells import cell_sums
 from edgefair.tensors import Batch, Output
 
 
@@ -23,14 +25,9 @@ def batch_disparity(logits: Tensor, labels: Tensor, groups: Tensor, num_groups: 
     logits [B, C]; labels, groups [B], group -1 left out. Classes seen in fewer than two groups are skipped, not counted
     as zero; None where no class is seen in two.
     """
-    known = groups >= 0
-    num_classes = logits.shape[1]
-    right = functional.softmax(logits, dim=1).gather(1, labels[:, None])[known, 0]  # [K]
-    cell = labels[known] * num_groups + groups[known]
-    count = torch.bincount(cell, minlength=num_classes * num_groups)
-    total = torch.zeros(len(count), dtype=right.dtype, device=right.device).index_add(0, cell, right)
-    recall = (total / count.clamp(min=1)).view(num_classes, num_groups)
-    seen = (count > 0).view(num_classes, num_groups)
+    right = functional.softmax(logits, dim=1).gather(1, labels[:, None])[:, 0]  # [B]
+    total, count = cell_sums(right, labels, groups, logits.shape[1], num_groups)  # [C, G]
+    recall, seen = total / count.clamp(min=1), count > 0
     gap = recall.masked_fill(~seen, -1).amax(1) - recall.masked_fill(~seen, 2).amin(1)  # [C]
     shared = seen.sum(1) >= 2
     return gap[shared].mean() if shared.any() else None
@@ -63,8 +60,7 @@ class Intra(Strategy):
 
     def __init__(self, parts: Parts):
         super().__init__(parts)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(parts.seed)
+        with seeded(parts.seed):
             critic = Critic(parts.probe.logits.shape[1], parts.num_groups, parts.strategy.adversary_hidden)
         self.critic = critic.to(self.device)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=parts.strategy.adversary_lr)
