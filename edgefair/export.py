@@ -67,6 +67,7 @@ def _write(model: Classifier, example: Tensor, opset: int, path: Path, names: di
             verbose=False,
         )
     graph = program.model_proto
+    _strip(graph.graph)
     for key, values in names.items():
         onnx.helper.set_model_props(graph, {**{p.key: p.value for p in graph.metadata_props}, key: "\n".join(values)})
     onnx.save(graph, path)
@@ -74,6 +75,13 @@ def _write(model: Classifier, example: Tensor, opset: int, path: Path, names: di
         onnx.checker.check_model(str(path), full_check=True)
     except onnx.checker.ValidationError as error:
         raise ArtefactError(f"onnx.checker refuses the exported file: {error}") from error
+
+
+def _strip(graph: onnx.GraphProto) -> None:
+    """Remove the exporter's notes: they hold the paths of this machine, and the file's hash would depend on them."""
+    for part in (graph, *graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
 
 
 @torch.no_grad()

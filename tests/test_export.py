@@ -1,10 +1,13 @@
 """Exported files: ONNX equals PyTorch, INT8 speaks its dialect, and broken files are refused."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
 import torch
 
+from edgefair import export
 from edgefair.errors import ArtefactError
 from edgefair.export import export_onnx
 from edgefair.models import create, save_weights
@@ -48,6 +51,14 @@ def test_onnx_is_one_checked_file_with_the_pinned_opset_and_names(files):
     props = {p.key: p.value for p in model.metadata_props}
     assert props["class_names"].split("\n") == NAMES["class_names"]
     assert "BatchNormalization" not in {node.op_type for node in model.graph.node}
+
+
+def test_files_hold_no_paths_of_the_machine_that_made_them(files):
+    here = str(Path(export.__file__).parent).encode()
+    for name in ("m.onnx", "m.int8.onnx"):
+        content = (files / name).read_bytes()
+        assert here not in content
+        assert b"stack_trace" not in content
 
 
 def test_parity_is_enforced(tmp_path):
