@@ -75,13 +75,16 @@ def assemble(
     device: torch.device,
 ) -> tuple[Strategy, Feed]:
     """A strategy with its loss, teacher and feed; raises RecipeError for shapes that do not fit."""
-    student.to(memory_format=torch.channels_last)
+    kind = LOSSES[loss_recipe.name]
+    for model in (student, teacher):
+        if model is not None:
+            model.to(memory_format=torch.channels_last)
+            model.tap_maps = kind.needs_maps
     feed = Feed(examples, "train", train.batch_size, train.augment, seed, device)
     if not feed.steps:
         raise RecipeError(f"{len(feed.rows)} training rows make no batch; two or more rows are needed.")
     probe = _probe(student, examples, device)
-    shown = _Teacher(teacher, examples, device)
-    kind = LOSSES[loss_recipe.name]
+    shown = _Teacher(teacher, examples, train, device)
     setup = Setup(
         student=probe,
         teacher=teacher and _probe(teacher, examples, device),
@@ -89,12 +92,14 @@ def assemble(
         num_groups=len(examples.group_names),
         class_means=shown.class_means() if kind.needs_class_means else None,
         label_smoothing=train.label_smoothing,
+        student_layers=student.map_names,
+        teacher_layers=teacher.map_names if teacher else (),
     )
     with seeded(derive(seed, "loss")):
         loss = kind(loss_recipe, setup).to(device)
     parts = Parts(
         student=student,
-        teacher=shown.source(loss, train),
+        teacher=shown.source(loss),
         loss=loss,
         train=train,
         strategy=strategy_recipe,
@@ -118,12 +123,21 @@ def _probe(model: Classifier, examples: Examples, device: torch.device) -> Outpu
 class _Teacher:
     """A teacher and, once somebody asks, its outputs for all training rows."""
 
-    def __init__(self, model: Classifier | None, examples: Examples, device: torch.device):
-        self.model, self.examples, self.device = model, examples, device
+    def __init__(self, model: Classifier | None, examples: Examples, train: TrainRecipe, device: torch.device):
+        self.model, self.examples, self.train, self.device = model, examples, train, device
 
     @cached_property
     def outputs(self) -> Output:
-        return outputs(self.model, self.examples.images, self.examples.rows["train"], self.device)
+        live = LiveTeacher(self.model, self.train.batch_size)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.train.precision == "bf16"):
+            return outputs(
+                self.model,
+                self.examples.images,
+                self.examples.rows["train"],
+                self.device,
+                self.train.batch_size,
+                live.look,
+            )
 
     def class_means(self) -> Tensor:
         """Mean feature of each class over the training rows, in eval mode and without augmentation: [C, D]."""
@@ -131,10 +145,10 @@ class _Teacher:
         of_class = functional.one_hot(labels, len(self.examples.class_names)).float()  # [N, C]
         return (of_class.T @ self.outputs.features) / of_class.sum(0).clamp(min=1)[:, None]
 
-    def source(self, loss: Loss, train: TrainRecipe) -> Callable[[Batch], Output | None]:
+    def source(self, loss: Loss) -> Callable[[Batch], Output | None]:
         """What a strategy asks for the teacher's output of a batch: remembered outputs where they are exact."""
         if self.model is None or not loss.needs_teacher:
             return lambda batch: None
-        if train.augment == "none" and not loss.needs_maps:
+        if self.train.augment == "none" and not loss.needs_maps:
             return CachedTeacher(self.outputs, self.device)
-        return LiveTeacher(self.model)
+        return LiveTeacher(self.model, self.train.batch_size)

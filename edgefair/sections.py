@@ -194,6 +194,8 @@ class StrategyRecipe(Section):
     """Adversarial: what the adversary sees."""
     form: Literal["reversal", "projection", "confusion"] = "reversal"
     """Adversarial: gradient reversal, Zhang et al.'s projection, or Wang et al.'s confusion loss."""
+    target: Literal["group", "soft_group"] = "group"
+    """Adversarial: what the adversary guesses: the group, or a continuous attribute in 0 .. 1 (column `soft_group`)."""
     class_weights: dict[str, Weight] = {}
     """Adversarial: weight of a class in the adversary's loss, 1 unless named: the classes that matter first."""
     adversary_hidden: Count = 64

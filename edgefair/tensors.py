@@ -14,9 +14,13 @@ class Output(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What a step gets: uint8 `images` [B, 3, H, W], `labels` [B], `groups` [B] (-1: unknown), row `ids` [B]."""
+    """What a step gets: uint8 `images` [B, 3, H, W], `labels` [B], `groups` [B] (-1: unknown), row `ids` [B].
+
+    `soft_groups` [B] is a protected attribute in 0 .. 1 (NaN: unknown), where the data have one.
+    """
 
     images: Tensor
     labels: Tensor
     groups: Tensor
     ids: Tensor
+    soft_groups: Tensor | None = None

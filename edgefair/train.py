@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from edgefair.data import Examples
 from edgefair.data.feed import Feed
@@ -26,7 +27,7 @@ def fit(
     """Train for the recipe's epochs and leave the chosen epoch's weights in the student; returns a row for each epoch.
 
     A checkpoint is written after each epoch. Every epoch has its own seeds, so a resumed run takes the same steps.
-    Raises TrainingError where the loss is not finite; the last good checkpoint stays.
+    Raises TrainingError where the loss is not finite or runs away; the last good checkpoint stays.
     """
     student, recipe = strategy.parts.student, strategy.parts.train
     saved = _load(folder / CHECKPOINT, strategy.device)
@@ -36,6 +37,7 @@ def fit(
     history, best = (saved["history"], saved["best"]) if saved else ([], None)
     for epoch in range(len(history) + 1, recipe.epochs + 1):
         row = {"epoch": epoch, **_epoch(strategy, feed, epoch, log, f"{name} {epoch}/{recipe.epochs}")}
+        refuse_runaway(strategy, row, (history or [row])[0]["task_at_start"])
         row |= judge(student)
         history.append(row)
         score = epoch if recipe.select == "last" else row[f"validation_{recipe.select}"]
@@ -62,6 +64,30 @@ def _load(path: Path, device: torch.device) -> dict | None:
     return torch.load(path, map_location=device, weights_only=True) if path.exists() else None
 
 
+def refuse_runaway(strategy: Strategy, row: dict, start: float) -> None:
+    """Raise TrainingError where an epoch's mean task loss is far above that of the untrained student.
+
+    An objective that subtracts can fall for ever while the student learns nothing: a finite loss is not enough. Far
+    means three times the loss before the first step and of a guess among the classes together.
+    """
+    limit = 3 * (start + math.log(strategy.parts.probe.logits.shape[1]))
+    if row["task"] > limit:
+        raise TrainingError(
+            f"training runs away at epoch {row['epoch']}: what the student learns from has grown from {start:.3g} before "
+            f"the first step to {row['task']:.3g} (allowed: {limit:.3g}). {_remedy(strategy, row['epoch'])}"
+        )
+
+
+def _remedy(strategy: Strategy, epoch: int) -> str:
+    chosen = strategy.parts.strategy
+    kept = f"The checkpoint of epoch {epoch - 1} is kept. " if epoch > 1 else ""
+    strength = f"the strength of '{chosen.name}' (--lambda, now {chosen.lam:g}), "
+    return (
+        f"{kept}Lower {'' if chosen.name == 'plain' else strength}the learning rate (train.lr or teacher.lr, now "
+        f"{strategy.parts.train.lr:g}) or the weights of the loss '{strategy.parts.loss.recipe.name}'."
+    )
+
+
 def _epoch(strategy: Strategy, feed: Feed, epoch: int, log, title: str) -> dict[str, float]:
     """Mean of every logged value over the epoch's steps."""
     strategy.parts.student.train()
@@ -74,11 +100,12 @@ def _epoch(strategy: Strategy, feed: Feed, epoch: int, log, title: str) -> dict[
         for step, batch in enumerate(feed.epoch(epoch), start=1):
             values = strategy.step(batch)
             if not math.isfinite(values["loss"]):
+                shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
                 raise TrainingError(
-                    f"the loss is {values['loss']} at epoch {epoch}, step {step} ({values}). "
-                    f"{f'The checkpoint of epoch {epoch - 1} is kept. ' if epoch > 1 else ''}Lower the learning rate "
-                    "(train.lr or teacher.lr), the strength (--lambda) or the weights of the loss."
+                    f"the loss is {values['loss']} at epoch {epoch}, step {step} ({shown}). {_remedy(strategy, epoch)}"
                 )
+            if epoch == 1 and step == 1:
+                sums["task_at_start"] = [values["task"]]
             for key, value in values.items():
                 sums.setdefault(key, []).append(value)
             advance(1)
@@ -88,14 +115,19 @@ def _epoch(strategy: Strategy, feed: Feed, epoch: int, log, title: str) -> dict[
 
 @torch.no_grad()
 def outputs(
-    model: Classifier, images: np.ndarray, rows: np.ndarray, device: torch.device, batch_size: int = 256
+    model: Classifier,
+    images: np.ndarray,
+    rows: np.ndarray,
+    device: torch.device,
+    batch_size: int = 256,
+    run: Callable[[Tensor], Output] | None = None,
 ) -> Output:
-    """Logits [N, C] and features [N, D] of rows in eval mode, on the CPU."""
+    """Logits [N, C] and features [N, D] of rows in eval mode, on the CPU; `run` replaces the plain call of the model."""
     model.eval()
     parts = []
     for start in range(0, len(rows), batch_size):
         part = torch.from_numpy(images[rows[start : start + batch_size]]).to(device, memory_format=torch.channels_last)
-        output = model(part)
+        output = (run or model)(part)
         parts.append((output.logits.float().cpu(), output.features.float().cpu()))
     return Output(torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
 
@@ -119,20 +151,34 @@ def validation_judge(examples: Examples, device: torch.device) -> Callable[[Clas
 
 
 class LiveTeacher:
-    """A teacher that looks at every batch, in eval mode and without gradient."""
+    """A teacher that looks at every batch, in eval mode and without gradient.
 
-    def __init__(self, model: Classifier):
-        self.model = model.eval().requires_grad_(False)
+    It always sees `batch_size` rows, a smaller batch filled up with rows of its own: the last bits of an output can
+    depend on the number of rows beside it, and so a remembered output is the same as a fresh one.
+    """
+
+    def __init__(self, model: Classifier, batch_size: int):
+        self.model, self.batch_size = model.eval().requires_grad_(False), batch_size
+
+    def __call__(self, batch: Batch) -> Output:
+        return self.look(batch.images)
 
     @torch.no_grad()
-    def __call__(self, batch: Batch) -> Output:
+    def look(self, images: Tensor) -> Output:
+        """The output for up to `batch_size` images."""
         # A training loop may have switched modes of modules it reaches; the teacher never trains.
         self.model.eval()
-        return self.model(batch.images)
+        rows = len(images)
+        if rows < self.batch_size:
+            repeated = images[torch.arange(self.batch_size, device=images.device) % rows]
+            images = repeated.contiguous(memory_format=torch.channels_last)
+        output = self.model(images)
+        maps = output.maps and tuple(part[:rows] for part in output.maps)
+        return Output(output.logits[:rows], output.features[:rows], maps)
 
 
 class CachedTeacher:
-    """A teacher that looked at every training row once; exact where rows are not augmented."""
+    """A teacher that looked at every training row once: bit for bit what a live one says where rows are not augmented."""
 
     def __init__(self, output: Output, device: torch.device):
         self.logits, self.features = output.logits.to(device), output.features.to(device)

@@ -22,6 +22,7 @@ class Examples:
     rows      the five lists: name -> int64 rows, pairwise disjoint
     about     what a report says of the data: source, terms, counts of skipped rows
     identity  [N] text, who is shown, where known: nobody stands in two lists
+    soft_groups [N] float32, a protected attribute in 0 .. 1, NaN where unknown (share of men in a picture)
 
     Raises DataError where this does not hold, or where training or gate rows are missing.
     """
@@ -35,6 +36,7 @@ class Examples:
     rows: dict[str, np.ndarray]
     about: dict
     identity: np.ndarray | None = None
+    soft_groups: np.ndarray | None = None
 
     def __post_init__(self):
         taken = np.concatenate([self.rows[name] for name in LISTS])

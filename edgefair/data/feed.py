@@ -23,6 +23,8 @@ class Feed:
             self.on_device = torch.from_numpy(np.ascontiguousarray(examples.images[self.rows])).to(device)
         self.labels = torch.from_numpy(examples.labels[self.rows]).to(device)
         self.groups = torch.from_numpy(examples.groups[self.rows]).to(device)
+        soft = examples.soft_groups
+        self.soft_groups = None if soft is None else torch.from_numpy(soft[self.rows]).to(device)
         self.batch_size, self.augment, self.seed, self.device = batch_size, augment, seed, device
         # Batch normalisation cannot train on one row.
         whole, rest = divmod(len(self.rows), batch_size)
@@ -37,7 +39,8 @@ class Feed:
             at = torch.from_numpy(ids).to(self.device)
             images = self.on_device[at] if self.on_device is not None else torch.from_numpy(self.images[self.rows[ids]])
             images = augmented(images, self.augment, random).contiguous(memory_format=torch.channels_last)
-            yield Batch(images, self.labels[at], self.groups[at], at)
+            soft = None if self.soft_groups is None else self.soft_groups[at]
+            yield Batch(images, self.labels[at], self.groups[at], at, soft)
 
 
 class Draw:

@@ -1,5 +1,6 @@
 """Data sets made of image files: decode all, split into the five lists, keep people together."""
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class Entry:
     where: str  # for messages: file and row
     split: str = ""
     identity: str = ""
+    soft_group: float = math.nan
 
 
 def build(entries: list[Entry], recipe: DataRecipe, seed: int, about: dict, log) -> Examples:
@@ -50,7 +52,13 @@ def build(entries: list[Entry], recipe: DataRecipe, seed: int, about: dict, log)
         rows=split(entries, labels, groups, recipe, seed),
         about={**about, "broken_images": len(broken), "broken_examples": broken[:20]},
         identity=np.array([e.identity for e in entries]) if any(e.identity for e in entries) else None,
+        soft_groups=_soft_groups(entries),
     )
+
+
+def _soft_groups(entries: list[Entry]) -> np.ndarray | None:
+    values = np.array([e.soft_group for e in entries], np.float32)
+    return None if np.isnan(values).all() else values
 
 
 def _names(what: str, declared: tuple[str, ...], found: list[str], entries: list[Entry]) -> tuple[str, ...]:

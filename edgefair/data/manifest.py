@@ -1,10 +1,12 @@
-"""A CSV manifest: columns path, label, group, and optionally split, id, identity.
+"""A CSV manifest: columns path, label, group, and optionally split, id, identity, soft_group.
 
-Paths are relative to the manifest's folder and stay inside it. An empty group is unknown: such rows train the
+`soft_group` is a protected attribute in 0 .. 1, such as the share of men in a picture, for an adversary that guesses a
+number; verdicts are by `group`. Paths are relative to the manifest's folder and stay inside it. An empty group is unknown: such rows train the
 classifier and nothing else. The terms of the images are the owner's.
 """
 
 import csv
+import math
 from pathlib import Path
 
 from edgefair.data.examples import Examples
@@ -13,7 +15,7 @@ from edgefair.errors import DataError
 from edgefair.recipe import DataRecipe
 
 REQUIRED = ("path", "label", "group")
-OPTIONAL = ("split", "id", "identity")
+OPTIONAL = ("split", "id", "identity", "soft_group")
 # Other common words for the lists.
 _SPLIT_WORDS = {"val": "validation", "valid": "validation", "test": "gate", "calib": "calibration"}
 
@@ -69,4 +71,17 @@ def _entry(manifest: Path, number: int, row: dict) -> Entry:
         where=where,
         split=_SPLIT_WORDS.get(values["split"].lower(), values["split"].lower()),
         identity=values["identity"],
+        soft_group=_share(where, values["soft_group"]),
     )
+
+
+def _share(where: str, text: str) -> float:
+    if not text:
+        return math.nan
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise DataError(f"{where}: soft_group '{text}' is no number from 0 to 1. Correct it, or leave it empty: unknown.")
+    return value

@@ -39,7 +39,8 @@ class AttentionTransfer(Loss):
         if not all(counts) or counts[0] != counts[1]:
             raise RecipeError(
                 f"attention transfer needs as many stage maps of the student as of the teacher; there are {counts[0]} "
-                f"and {counts[1]}. Choose networks of one family, or a loss that needs no maps (ckd, rkd, kdpp, mfd)."
+                f"(student: {setup.stages('student')}) and {counts[1]} (teacher: {setup.stages('teacher')}). "
+                "Choose networks of one family, or a loss that needs no maps (ckd, rkd, kdpp, mfd)."
             )
 
     def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:

@@ -12,7 +12,10 @@ from edgefair.tensors import Batch, Output
 
 
 class Setup(NamedTuple):
-    """What a loss may need to know before training: a probe Output of each network, and the teacher's class means."""
+    """What a loss may need to know before training: a probe Output of each network, and the teacher's class means.
+
+    `student_layers` and `teacher_layers` name the layers that the stage maps come from, for messages.
+    """
 
     student: Output
     teacher: Output | None
@@ -20,6 +23,15 @@ class Setup(NamedTuple):
     num_groups: int
     class_means: Tensor | None = None  # [C, D of the teacher], from training rows in eval mode
     label_smoothing: float = 0.0
+    student_layers: tuple[str, ...] = ()
+    teacher_layers: tuple[str, ...] = ()
+
+    def stages(self, whose: str) -> str:
+        """The stage maps of "student" or "teacher" with layer names and shapes, for messages."""
+        output, layers = getattr(self, whose), getattr(self, f"{whose}_layers")
+        shapes = [str(tuple(part.shape[1:])) for part in output.maps or ()]
+        named = [*layers, *(f"stage {k}" for k in range(len(layers), len(shapes)))]
+        return ", ".join(f"{name} {shape}" for name, shape in zip(named, shapes, strict=False)) or "none"
 
 
 class Loss(nn.Module, ABC):

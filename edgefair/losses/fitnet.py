@@ -22,7 +22,7 @@ class Regressor(nn.Module):
     kernel of the difference plus one. Raises RecipeError where the student's map is smaller in any other ratio.
     """
 
-    def __init__(self, student: Tensor, teacher: Tensor):
+    def __init__(self, student: Tensor, teacher: Tensor, where: str = "loss.hint_stage"):
         super().__init__()
         (_, inputs, height, width), (_, outputs, rows, columns) = student.shape, teacher.shape
         if (height, width) == (2 * rows, 2 * columns):
@@ -33,9 +33,9 @@ class Regressor(nn.Module):
             self.conv = nn.Conv2d(inputs, outputs, (1 + height - rows, 1 + width - columns))
         else:
             raise RecipeError(
-                f"no regressor maps the student's map {tuple(student.shape[1:])} to the teacher's "
+                f"{where}: no regressor maps the student's map {tuple(student.shape[1:])} to the teacher's "
                 f"{tuple(teacher.shape[1:])}: the student's must be larger, equal, or exactly half as large. "
-                "Choose another loss.hint_stage."
+                "Choose another loss.hint_stage, or a loss that needs no maps (ckd, rkd, kdpp, mfd)."
             )
         self.bn = nn.BatchNorm2d(outputs)
 
@@ -50,7 +50,8 @@ class Hint(Loss):
 
     def __init__(self, recipe: LossRecipe, setup: Setup):
         super().__init__(recipe, setup)
-        self.regressor = Regressor(*pick(setup, recipe.hint_stage))
+        where = f"student {setup.stages('student')}; teacher {setup.stages('teacher')}; stage {recipe.hint_stage}"
+        self.regressor = Regressor(*pick(setup, recipe.hint_stage), where)
 
     def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
         stage = self.recipe.hint_stage

@@ -12,7 +12,7 @@ def pick(setup: Setup, stage: int) -> tuple[Tensor, Tensor]:
         count = len(output.maps or ())
         if stage >= count:
             raise RecipeError(
-                f"the {name} has {count} stage maps, so there is no stage {stage} (counted from 0). "
-                "Set loss.hint_stage lower, or choose a loss that needs no maps (ckd, rkd, kdpp, mfd)."
+                f"the {name} has {count} stage maps ({setup.stages(name)}), so there is no stage {stage} (counted from "
+                "0). Set loss.hint_stage lower, or choose a loss that needs no maps (ckd, rkd, kdpp, mfd)."
             )
     return setup.student.maps[stage], setup.teacher.maps[stage]

@@ -6,39 +6,19 @@ unlearn what it uses: L_student = L_task - lambda * L_adv, while the adversary g
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from edgefair.errors import RecipeError, nearest
 from edgefair.models import seeded
 from edgefair.reversal import reverse_gradient
+from edgefair.strategies.adversary import TARGETS, Adversary
 from edgefair.strategies.base import Parts, Strategy
 from edgefair.tensors import Batch, Output
-
-
-class Adversary(nn.Module):
-    """Guesses the group: one hidden layer on z [B, D], and a head for every class if it is conditional, else one.
-
-    With a head for each class it sees z and y, so that only what z tells of the group *within* a class is punished:
-    equalised odds. Without, it punishes any dependence, even the one that comes from the labels: demographic parity.
-    """
-
-    def __init__(self, width: int, hidden: int, num_classes: int, num_groups: int, conditional: bool):
-        super().__init__()
-        self.trunk = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.ReLU())
-        self.head = nn.Linear(hidden, (num_classes if conditional else 1) * num_groups)
-        self.num_groups = num_groups
-        self.conditional = conditional
-
-    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        logits = self.head(self.trunk(z)).unflatten(1, (-1, self.num_groups))  # [B, C or 1, G]
-        chosen = labels if self.conditional else torch.zeros_like(labels)
-        return logits[torch.arange(len(z), device=z.device), chosen]  # [B, G]
 
 
 FORMS = {
     "reversal": "L = L_task - lambda * L_adv by gradient reversal",
     "projection": "g = g_task - projection of g_task onto g_adv - lambda * g_adv, for each parameter tensor",
-    "confusion": "L = L_task + lambda * L_confusion, the cross-entropy of the adversary's guess and the uniform one",
+    "confusion": "L = L_task + lambda * L_confusion, how far the adversary's guess is from saying nothing",
 }
 
 
@@ -52,10 +32,13 @@ class Adversarial(Strategy):
     def __init__(self, parts: Parts):
         super().__init__(parts)
         recipe = parts.strategy
+        self.target = TARGETS[recipe.target]
         width = getattr(parts.probe, recipe.adversary_input).shape[1]
-        sizes = (recipe.adversary_hidden, parts.probe.logits.shape[1], parts.num_groups, recipe.conditional)
+        outputs = self.target.outputs(parts.num_groups)
         with seeded(parts.seed):
-            adversary = Adversary(width, *sizes)
+            adversary = Adversary(
+                width, recipe.adversary_hidden, parts.probe.logits.shape[1], outputs, recipe.conditional
+            )
         self.adversary = adversary.to(self.device)
         self.adversary_optimizer = torch.optim.Adam(self.adversary.parameters(), lr=recipe.adversary_lr)
         self.class_weights = class_weights(recipe.class_weights, parts.class_names).to(self.device)
@@ -65,8 +48,8 @@ class Adversarial(Strategy):
         recipe = self.parts.strategy
         form = "the true class is known to it: equalised odds" if recipe.conditional else "demographic parity"
         return (
-            f"adversarial: {FORMS[recipe.form]}, lambda = {recipe.lam:g}; L_adv is the cross-entropy of an "
-            f"adversary that guesses the group from the student's {recipe.adversary_input} ({form})."
+            f"adversarial: {FORMS[recipe.form]}, lambda = {recipe.lam:g}; L_adv is the {self.target.words} "
+            f"from the student's {recipe.adversary_input} ({form})."
         )
 
     def extra_modules(self) -> dict[str, nn.Module]:
@@ -76,23 +59,20 @@ class Adversarial(Strategy):
         return {"adversary_optimizer": self.adversary_optimizer}
 
     def adversary_loss(self, student: Output, batch: Batch, strength: float) -> Tensor:
-        """Cross-entropy of the adversary over rows of known group, with the gradient to the student reversed."""
-        return self._over_rows(
-            student, batch, strength, lambda logits, groups: functional.cross_entropy(logits, groups, reduction="none")
-        )
+        """How wrong the adversary is over rows of known group, with the gradient to the student reversed."""
+        return self._over_rows(student, batch, strength, self.target.wrong)
 
     def confusion_loss(self, student: Output, batch: Batch) -> Tensor:
-        """- mean over groups of log softmax: least where the adversary cannot tell the groups apart."""
-        return self._over_rows(
-            student, batch, -1.0, lambda logits, _: -functional.log_softmax(logits, dim=1).mean(dim=1)
-        )
+        """How far the adversary is from saying nothing: - mean over groups of log softmax, or (guess - 1/2)^2."""
+        return self._over_rows(student, batch, -1.0, lambda guess, _: self.target.confused(guess))
 
     def _over_rows(self, student: Output, batch: Batch, strength: float, loss) -> Tensor:
-        """Mean of a loss of (guess [K, G], groups [K]) over the K rows of known group, weighted by class."""
-        known = batch.groups >= 0
+        """Mean of a loss of (guess, truth) over the K rows whose truth is known, weighted by class."""
+        values = self.target.values(batch)
+        known = self.target.known(values)
         z = reverse_gradient(getattr(student, self.parts.strategy.adversary_input)[known], strength)
         weight = self.class_weights[batch.labels[known]]  # [K]
-        rows = loss(self.adversary(z, batch.labels[known]), batch.groups[known])
+        rows = loss(self.adversary(z, batch.labels[known]), values[known])
         return (weight * rows).sum() / weight.sum().clamp(min=1e-12)
 
     def step(self, batch: Batch) -> dict[str, float]:
@@ -107,15 +87,13 @@ class Adversarial(Strategy):
 
     def _reversal(self, student: Output, batch: Batch, terms: dict[str, Tensor]) -> dict[str, float]:
         lam = self.parts.strategy.lam
-        values = self.descend(
-            {**terms, "adversary": self.adversary_loss(student, batch, lam)}, self.adversary_optimizer
-        )
-        # The objective is L_task - lambda * L_adv; the sum that was differentiated holds L_adv with its own sign.
-        values["loss"] -= (1 + lam) * values["adversary"]
-        return values
+        adversary = {"adversary": self.adversary_loss(student, batch, lam)}
+        values = self.descend(terms, self.adversary_optimizer, extra=adversary)
+        # The sum that was differentiated holds L_adv with its own sign, for the adversary's sake.
+        return values | {"loss": values["task"] - lam * values["adversary"]}
 
     def _confusion(self, student: Output, batch: Batch, terms: dict[str, Tensor]) -> dict[str, float]:
-        return self.descend({**terms, "confusion": self.parts.strategy.lam * self.confusion_loss(student, batch)})
+        return self.descend(terms, extra={"confusion": self.parts.strategy.lam * self.confusion_loss(student, batch)})
 
     def _projection(self, student: Output, batch: Batch, terms: dict[str, Tensor]) -> dict[str, float]:
         parameters = [p for p in self.parts.student.parameters() if p.requires_grad]

@@ -49,18 +49,27 @@ class Strategy(ABC):
     def step(self, batch: Batch) -> dict[str, float]:
         """Update the student with one batch and return the value of each term, the objective as "loss"."""
 
-    def forward(self, batch: Batch) -> tuple[Output, dict[str, Tensor]]:
-        """The student's output and the loss's terms, under autocast where the recipe says so."""
-        bf16 = self.parts.train.precision == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            student, teacher = self.parts.student(batch.images), self.teach(self.parts.teacher(batch))
-        # Losses and adversaries are computed in full precision: norms and exponentials do not bear eight bits.
-        student, teacher = _single(student), teacher and _single(teacher)
-        return student, self.parts.loss.terms(student, teacher, batch)
+    def autocast(self) -> torch.autocast:
+        """The arithmetic of networks: bf16 where the recipe says so."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.parts.train.precision == "bf16")
 
-    def teach(self, teacher: Output | None) -> Output | None:
-        """What of the teacher's output the loss gets to see; all of it, unless a strategy gates it."""
-        return teacher
+    def see(self, batch: Batch) -> Output | None:
+        """The teacher's output for a batch, or None where the loss needs none."""
+        with self.autocast():
+            teacher = self.parts.teacher(batch)
+        return teacher and single(teacher)
+
+    def forward(self, batch: Batch) -> tuple[Output, dict[str, Tensor]]:
+        """The student's output and the loss's terms."""
+        return self.learn(batch, self.see(batch))
+
+    def learn(self, batch: Batch, teacher: Output | None) -> tuple[Output, dict[str, Tensor]]:
+        """The student's output and the loss's terms beside what the teacher said, or what of it is to be learned."""
+        with self.autocast():
+            student = self.parts.student(batch.images)
+        # Losses and adversaries are computed in full precision: norms and exponentials do not bear eight bits.
+        student = single(student)
+        return student, self.parts.loss.terms(student, teacher, batch)
 
     def start_epoch(self, epoch: int) -> None:
         """Told before each epoch, counted from 1; the first step of an epoch also logs each term's gradient norm."""
@@ -68,13 +77,20 @@ class Strategy(ABC):
         self.measure_gradients = True
 
     def descend(
-        self, terms: dict[str, Tensor], *others: torch.optim.Optimizer, adjust: Callable[[], None] | None = None
+        self,
+        terms: dict[str, Tensor],
+        *others: torch.optim.Optimizer,
+        extra: dict[str, Tensor] | None = None,
+        adjust: Callable[[], None] | None = None,
     ) -> dict[str, float]:
-        """One step down the sum of the terms, with any other optimisers along; returns the values in one transfer.
+        """One step down the sum of the loss's terms and a strategy's extra ones, with any other optimisers along.
 
+        Returns the value of each term, of the sum as "loss" and of the loss's share in it as "task", in one transfer.
         `adjust` is called between the backward pass and the step, to change gradients.
         """
-        total = sum(terms.values())
+        task = sum(terms.values())
+        terms = terms | (extra or {})
+        total = task + sum((extra or {}).values())
         for group in self.optimizer.param_groups:
             group["lr"] = self.parts.train.lr * schedule(self.done, self.parts.steps)
         norms = self._gradient_norms(terms) if self.measure_gradients else {}
@@ -86,8 +102,8 @@ class Strategy(ABC):
         for optimizer in (self.optimizer, *others):
             optimizer.step()
         self.done += 1
-        values = torch.stack([total.detach(), *(term.detach() for term in terms.values())]).tolist()
-        return dict(zip(("loss", *terms), values, strict=True)) | norms
+        values = torch.stack([value.detach() for value in (total, task, *terms.values())]).tolist()
+        return dict(zip(("loss", "task", *terms), values, strict=True)) | norms
 
     def _gradient_norms(self, terms: dict[str, Tensor]) -> dict[str, float]:
         """Length of each term's gradient in the student's parameters: weights can be set by looking at the log."""
@@ -123,8 +139,10 @@ class Strategy(ABC):
             part.load_state_dict(state[name])
 
 
-def _single(output: Output) -> Output:
-    return Output(output.logits.float(), output.features.float(), output.maps)
+def single(output: Output) -> Output:
+    """The same output in single precision; one that is there already is not copied."""
+    maps = output.maps and tuple(part.float() for part in output.maps)
+    return Output(output.logits.float(), output.features.float(), maps)
 
 
 def make_optimizer(modules: Iterable[nn.Module], train: TrainRecipe) -> torch.optim.Optimizer:

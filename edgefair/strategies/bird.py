@@ -120,27 +120,25 @@ class Bird(Strategy):
         super().start_epoch(epoch)
         self.epoch = epoch
 
-    def teach(self, teacher: Output | None) -> Output | None:
-        # phi follows the meta-gradient alone, so the joint step asks for no gradient of the gate.
-        with torch.no_grad():
-            return teacher if teacher is None or self.gate is None else self.gate(teacher)
-
     def step(self, batch: Batch) -> dict[str, float]:
-        recipe = self.parts.strategy
-        if self.gate is not None and recipe.meta and self.epoch > recipe.warmup_epochs:
-            self._meta_step(batch)
-        student, terms = self.forward(batch)
+        recipe, seen = self.parts.strategy, self.see(batch)
+        if seen is None or self.gate is None:
+            student, terms = self.learn(batch, seen)
+        else:
+            if recipe.meta and self.epoch > recipe.warmup_epochs:
+                self._meta_step(batch, seen)
+            # phi follows the meta-gradient alone, so the joint step asks for no gradient of the gate.
+            with torch.no_grad():
+                gated = self.gate(seen)
+            student, terms = self.learn(batch, gated)
         gap = group_loss_gap(student.logits, batch.labels, batch.groups, self.parts.num_groups)
-        values = self.descend({**terms, "group_gap": recipe.lam * gap})
+        values = self.descend(terms, extra={"group_gap": recipe.lam * gap})
         if self.gate is not None:
             values["gate"] = float(torch.cat([torch.sigmoid(p.detach()) for p in self.gate.phi]).mean())
         return values
 
-    def _meta_step(self, batch: Batch) -> None:
-        recipe, loss = self.parts.strategy, self.parts.loss
-        seen, meta = self.parts.teacher(batch), self.parts.meta(self.done)
-        if seen is None:
-            return
+    def _meta_step(self, batch: Batch, seen: Output) -> None:
+        recipe, loss, meta = self.parts.strategy, self.parts.loss, self.parts.meta(self.done)
 
         def inner(output: Output) -> Tensor:
             return sum(loss.terms(output, self.gate(seen), batch).values())

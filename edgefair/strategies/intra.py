@@ -90,7 +90,8 @@ class Intra(Strategy):
         predicted = self.critic(student.logits, batch.labels, batch.groups)
         multiplier = objective_multiplier(predicted, recipe.lam, recipe.epsilon, recipe.margin)
         values = self.descend({name: multiplier * term for name, term in terms.items()})
-        return values | {"bias": bias.item(), "predicted_bias": predicted.item(), "multiplier": multiplier.item()}
+        seen = {"bias": bias.item(), "predicted_bias": predicted.item(), "multiplier": multiplier.item()}
+        return values | seen | {"task": values["task"] / seen["multiplier"]}
 
     def _critic_step(self, student: Output, batch: Batch, bias: Tensor) -> None:
         self.critic_optimizer.zero_grad(set_to_none=True)
