@@ -1,4 +1,4 @@
-"""Stage maps: the same logits with and without them, names that lead to them, gradients and forward mode through them."""
+"""Stage maps: same logits with and without them, names that lead to them, gradients and forward mode through them."""
 
 import pytest
 import timm
@@ -75,7 +75,7 @@ def _grid(output: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("mode", ["train", "eval"])
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "mobilenetv3_small_050", "convnext_atto", "lcnet_050"])
 def test_forward_mode_through_the_taps_agrees_with_reverse_mode(name, mode):
-    """<J v, w> = <v, J^T w> for every output: differences would not do, zero-initialised blocks sit on ReLU's corner."""
+    """<J v, w> = <v, J^T w> for every output: zero-initialised blocks sit on ReLU's corner, where differences fail."""
     model = classifier(name).double().train(mode == "train")
     model.tap_maps = True
     random = torch.Generator().manual_seed(0)
