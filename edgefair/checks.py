@@ -60,6 +60,11 @@ class Pair:
         return len(self.class_names), len(self.group_names)
 
     @property
+    def compares_groups(self) -> bool:
+        """Whether there are two groups or more; with one there is no gap, so nothing about fairness can be said."""
+        return self.shape[1] > 1
+
+    @property
     def missing(self) -> list[str]:
         """Declared cells without a row, as "group/class"."""
         return [self.cell_name(*cell) for cell in missing_cells(self.tables[0])]
@@ -111,6 +116,8 @@ def mean_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.rando
 
     The two bounds of "no_worse" each take half of the error probability, so their minimum keeps the confidence.
     """
+    if not pair.compares_groups:
+        return _no_groups("mean_drift", tolerance.mean_drift_points)
     value = 100 * float(mean_abs_disparity(pair.tables[1]) - mean_abs_disparity(pair.tables[0]))
     if claim == "same":
         bound = gap_drift_bound(pair.counts, tolerance.replicates, rng, tolerance.confidence)[0]
@@ -129,6 +136,8 @@ def mean_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.rando
 
 def max_drift_check(pair: Pair, tolerance: Tolerance, rng: np.random.Generator) -> Check:
     """Worsening of `deo_max`, bounded by the largest gap drift of any class."""
+    if not pair.compares_groups:
+        return _no_groups("max_drift", tolerance.max_drift_points)
     value = 100 * float(deo_max(pair.tables[1]) - deo_max(pair.tables[0]))
     bound = gap_drift_bound(pair.counts, tolerance.replicates, rng, tolerance.confidence)[1]
     what = "the recall gap between groups moved by at most {bound} in every class"
@@ -205,6 +214,11 @@ def _drift_check(name: str, what: str, value: float, bound: float, limit: float,
         rows = float(np.median(pair.counts.sum(axis=-1))) * (bound / limit) ** 2
         text += f"; about {float(f'{rows:.2g}'):,.0f} rows per group and class would be needed at these rates"
     return _check(name, value, bound, limit, "points", outcome, text)
+
+
+def _no_groups(name: str, limit: float) -> Check:
+    text = "no groups are declared, so there is no recall gap and nothing about fairness can be said"
+    return _check(name, math.nan, math.nan, limit, "points", "inconclusive", text)
 
 
 def _check(name: str, value: float, bound: float, limit: float, unit: str, outcome: str, text: str) -> Check:

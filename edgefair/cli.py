@@ -30,9 +30,10 @@ def cli() -> None:
 )
 @click.option(
     "--data",
-    help="Data set: trifeature, a FairFace folder, or a CSV manifest (path,label,group).  [default: trifeature]",
+    help="Data set: trifeature, a CSV manifest (path,label,group), a folder of FairFace or CIFAR batches, or NAME=PATH "
+    "such as cifar10s=FOLDER.  [default: trifeature]",
 )
-@click.option("--teacher", help="cifar:resnet20, timm:NAME or file:PATH.safetensors.")
+@click.option("--teacher", help="cifar:resnet20, cifar:resnet18, timm:NAME or file:PATH.safetensors.")
 @click.option("--student", help="cifar:resnet8, timm:NAME or file:PATH.safetensors.")
 @click.option("--loss", help="Distillation loss: none, ckd, ctkd, rkd, kdpp, fitnet, at, mfd.")
 @click.option("--strategy", help="Debiasing strategy: plain, adversarial, intra, bird.")

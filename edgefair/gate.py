@@ -114,7 +114,7 @@ def worst(outcomes: list[str]) -> str:
 
 def _numbers(pair: Pair, tolerance: Tolerance, seed: int) -> dict:
     sizes = pair.counts.sum(axis=-1)  # [G, C]
-    drift = gap_drift(pair.counts)  # [C]
+    drift = gap_drift(pair.counts) if pair.compares_groups else np.full(pair.shape[0], np.nan)  # [C]
     numbers = {
         "rows": len(pair.labels),
         "rows_without_group": int((pair.groups < 0).sum()),

@@ -6,7 +6,6 @@ Scaling and normalisation are the first layer, so the exported graph takes uint8
 import contextlib
 import difflib
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,90 +13,38 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.nn import functional
 
 from edgefair.errors import ArtefactError, RecipeError, nearest
 from edgefair.files import write_bytes
+from edgefair.networks import TimmBackbone, cifar_resnet
 from edgefair.tensors import Output
 
 HALF = ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))  # mean and standard deviation where the network prescribes none
 
 
 class Classifier(nn.Module):
-    """A backbone behind its normalisation: uint8 images [B, 3, H, W] -> Output; `spec` says what it is."""
+    """A backbone behind its normalisation: uint8 images [B, 3, H, W] -> Output; `spec` says what it is.
+
+    Set `tap_maps` to get the maps of all stages (up to the last four of a timm network); otherwise a timm network gives
+    what costs nothing: its last map alone. Logits and features are the same either way.
+    """
 
     def __init__(self, backbone: nn.Module, spec: str, mean=HALF[0], std=HALF[1]):
         super().__init__()
         self.backbone = backbone
         self.spec = spec
+        self.tap_maps = False
         mean, std = torch.tensor(mean).view(1, 3, 1, 1), torch.tensor(std).view(1, 3, 1, 1)
         self.register_buffer("scale", 1 / (255 * std))
         self.register_buffer("shift", -mean / std)
 
     def forward(self, images: Tensor) -> Output:
-        return self.backbone(images.to(self.scale.dtype) * self.scale + self.shift)
+        return self.backbone(images.to(self.scale.dtype) * self.scale + self.shift, self.tap_maps)
 
-
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions with a shortcut; a 1x1 convolution where the shape changes (option B of the paper)."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.shortcut = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.bn1(self.conv1(x)))
-        return functional.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
-
-
-class CifarResNet(nn.Module):
-    """ResNet for small images (He et al. 2016, section 4.2): depth 6n + 2, three stages of 16, 32, 64 channels.
-
-    Depth 8 is the image classifier of MLPerf Tiny; depth 20 to 110 are the paper's.
-    """
-
-    def __init__(self, depth: int, num_classes: int):
-        super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
-        self.stages = nn.ModuleList()
-        inputs = 16
-        for outputs, stride in ((16, 1), (32, 2), (64, 2)):
-            blocks = [
-                BasicBlock(inputs if k == 0 else outputs, outputs, stride if k == 0 else 1)
-                for k in range((depth - 2) // 6)
-            ]
-            self.stages.append(nn.Sequential(*blocks))
-            inputs = outputs
-        self.head = nn.Linear(inputs, num_classes)
-
-    def forward(self, x: Tensor) -> Output:
-        x = self.stem(x)
-        maps = []
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
-        features = x.mean((2, 3))  # [B, 64]
-        return Output(self.head(features), features, tuple(maps))
-
-
-class TimmBackbone(nn.Module):
-    """Any timm classifier; features are what its last linear layer reads."""
-
-    def __init__(self, network: nn.Module):
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Output:
-        last = self.network.forward_features(x)
-        features = self.network.forward_head(last, pre_logits=True)  # [B, D]
-        logits = self.network.get_classifier()(features)
-        return Output(logits, features, (last,) if last.ndim == 4 else None)
+    @property
+    def map_names(self) -> tuple[str, ...]:
+        """Where each of the output's maps comes from: paths of modules below the network, such as `layer2`."""
+        return self.backbone.map_names(self.tap_maps)
 
 
 @contextlib.contextmanager
@@ -125,17 +72,12 @@ def create(spec: str, num_classes: int, seed: int, pretrained: bool = False) -> 
 
 
 def _cifar(name: str, num_classes: int, pretrained: bool) -> Classifier:
-    match = re.fullmatch(r"resnet(\d+)", name)
-    depth = int(match[1]) if match else 0
-    if depth < 8 or (depth - 2) % 6:
-        raise RecipeError(
-            f"unknown network 'cifar:{name}'; allowed are cifar:resnet8, 14, 20, 32, 44, 56, 110 (6n + 2 layers)."
-        )
+    network = cifar_resnet(name, num_classes)
     if pretrained:
         raise RecipeError(
             f"'cifar:{name}' has no published weights; set pretrained = false or name a file: or timm: network."
         )
-    return Classifier(CifarResNet(depth, num_classes), f"cifar:{name}")
+    return Classifier(network, f"cifar:{name}")
 
 
 def _timm(name: str, num_classes: int, pretrained: bool) -> Classifier:

@@ -7,7 +7,7 @@ import numpy as np
 
 from edgefair.artefacts import Artefact, artefact_list
 from edgefair.data import Examples, balanced_rows, load_examples
-from edgefair.errors import require
+from edgefair.errors import RecipeError, require
 from edgefair.files import digest, write_bytes, write_json
 from edgefair.latency import ROUNDS, measure
 from edgefair.machine import describe_machine
@@ -24,6 +24,7 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
     # All that can be wrong with the input is said before the run folder is made: a corrected command finds no traces.
     _check_tools(recipe, log)
     examples = _load(recipe, log)
+    _check_groups(recipe, examples)
     _check_networks(recipe, examples)
     with RunFolder.open(out, recipe, log) as run:
         log.line(f"run folder: {out}")
@@ -74,6 +75,16 @@ def _check_tools(recipe: Recipe, log) -> None:
     check_names(recipe)
     if recipe.strategy.name == "plain":
         log.line("strategy plain: nothing is debiased, lambda is not used")
+
+
+def _check_groups(recipe: Recipe, examples: Examples) -> None:
+    """Refuse to debias between groups that are not there."""
+    if len(examples.group_names) < 2 and recipe.strategy.name != "plain":
+        raise RecipeError(
+            f"the data set '{recipe.data.name}' declares no groups (all rows are '{examples.group_names[0]}'), so "
+            f"strategy '{recipe.strategy.name}' has nothing to debias; use --strategy plain, or data with two or more "
+            "groups, such as cifar10s."
+        )
 
 
 def _check_networks(recipe: Recipe, examples: Examples) -> None:

@@ -20,8 +20,12 @@ def decode(path: Path, size: int) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            square = ImageOps.fit(upright, (size, size), method=Image.Resampling.BICUBIC)
+            return square(ImageOps.exif_transpose(image).convert("RGB"), size)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"cannot read the image {path}: {error}") from error
-    return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
+
+
+def square(image: Image.Image, size: int) -> np.ndarray:
+    """An RGB image as uint8 [3, size, size]: shorter side resized to `size` (bicubic), centre crop."""
+    fitted = ImageOps.fit(image, (size, size), method=Image.Resampling.BICUBIC)
+    return np.ascontiguousarray(np.asarray(fitted).transpose(2, 0, 1))

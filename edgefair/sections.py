@@ -13,6 +13,10 @@ Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+# Defaults that follow the data set where it is not photographs in files.
+_FITTING = {"trifeature": {}, "cifar10": {}, "cifar100": {}, "cifar10s": {"skew": 0.95}, "cifar10s-mfd": {"skew": 0.8}}
+
+
 class Section(BaseModel):
     """A part of the recipe: frozen, and unknown keys are errors."""
 
@@ -27,19 +31,25 @@ class DataRecipe(Section):
     path: str = ""
     """Folder or CSV file of a data set on disk."""
     image_size: Annotated[int, Field(ge=8, le=1024)] = 32
-    """Side of the square images, pixels; 64 where it is not given for a data set on disk."""
+    """Side of the square images, pixels; 64 where it is not given for a manifest or FairFace."""
     task: str = "age"
     """FairFace: the column that is predicted (age, gender or race)."""
     group: str = "gender"
     """FairFace: the protected attribute (gender, race or age)."""
     age_buckets: Literal[3, 9] = 3
     """FairFace: the nine published age buckets, or three (under 20, 20 to 39, 40 and over)."""
+    label_set: Literal["fine", "coarse"] = "fine"
+    """CIFAR-100: the 100 classes, or their 20 superclasses."""
+    mask_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    """CIFAR-10S: seed that decides which training images are grey; the published one (42, mfd: 0) where not given."""
     classes: tuple[str, ...] = ()
     """Manifest: the declared classes, in order; empty means those found, sorted."""
     groups: tuple[str, ...] = ()
     """Manifest: the declared groups, in order; empty means those found, sorted."""
     max_rows: Annotated[int, Field(ge=0)] = 0
-    """Use at most this many training rows and as many gate rows of a data set on disk, drawn by seed; 0 means all."""
+    """Use at most this many training rows and as many gate rows of a data set on disk, drawn by seed; 0 means all.
+
+    CIFAR draws as many of every class, and takes validation, calibration and meta images out of the training rows."""
     skip_broken: bool = False
     """Go on without images that cannot be read, and count them; otherwise the first one is an error."""
     meta_share: Share = 0.05
@@ -53,7 +63,9 @@ class DataRecipe(Section):
     geometry: Literal["small", "paper"] = "small"
     """Trifeature: settings made for 32 px, or the papers' geometry: 224 px, template 128 px, texture period 10 px."""
     skew: Share = 0.92
-    """Trifeature: share of the training rows of a shape that show the shape's own colour family; 0.5 is balanced."""
+    """Share of a class's training rows that show the class's own group (trifeature: colour family); 0.5 is balanced.
+
+    Where it is not given: trifeature 0.92, cifar10s 0.95, cifar10s-mfd 0.8; other data sets have what they have."""
     noise: Weight = 0.1
     """Trifeature: standard deviation of the pixel noise, as a share of full scale."""
     size_min: Annotated[float, Field(gt=0, le=1)] = 0.4
@@ -85,7 +97,7 @@ class DataRecipe(Section):
             side = 128 / 224
             paper = {"image_size": 224, "size_min": side, "size_max": side, "noise": 0.0}
             return {**paper, "texture_period": 10 / 224, "texture_contrast": 1.0, **values}
-        return values if values.get("name", "trifeature") == "trifeature" else {"image_size": 64, **values}
+        return {**_FITTING.get(str(values.get("name", "trifeature")), {"image_size": 64}), **values}
 
     @model_validator(mode="after")
     def _sizes_in_order(self):

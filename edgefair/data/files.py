@@ -169,11 +169,17 @@ def _draw(pool, entries, labels, groups, wanted: dict[str, float], seed: int) ->
         cells.setdefault((int(groups[unit[0]]), int(labels[unit[0]])), []).append(unit)
     dealt: dict[str, list[int]] = {name: [] for name in (*wanted, "train")}
     for cell, members in sorted(cells.items()):
-        order = generator(seed, "split", *cell).permutation(len(members))
-        edges = np.round(np.cumsum(list(wanted.values())) * len(members)).astype(int)
-        for name, part in zip((*wanted, "train"), np.split(order, edges), strict=True):
-            dealt[name] += [row for index in part for row in members[index]]
+        for name, part in deal(members, wanted, seed, cell).items():
+            dealt[name] += [row for unit in part for row in unit]
     return {name: np.sort(np.array(rows, np.int64)) for name, rows in dealt.items()}
+
+
+def deal(members: list, shares: dict[str, float], seed: int, cell: tuple[int, int]) -> dict[str, list]:
+    """Deal the members of a (group, class) cell into lists by their shares, the rest into train."""
+    order = generator(seed, "split", *cell).permutation(len(members))
+    edges = np.round(np.cumsum(list(shares.values())) * len(members)).astype(int)
+    parts = np.split(order, edges)
+    return {name: [members[index] for index in part] for name, part in zip((*shares, "train"), parts, strict=True)}
 
 
 def _refuse_shared_identity(rows: dict[str, np.ndarray], entries: list[Entry]) -> None:

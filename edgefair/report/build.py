@@ -75,6 +75,8 @@ def remaining_disparity(entries: list[dict]) -> str:
     """One sentence on how unfair the student still is: a verdict speaks of change, not of fairness."""
     metrics = next(entry["metrics"] for entry in entries if entry["artefact"] == "student")
     gap = metrics["disparities"]["mean_abs_disparity"]
+    if len(metrics["groups"]) < 2:
+        return "No groups are declared, so nothing can be said about the student's fairness."
     if gap["value"] != gap["value"]:
         return "The student's disparity is undefined: a (group, class) cell has no rows."
     worst = max(metrics["classes"], key=lambda row: row["gap"])
