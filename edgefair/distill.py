@@ -39,6 +39,14 @@ def training_device(recipe: Recipe) -> torch.device:
     return torch.device(recipe.device)
 
 
+def rehearse(recipe: Recipe, examples: Examples) -> None:
+    """Build all that training needs and throw it away: whatever does not fit is said before anything is trained."""
+    classes = len(examples.class_names)
+    teacher, student = (create(part.spec, classes, 0, part.pretrained) for part in (recipe.teacher, recipe.student))
+    chosen = (recipe.train, recipe.loss, recipe.strategy)
+    assemble(*chosen, examples, student, teacher, 0, torch.device("cpu"), means=False)
+
+
 def train_teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> tuple[Classifier, list[dict]]:
     """Train the teacher with cross-entropy alone, or load it; returns it with a row of history for each epoch."""
     device = training_device(recipe)
@@ -73,8 +81,12 @@ def assemble(
     teacher: Classifier | None,
     seed: int,
     device: torch.device,
+    means: bool = True,
 ) -> tuple[Strategy, Feed]:
-    """A strategy with its loss, teacher and feed; raises RecipeError for shapes that do not fit."""
+    """A strategy with its loss, teacher and feed; raises RecipeError for shapes that do not fit.
+
+    Without `means`, a loss that needs the teacher's class means gets zeros, so that nothing looks at the training rows.
+    """
     kind = LOSSES[loss_recipe.name]
     for model in (student, teacher):
         if model is not None:
@@ -90,7 +102,7 @@ def assemble(
         teacher=teacher and _probe(teacher, examples, device),
         num_classes=len(examples.class_names),
         num_groups=len(examples.group_names),
-        class_means=shown.class_means() if kind.needs_class_means else None,
+        class_means=shown.class_means(means) if kind.needs_class_means else None,
         label_smoothing=train.label_smoothing,
         student_layers=student.map_names,
         teacher_layers=teacher.map_names if teacher else (),
@@ -139,8 +151,11 @@ class _Teacher:
                 live.look,
             )
 
-    def class_means(self) -> Tensor:
+    def class_means(self, look: bool = True) -> Tensor:
         """Mean feature of each class over the training rows, in eval mode and without augmentation: [C, D]."""
+        if not look:
+            width = _probe(self.model, self.examples, self.device).features.shape[1]
+            return torch.zeros(len(self.examples.class_names), width)
         labels = torch.from_numpy(self.examples.labels[self.examples.rows["train"]])
         of_class = functional.one_hot(labels, len(self.examples.class_names)).float()  # [N, C]
         return (of_class.T @ self.outputs.features) / of_class.sum(0).clamp(min=1)[:, None]
@@ -150,5 +165,5 @@ class _Teacher:
         if self.model is None or not loss.needs_teacher:
             return lambda batch: None
         if self.train.augment == "none" and not loss.needs_maps:
-            return CachedTeacher(self.outputs, self.device)
+            return CachedTeacher(lambda: self.outputs, self.device)
         return LiveTeacher(self.model, self.train.batch_size)

@@ -78,21 +78,26 @@ def _check_tools(recipe: Recipe, log) -> None:
 
 
 def _check_groups(recipe: Recipe, examples: Examples) -> None:
-    """Refuse to debias between groups that are not there."""
+    """Refuse to debias between groups, or by an attribute, that are not there."""
     if len(examples.group_names) < 2 and recipe.strategy.name != "plain":
         raise RecipeError(
             f"the data set '{recipe.data.name}' declares no groups (all rows are '{examples.group_names[0]}'), so "
             f"strategy '{recipe.strategy.name}' has nothing to debias; use --strategy plain, or data with two or more "
             "groups, such as cifar10s."
         )
+    guesses_number = recipe.strategy.name == "adversarial" and recipe.strategy.target == "soft_group"
+    if guesses_number and examples.soft_groups is None:
+        raise RecipeError(
+            f"strategy.target is 'soft_group', but the data set '{recipe.data.name}' has no continuous attribute; give "
+            "a manifest a column soft_group with numbers from 0 to 1, or set strategy.target to 'group'."
+        )
 
 
 def _check_networks(recipe: Recipe, examples: Examples) -> None:
-    """Refuse networks that cannot be built for these classes, and calibration rows that lack a cell."""
-    from edgefair.models import create
+    """Refuse networks that cannot be built or do not fit the loss, and calibration rows that lack a cell."""
+    from edgefair.distill import rehearse
 
-    for network in (recipe.teacher, recipe.student):
-        create(network.spec, len(examples.class_names), 0, network.pretrained)
+    rehearse(recipe, examples)
     _calibration_rows(recipe, examples)
 
 

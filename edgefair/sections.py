@@ -177,8 +177,8 @@ class LossRecipe(Section):
     """KD++: weight of the norm-and-direction term."""
     kd_warmup_epochs: Annotated[int, Field(ge=0)] = 20
     """KD++: epochs over which the soft target term grows from 0 to its weight."""
-    hint_stage: Annotated[int, Field(ge=0)] = 1
-    """FitNet: stage whose maps are compared, counted from 0."""
+    hint_stage: int = 1
+    """FitNet: stage whose maps are compared, counted from 0; -1 is the last."""
     hint_weight: Weight = 100.0
     """FitNet: weight of the hint term."""
     at_weight: Weight = 1000.0

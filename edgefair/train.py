@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -178,10 +179,16 @@ class LiveTeacher:
 
 
 class CachedTeacher:
-    """A teacher that looked at every training row once: bit for bit what a live one says where rows are not augmented."""
+    """A teacher that looks at every training row once: bit for bit what a live one says where rows are not augmented."""
 
-    def __init__(self, output: Output, device: torch.device):
-        self.logits, self.features = output.logits.to(device), output.features.to(device)
+    def __init__(self, look: Callable[[], Output], device: torch.device):
+        self.look, self.device = look, device
+
+    @cached_property
+    def seen(self) -> Output:
+        """Its output for all training rows, asked for when the first batch comes."""
+        output = self.look()
+        return Output(output.logits.to(self.device), output.features.to(self.device))
 
     def __call__(self, batch: Batch) -> Output:
-        return Output(self.logits[batch.ids], self.features[batch.ids])
+        return Output(self.seen.logits[batch.ids], self.seen.features[batch.ids])

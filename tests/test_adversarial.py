@@ -161,3 +161,41 @@ def test_class_weights_choose_whose_gap_counts(quiet):
     torch.testing.assert_close(made.adversary_loss(student, batch, 1.0), expected, rtol=1e-4, atol=1e-6)
     with pytest.raises(RecipeError, match="did you mean 'circle'"):
         one_step(quiet, strategy__class_weights={"cirlce": 2.0})
+
+
+def soft_step(quiet, shares, **changes):
+    """A strategy that guesses a continuous attribute, and a batch with it."""
+    made, batch = one_step(quiet, strategy__target="soft_group", **changes)
+    return made, batch._replace(soft_groups=shares[: len(batch.ids)])
+
+
+SHARES = torch.rand(64, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize("form", ["reversal", "projection", "confusion"])
+def test_a_continuous_attribute_is_guessed_by_squared_error(quiet, form):
+    shares = SHARES.clone()
+    shares[::3] = float("nan")  # unknown
+    made, batch = soft_step(quiet, shares, strategy__form=form)
+    made.parts.student.eval()
+    student, _ = made.forward(batch)
+    known = ~torch.isnan(batch.soft_groups)
+    guess = torch.sigmoid(made.adversary(student.logits, batch.labels))[known, 0]
+    expected = functional.mse_loss(guess, batch.soft_groups[known])
+    torch.testing.assert_close(made.adversary_loss(student, batch, 1.0), expected)
+    values = made.step(batch)
+    assert all(np.isfinite(value) for value in values.values())
+
+
+def test_the_student_descends_task_minus_lambda_squared_error(quiet):
+    made, batch = soft_step(quiet, SHARES)
+    made.parts.student.eval()
+    for a, b in zip(*gradients(made, batch, 0.7), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_an_adversary_that_says_nothing_is_fully_confused(quiet):
+    made, batch = soft_step(quiet, SHARES, strategy__form="confusion")
+    torch.nn.init.zeros_(made.adversary.head.weight)
+    torch.nn.init.zeros_(made.adversary.head.bias)
+    assert made.confusion_loss(made.forward(batch)[0], batch).item() == pytest.approx(0, abs=1e-12)

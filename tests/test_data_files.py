@@ -239,3 +239,21 @@ def test_decode_is_upright_square_and_rgb(tmp_path):
     array = decode(tmp_path / "a.jpg", 16)
     assert array.shape == (3, 16, 16)
     assert array[:, :, :4].mean() < 60 < 190 < array[:, :, -4:].mean()
+
+
+def test_a_continuous_attribute_is_read_and_may_be_unknown(photographs, quiet):
+    folder, rows = photographs
+    told = [[*row, "" if index % 4 == 0 else index / 100] for index, row in enumerate(rows)]
+    path = write_manifest(folder, told, ("path", "label", "group", "soft_group"))
+    shares = load_examples(recipe_of(path), 0, quiet).soft_groups
+    assert np.isnan(shares[::4]).all()
+    np.testing.assert_allclose(shares[1::4], np.arange(1, 80, 4) / 100, rtol=1e-6)
+    assert load_examples(recipe_of(write_manifest(folder, rows)), 0, quiet).soft_groups is None
+
+
+@pytest.mark.parametrize("value", ["1.2", "-0.1", "half", "nan"])
+def test_a_continuous_attribute_outside_its_range_is_refused(photographs, quiet, value):
+    folder, rows = photographs
+    path = write_manifest(folder, [[*rows[0], value]], ("path", "label", "group", "soft_group"))
+    with pytest.raises(DataError, match=rf"line 2: soft_group '{value}' is no number from 0 to 1"):
+        load_examples(recipe_of(path), 0, quiet)

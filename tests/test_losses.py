@@ -1,10 +1,14 @@
 """Losses against numbers from the official code, and against formulas written out the slow way."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
+from edgefair.losses import angles
 from edgefair.losses.ckd import soft_target_loss
 from edgefair.losses.rkd import angle_loss, distance_loss
 
@@ -88,3 +92,64 @@ def test_rkd_of_a_network_and_itself_is_zero():
     assert distance_loss(x, x).item() == 0
     assert angle_loss(x, x).item() == 0
     assert distance_loss(3 * x, x).item() == pytest.approx(0, abs=1e-20)
+
+
+def plain_angles(student, teacher):
+    """The authors' form, with a B x B x D tensor."""
+    cosines = []
+    for x in (student, teacher):
+        apart = x[None] - x[:, None]  # [B, B, D]
+        length = (apart.square().sum(2, keepdim=True) + torch.eye(len(x), dtype=x.dtype)[..., None]).sqrt()
+        e = apart / length  # a point is not apart from itself: 0 / 1, with a second derivative
+        cosines.append(e @ e.transpose(1, 2))
+    return functional.smooth_l1_loss(*cosines)
+
+
+def points(rows, width, seed):
+    random = torch.Generator().manual_seed(seed)
+    return torch.randn(rows, width, generator=random, dtype=torch.float64).requires_grad_()
+
+
+@pytest.mark.parametrize("held", [2**18, 500], ids=["at once", "in parts"])
+def test_angles_and_their_first_and_second_derivatives_equal_the_plain_form(monkeypatch, held):
+    monkeypatch.setitem(angles._CHUNK, "cpu", held)
+    student, teacher = points(18, 7, 0), points(18, 11, 1)
+    results = []
+    for loss in (angle_loss, plain_angles):
+        value = loss(student, teacher)
+        first = torch.autograd.grad(value, (student, teacher), create_graph=True)
+        # What BIRD differentiates: a product with the gradient in the student, by the teacher.
+        second = torch.autograd.grad((first[0] * student.detach().sin()).sum(), (student, teacher))
+        results.append((value.detach(), *(g.detach() for g in first), *second))
+        results[-1] += torch.autograd.grad(loss(student, teacher), (student, teacher))  # not to be differentiated again
+    for ours, plain in zip(*results, strict=True):
+        torch.testing.assert_close(ours, plain, rtol=1e-9, atol=1e-13)
+
+
+def test_angles_with_one_side_that_needs_no_gradient():
+    student, teacher = points(6, 4, 0), points(6, 4, 1)
+    both = torch.autograd.grad(angle_loss(student, teacher), (student, teacher))
+    for index, parts in enumerate(((student, teacher.detach()), (student.detach(), teacher))):
+        (alone,) = torch.autograd.grad(angle_loss(*parts), parts[index])
+        torch.testing.assert_close(alone, both[index])
+
+
+MEMORY = """
+import resource
+import torch
+from edgefair.losses.rkd import angle_loss
+
+def step(rows, width):
+    student = torch.randn(rows, width, requires_grad=True)
+    angle_loss(student, torch.randn(rows, width)).backward()
+
+step(8, 16)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+step(256, 1280)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def test_angles_of_a_large_batch_stay_within_300_mib():
+    run = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    assert float(run.stdout) < 300

@@ -6,7 +6,8 @@ import torch
 
 from edgefair.data import load_examples
 from edgefair.data.feed import Feed, augmented
-from edgefair.distill import assemble, distil_student, train_teacher
+from edgefair.distill import assemble, distil_student, rehearse, train_teacher
+from edgefair.errors import RecipeError, TrainingError
 from edgefair.models import create
 from edgefair.strategies.base import make_optimizer, schedule
 from edgefair.train import CachedTeacher, LiveTeacher, outputs
@@ -64,13 +65,21 @@ def test_the_best_epoch_on_validation_rows_is_kept(examples, tmp_path, quiet):
     assert accuracy == pytest.approx(kept["validation_accuracy"])
 
 
-def test_a_cached_teacher_says_what_a_live_one_says(examples):
-    teacher = create("cifar:resnet8", 10, 3)
-    batch = next(Feed(examples, "train", 32, "none", 0, CPU).epoch(1))
-    cached = CachedTeacher(outputs(teacher, examples.images, examples.rows["train"], CPU), CPU)(batch)
-    live = LiveTeacher(teacher)(batch)
-    torch.testing.assert_close(cached.logits, live.logits, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(cached.features, live.features, rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("spec", ["cifar:resnet8", "timm:lcnet_050"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_what_a_teacher_said_is_remembered_bit_for_bit(examples, spec, precision):
+    said = []
+    for augment in ("none", "flip"):  # remembered, and asked at every batch
+        recipe = tiny(train__augment=augment, train__batch_size=48, train__precision=precision, loss__name="ckd")
+        parts = (recipe.train, recipe.loss, recipe.strategy, examples, create("cifar:resnet8", 10, 0))
+        strategy, _ = assemble(*parts, create(spec, 10, 3), 0, CPU)
+        batches = list(Feed(examples, "train", 48, "none", 0, CPU).epoch(1))
+        assert len(batches[-1].ids) < 48  # the last batch is smaller
+        said.append([strategy.see(batch) for batch in batches])
+        assert isinstance(strategy.parts.teacher, CachedTeacher if augment == "none" else LiveTeacher)
+    for cached, live in zip(*said, strict=True):
+        assert torch.equal(cached.logits, live.logits)
+        assert torch.equal(cached.features, live.features)
 
 
 def test_a_teacher_never_trains(examples, quiet, tmp_path):
@@ -127,8 +136,41 @@ def test_class_means_are_those_of_the_training_rows(examples):
     from edgefair.distill import _Teacher
 
     teacher = create("cifar:resnet8", 10, 3)
-    means = _Teacher(teacher, examples, CPU).class_means()
+    means = _Teacher(teacher, examples, tiny().train, CPU).class_means()
     rows = examples.rows["train"]
     features = outputs(teacher, examples.images, rows, CPU).features
     for label in range(10):
         torch.testing.assert_close(means[label], features[examples.labels[rows] == label].mean(0))
+
+
+def test_a_strength_that_makes_training_run_away_is_named(examples, tmp_path, quiet):
+    recipe = tiny(strategy__lam=1e4, loss__name="ckd", train__epochs=3, train__select="last")
+    with pytest.raises(TrainingError, match=r"'adversarial' \(--lambda, now 10000\)") as caught:
+        distil_student(recipe, examples, create("cifar:resnet8", 10, 1), tmp_path, quiet)
+    assert "runs away at epoch" in str(caught.value) or "the loss is" in str(caught.value)
+
+
+def test_a_learning_rate_that_makes_training_run_away_is_named(examples, tmp_path, quiet):
+    recipe = tiny(strategy__name="plain", loss__name="none", train__lr=1e6)
+    with pytest.raises(TrainingError, match=r"the learning rate \(train.lr or teacher.lr, now 1e\+06\)") as caught:
+        distil_student(recipe, examples, create("cifar:resnet8", 10, 1), tmp_path, quiet)
+    assert "--lambda" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"loss__name": "at", "student__spec": "cifar:resnet18"}, r"there are 4 \(student: stages.0 .*and 3 \(teacher: "),
+        ({"loss__name": "fitnet", "loss__hint_stage": 7}, "has 3 stage maps .*no stage 7"),
+        ({"strategy__class_weights": {"sqare": 2.0}}, "did you mean 'square'"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_trained(examples, changes, words):
+    with pytest.raises(RecipeError, match=words):
+        rehearse(tiny(**changes), examples)
+
+
+def test_rehearsing_looks_at_no_training_row(examples, monkeypatch):
+    monkeypatch.setattr("edgefair.distill.outputs", lambda *_: pytest.fail("the teacher was asked"))
+    for loss in ("kdpp", "rkd"):
+        rehearse(tiny(loss__name=loss), examples)

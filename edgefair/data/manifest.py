@@ -83,5 +83,7 @@ def _share(where: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value <= 1:
-        raise DataError(f"{where}: soft_group '{text}' is no number from 0 to 1. Correct it, or leave it empty: unknown.")
+        raise DataError(
+            f"{where}: soft_group '{text}' is no number from 0 to 1. Correct it, or leave it empty: unknown."
+        )
     return value

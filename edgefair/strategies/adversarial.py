@@ -14,7 +14,6 @@ from edgefair.strategies.adversary import TARGETS, Adversary
 from edgefair.strategies.base import Parts, Strategy
 from edgefair.tensors import Batch, Output
 
-
 FORMS = {
     "reversal": "L = L_task - lambda * L_adv by gradient reversal",
     "projection": "g = g_task - projection of g_task onto g_adv - lambda * g_adv, for each parameter tensor",
