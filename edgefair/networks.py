@@ -66,8 +66,8 @@ def cifar_resnet(name: str, num_classes: int) -> CifarResNet:
     """The ResNet for small images of that name; raises RecipeError for one that is not known.
 
     resnet18, resnet34: blocks and widths (64 to 512) of He et al., "Deep residual learning" (CVPR 2016), table 1,
-    behind the 3x3 stem that papers on CIFAR use (Wang et al., CVPR 2020). Any other depth is 6n + 2 with three stages of
-    16, 32 and 64 channels (section 4.2): 8 is the image classifier of MLPerf Tiny, 20 to 110 are the paper's.
+    behind the 3x3 stem that papers on CIFAR use (Wang et al., CVPR 2020). Any other depth is 6n + 2 with three stages
+    of 16, 32 and 64 channels (section 4.2): 8 is the image classifier of MLPerf Tiny, 20 to 110 are the paper's.
     """
     if name in WIDE:
         return CifarResNet(WIDE[name], (64, 128, 256, 512), num_classes)

@@ -204,3 +204,19 @@ def test_what_cannot_be_compared_is_an_error_that_says_what_differs():
 def test_a_tolerance_out_of_range_is_an_error(setting):
     with pytest.raises(RecipeError, match=f"tolerance '{next(iter(setting))}' is"):
         Tolerance(**setting)
+
+
+def test_without_groups_nothing_is_said_about_fairness():
+    labels = np.arange(4).repeat(500)
+    alone = predictions(labels, labels, np.zeros(2000, np.int64))
+    for claim in ("same", "no_worse"):
+        verdict = compare(alone, alone, Tolerance(max_drift_points=5.0), claim=claim)
+        assert verdict.outcome == "inconclusive"
+        for name in ("mean_drift", "max_drift"):
+            assert "no groups are declared" in check(verdict, name).sentence
+            assert np.isnan(check(verdict, name).bound)
+        assert check(verdict, "accuracy_drop").outcome == "pass"
+        assert "no groups are declared" in verdict.sentence
+        assert json.loads(json.dumps(verdict.to_dict()))["numbers"]["mean_drift_points"] is None
+    worse = changed(alone, slice(0, 400), 3)
+    assert compare(alone, worse, Tolerance()).outcome == "fail"

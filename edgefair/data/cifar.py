@@ -3,11 +3,11 @@
 Images of Krizhevsky, "Learning multiple layers of features from tiny images" (2009); the author states no licence, and
 asks that this report be cited.
 
-cifar10s      Wang et al., "Towards fairness in visual recognition" (CVPR 2020), section 3, as in their program. Images of
-              automobile, cat, dog, horse and truck are in colour with probability `skew` = 0.95 and else grey, those of
-              the other five classes the other way round. Groups: colour, grey.
-cifar10s-mfd  The program of Jung et al., "Fair feature distillation for visual recognition" (CVPR 2021). The first five
-              classes are grey with probability `skew` = 0.8, the last five in colour. Groups: grey, colour.
+cifar10s      Wang et al., "Towards fairness in visual recognition" (CVPR 2020), section 3, as in their program. Images
+              of automobile, cat, dog, horse and truck are in colour with probability `skew` = 0.95 and else grey,
+              those of the other five classes the other way round. Groups: colour, grey.
+cifar10s-mfd  The program of Jung et al., "Fair feature distillation for visual recognition" (CVPR 2021). The first
+              five classes are grey with probability `skew` = 0.8, the last five in colour. Groups: grey, colour.
 
 Numbers of the two must not be mixed. In both, all 50,000 training images are made grey or left by the published draw
 before any is set aside: the mask depends on `skew` and `mask_seed` alone. Validation, calibration and meta images are
@@ -185,5 +185,5 @@ def _view(image: np.ndarray, is_grey: bool, size: int) -> np.ndarray:
 
 
 def as_grey(image: np.ndarray) -> Image.Image:
-    """An RGB image uint8 [H, W, 3] as grey in three channels: Pillow's `L`, (19595 R + 38470 G + 7471 B + 2^15) >> 16."""
+    """An RGB image uint8 [H, W, 3] in three equal channels: Pillow's `L`, (19595 R + 38470 G + 7471 B + 2^15) >> 16."""
     return Image.fromarray(image).convert("L").convert("RGB")

@@ -172,6 +172,6 @@ class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str):
         if (module, name) not in _ALLOWED:
             raise DataError(
-                f"calls for '{module}.{name}', which no CIFAR file needs; nothing of it was run. Use the author's files."
+                f"calls for '{module}.{name}', which no CIFAR file needs; it was not run. Use the author's files."
             )
         return _ALLOWED[module, name]
