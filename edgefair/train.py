@@ -74,8 +74,8 @@ def refuse_runaway(strategy: Strategy, row: dict, start: float) -> None:
     limit = 3 * (start + math.log(strategy.parts.probe.logits.shape[1]))
     if row["task"] > limit:
         raise TrainingError(
-            f"training runs away at epoch {row['epoch']}: what the student learns from has grown from {start:.3g} before "
-            f"the first step to {row['task']:.3g} (allowed: {limit:.3g}). {_remedy(strategy, row['epoch'])}"
+            f"training runs away at epoch {row['epoch']}: what the student learns from has grown from {start:.3g} "
+            f"before the first step to {row['task']:.3g} (allowed: {limit:.3g}). {_remedy(strategy, row['epoch'])}"
         )
 
 
@@ -123,7 +123,7 @@ def outputs(
     batch_size: int = 256,
     run: Callable[[Tensor], Output] | None = None,
 ) -> Output:
-    """Logits [N, C] and features [N, D] of rows in eval mode, on the CPU; `run` replaces the plain call of the model."""
+    """Logits [N, C] and features [N, D] of rows in eval mode, on the CPU; `run` replaces a plain call of the model."""
     model.eval()
     parts = []
     for start in range(0, len(rows), batch_size):
@@ -179,7 +179,7 @@ class LiveTeacher:
 
 
 class CachedTeacher:
-    """A teacher that looks at every training row once: bit for bit what a live one says where rows are not augmented."""
+    """A teacher that looks at every training row once: bit for bit what a live one says of rows not augmented."""
 
     def __init__(self, look: Callable[[], Output], device: torch.device):
         self.look, self.device = look, device

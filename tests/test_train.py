@@ -160,7 +160,10 @@ def test_a_learning_rate_that_makes_training_run_away_is_named(examples, tmp_pat
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"loss__name": "at", "student__spec": "cifar:resnet18"}, r"there are 4 \(student: stages.0 .*and 3 \(teacher: "),
+        (
+            {"loss__name": "at", "student__spec": "cifar:resnet18"},
+            r"there are 4 \(student: stages.0 .*and 3 \(teacher: ",
+        ),
         ({"loss__name": "fitnet", "loss__hint_stage": 7}, "has 3 stage maps .*no stage 7"),
         ({"strategy__class_weights": {"sqare": 2.0}}, "did you mean 'square'"),
     ],

@@ -1,8 +1,8 @@
 """A CSV manifest: columns path, label, group, and optionally split, id, identity, soft_group.
 
 `soft_group` is a protected attribute in 0 .. 1, such as the share of men in a picture, for an adversary that guesses a
-number; verdicts are by `group`. Paths are relative to the manifest's folder and stay inside it. An empty group is unknown: such rows train the
-classifier and nothing else. The terms of the images are the owner's.
+number; verdicts are by `group`. Paths are relative to the manifest's folder and stay inside it. An empty group is
+unknown: such rows train the classifier and nothing else. The terms of the images are the owner's.
 """
 
 import csv

@@ -1,7 +1,7 @@
 """Mean smooth-L1 of the differences of all angles of two batches of points, from their Gram matrices.
 
-There are B * B * B cosines. They are made a few vertices at a time, in parts that stay in the processor's cache, and the
-gradient is summed along the way, so that memory grows with B * B alone and nothing of size B * B * D is ever made.
+There are B * B * B cosines. They are made a few vertices at a time, in parts that stay in the processor's cache, and
+the gradient is summed along the way: memory grows with B * B alone, and nothing of size B * B * D is ever made.
 """
 
 import torch

@@ -13,6 +13,7 @@ def pick(setup: Setup, stage: int) -> tuple[Tensor, Tensor]:
         if not -count <= stage < count:
             raise RecipeError(
                 f"the {name} has {count} stage maps ({setup.stages(name)}), so there is no stage {stage} (counted from "
-                "0, or back from -1). Set another loss.hint_stage, or choose a loss that needs no maps (ckd, rkd, kdpp, mfd)."
+                "0, or back from -1). Set another loss.hint_stage, or choose a loss that needs no maps (ckd, rkd, "
+                "kdpp, mfd)."
             )
     return setup.student.maps[stage], setup.teacher.maps[stage]
