@@ -25,7 +25,8 @@ def _relative_distances(features: Tensor) -> Tensor:
     squared = squared_distances(_gram(features)).clamp(min=1e-12)
     off_diagonal = 1 - torch.eye(len(features), dtype=squared.dtype, device=squared.device)
     distance = squared.sqrt() * off_diagonal  # [B, B]
-    return distance / (distance.sum() / off_diagonal.sum().clamp(min=1))
+    mean = distance.sum() / off_diagonal.sum().clamp(min=1)
+    return distance / mean.clamp(min=1e-12)  # a single row has no distance to divide by
 
 
 def distance_loss(student_features: Tensor, teacher_features: Tensor) -> Tensor:
