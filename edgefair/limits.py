@@ -40,9 +40,11 @@ class Limits:
 
 
 def recipe_limits(recipe: Recipe, claim: str) -> Limits:
-    """The limits that a recipe's [gate] sets for a claim."""
+    """The limits that a recipe's [gate] sets for a claim; those on latency and size are for what ships."""
     gate = recipe.gate
-    return Limits(claim, recipe_tolerance(gate, claim), gate.max_latency_p90_ms, gate.max_size_mb)
+    ships = claim == "same"
+    extra = (gate.max_latency_p90_ms, gate.max_size_mb) if ships else (None, None)
+    return Limits(claim, recipe_tolerance(gate, claim), *extra)
 
 
 def with_flags(limits: Limits, flags: dict) -> Limits:

@@ -53,6 +53,9 @@ def verify(reference, candidates, recipe_file, claim, junit, json_file, **flags)
     from edgefair.verify import EXIT
     from edgefair.verify import verify as run
 
+    for old in (json_file, junit):
+        if old:
+            old.unlink(missing_ok=True)  # what an earlier call found must not stand beside an error of this one
     result = run(reference, list(candidates), flags, recipe_file, claim.replace("-", "_"))
     if json_file:
         write_json(json_file, result.to_dict())
