@@ -15,6 +15,7 @@ from edgefair.tables import line, plain_table
 
 COLUMNS = ("id", "label", "group", "a", "b", "change", "margin", "margin_b")
 MOST_ROWS, MOST_PAIRS = 20, 10
+NARROW = 80
 
 
 def write_csv(flips: list[dict], path: Path) -> None:
@@ -69,7 +70,9 @@ def smoke(p: float, discordant: int) -> str:
 
 def _table_of(kind: str, rows: list[dict], console: Console) -> None:
     names = tuple(kind.split())
-    table = plain_table(names, ("rows", "A %", "B %", "lost", "won", "change (95 %)", "flips"))
+    narrow = console.is_terminal and console.width < NARROW  # the interval is what can be left out; JSON has it
+    change = "change" if narrow else "change (95 %)"
+    table = plain_table(names, ("rows", "A %", "B %", "lost", "won", change, "flips"))
     for row in rows:
         table.add_row(
             *(Text(row[name]) for name in names),
@@ -78,7 +81,7 @@ def _table_of(kind: str, rows: list[dict], console: Console) -> None:
             _percent(row["accuracy_b"]),
             str(row["lost"]),
             str(row["won"]),
-            _points(row),
+            _points(row, interval=not narrow),
             str(row["flips"]),
         )
     console.print(table)
@@ -94,7 +97,7 @@ def _changed(kind: str, rows: list[dict], console: Console) -> None:
         return
     which = f"{len(changed)} of {len(rows)} {plural} have changed predictions"
     most = f", the {MOST_ROWS} with most of them" if len(changed) > MOST_ROWS else ""
-    line(console, f"{which}{most} (each interval is for its row alone):")
+    line(console, f"{which}{most}; each row is looked at alone:")
     _table_of(kind, changed[:MOST_ROWS], console)
 
 
@@ -132,9 +135,11 @@ def _flips(flips: list[dict], top: int, console: Console) -> None:
     console.print(table)
 
 
-def _points(row: dict) -> str:
+def _points(row: dict, interval: bool = True) -> str:
     if math.isnan(row["change_points"]):
         return "undefined"
+    if not interval:
+        return f"{row['change_points']:+.2f}"
     low, high = row["change_interval_points"]
     return f"{row['change_points']:+.2f} ({low:+.2f} to {high:+.2f})"
 

@@ -39,30 +39,30 @@ def test_int8_beside_the_student(fairness_baseline, student, int8):
 # What must not fail.
 
 
-def test_a_rebuilt_fp16(rows, student, tmp_path):
+def test_a_rebuilt_fp16(examples, student, tmp_path):
     """Half precision throughout, converted twice: the bytes agree, and each is judged anew all the same."""
     for name in ("once.onnx", "again.onnx"):
         model = convert_float_to_float16(onnx.load(ENGINES / "student.onnx"), keep_io_types=True)
         onnx.save(model, tmp_path / name)
-    fp16 = run(tmp_path / "again.onnx", rows)
+    fp16 = run(tmp_path / "again.onnx", examples)
     assert np.abs(fp16.logits - student.logits).max() > 0  # it does compute otherwise
     assert_fair(student, fp16, TOLERANCE)
     COMMITTED.check("student", fp16)
 
 
-def test_a_calibration_on_other_rows(rows, student, int8, tmp_path):
-    other = run(quantised(rows.calibration[200:], tmp_path / "other.onnx"), rows)
+def test_a_calibration_on_other_rows(examples, calibration, student, int8, tmp_path):
+    other = run(quantised(calibration[200:], tmp_path / "other.onnx"), examples)
     assert other.about["sha256"] != int8.about["sha256"]
     assert_fair(student, other, TOLERANCE)
     COMMITTED.check("int8", other)
 
 
-def test_an_export_from_pytorch_again(rows, student, tmp_path):
+def test_an_export_from_pytorch_again(examples, calibration, student, tmp_path):
     """The same weights through the exporter with a newer operator set."""
-    network = surgery.as_torch(ENGINES / "student.onnx", len(rows.class_names))
-    names = {"class_names": list(rows.class_names), "group_names": list(rows.group_names)}
-    export_onnx(network, rows.images[:8], ExportRecipe(opset=20), tmp_path / "again.onnx", names)
-    again = run(tmp_path / "again.onnx", rows)
+    network = surgery.as_torch(ENGINES / "student.onnx", len(examples.class_names))
+    names = {"class_names": list(examples.class_names), "group_names": list(examples.group_names)}
+    export_onnx(network, calibration[:8], ExportRecipe(opset=20), tmp_path / "again.onnx", names)
+    again = run(tmp_path / "again.onnx", examples)
     assert again.about["sha256"] != student.about["sha256"]
     assert_fair(student, again, TOLERANCE)
     COMMITTED.check("student", again)
@@ -91,10 +91,11 @@ def _blurred(images: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("spoil", [_shifted, _blurred])
 @pytest.mark.parametrize("group", [0, 1])
-def test_spoiled_images_of_one_group(rows, student, spoil, group):
-    images = rows.images.copy()
-    images[rows.groups == group] = spoil(images[rows.groups == group])
-    refused(student, run(ENGINES / "student.onnx", rows._replace(images=images)))
+def test_spoiled_images_of_one_group(examples, student, spoil, group):
+    images = np.array(examples.images[examples.rows["gate"]])
+    chosen = student.groups == group
+    images[chosen] = spoil(images[chosen])
+    refused(student, run(ENGINES / "student.onnx", examples, images))
 
 
 @pytest.mark.parametrize("group", [0, 1])
@@ -116,20 +117,20 @@ SABOTAGE = {
 
 
 @pytest.mark.parametrize("what", SABOTAGE)
-def test_a_sabotaged_graph(rows, student, what, tmp_path):
-    refused(student, run(surgery.edited(ENGINES / "student.onnx", tmp_path / "bad.onnx", SABOTAGE[what]), rows))
+def test_a_sabotaged_graph(examples, student, what, tmp_path):
+    refused(student, run(surgery.edited(ENGINES / "student.onnx", tmp_path / "bad.onnx", SABOTAGE[what]), examples))
 
 
-def test_a_stale_engine_of_another_student(rows, student):
+def test_a_stale_engine_of_another_student(examples, student):
     """About as good and as fair on the whole, yet not this network: what it changes row by row gives it away."""
-    stale = run(ENGINES / "other-seed.onnx", rows)
+    stale = run(ENGINES / "other-seed.onnx", examples)
     with pytest.raises(Unfair, match="of the predictions differ"):
         assert_fair(student, stale, TOLERANCE)
 
 
-def test_an_edit_that_changes_nothing_is_no_sabotage(rows, student, tmp_path):
+def test_an_edit_that_changes_nothing_is_no_sabotage(examples, student, tmp_path):
     """The proof that the surgery is not what fails: a limit that no activation reaches."""
-    same = run(surgery.edited(ENGINES / "student.onnx", tmp_path / "same.onnx", surgery.saturated(1e6)), rows)
+    same = run(surgery.edited(ENGINES / "student.onnx", tmp_path / "same.onnx", surgery.saturated(1e6)), examples)
     assert_fair(student, same, TOLERANCE)
 
 
