@@ -10,7 +10,8 @@ import pytest
 
 from edgefair.gate import compare
 from edgefair.testing import plugin
-from edgefair.testing.baseline import Baseline, compare_facts, observe
+from edgefair.testing.baseline import Baseline
+from edgefair.testing.facts import compare_facts, observe
 
 pytest_plugins = "pytester"
 
@@ -164,16 +165,43 @@ def test_reordered_rows_are_the_same_rows_and_others_are_refused(pytester):
     result.stdout.fnmatch_lines(["*'int8' was predicted on other rows than its entry*rows was 2400, is 2394*"])
 
 
-def test_a_reference_adds_the_paired_gate_also_while_updating(pytester):
+def test_a_reference_adds_the_paired_gate(pytester):
+    suite(pytester, call="model(hurt=900)")
+    run(pytester, UPDATE)
     suite(pytester, call="model(hurt=900), reference=model()")
     for arguments in ((UPDATE,), ()):
         result = run(pytester, *arguments)
         result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines(["*Unfair: FAIL. On 2,400 rows*"])
+
+
+def test_an_engine_that_the_gate_refuses_is_not_written(pytester):
+    suite(pytester, call="model(hurt=900), reference=model()")
+    run(pytester, UPDATE).assert_outcomes(failed=1)
+    assert not (pytester.path / "fairness-baseline.json").exists()
     suite(pytester, call="model(20), reference=model(20)")
-    result = run(pytester, UPDATE)
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["*1 inconclusive*"])
+    assert run(pytester, UPDATE).ret == 1
+    assert stored(pytester)["int8"]["rows"] == 120  # too few rows for the gate, enough for facts
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda entry: entry["allowed"].update(mean_drft_points=9), "allows what is no tolerance: mean_drft_points"),
+        (lambda entry: entry["group_accuracy_percent"].pop("x"), "is damaged (KeyError('x')). Restore it"),
+        (lambda entry: entry.pop("predicted"), "lacks predicted. Restore it"),
+    ],
+)
+def test_a_damaged_entry_is_an_error_that_says_how_to_mend_it(pytester, damage, words):
+    suite(pytester)
+    run(pytester, UPDATE)
+    file = pytester.path / "fairness-baseline.json"
+    content = json.loads(file.read_text())
+    damage(content["engines"]["int8"])
+    file.write_text(json.dumps(content))
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    assert words in result.stdout.str()
 
 
 def test_a_wider_tolerance_must_be_in_the_reviewed_file(pytester):

@@ -48,6 +48,7 @@ def assert_fair(
     from edgefair.gate import compare
     from edgefair.tolerance import Tolerance
 
+    __tracebackhide__ = True  # a failing test shows the user's line, not ours
     verdict = compare(_loaded(reference), _loaded(candidate), tolerance or Tolerance(), claim=claim, seed=seed)
     if verdict.outcome == "fail":
         raise Unfair(verdict.sentence)

@@ -66,6 +66,7 @@ def edgefair_gate(request):
     from edgefair.testing import _loaded, assert_fair
 
     def gate(reference, candidate, tolerance=None, **how):
+        __tracebackhide__ = True
         reference, candidate = _loaded(reference), _loaded(candidate)
         for role, predictions in (("reference", reference), ("candidate", candidate)):
             # As record_property does, which warns in a suite that writes xunit2.
