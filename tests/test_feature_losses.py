@@ -127,7 +127,8 @@ def test_shapes_that_do_not_fit_are_refused_with_both():
         Regressor(torch.zeros(2, 6, 3, 3), torch.zeros(2, 10, 8, 8))
     bare = Output(torch.zeros(2, 5), torch.zeros(2, 8))
     full = bare._replace(maps=(torch.zeros(2, 4, 4, 4),))
-    for name, words in (("fitnet", "the student has 0 stage maps"), ("at", r"there are 0 \(student: none\) and 1 \(teacher: stage 0 \(4, 4, 4\)\)")):
+    missing = r"there are 0 \(student: none\) and 1 \(teacher: stage 0 \(4, 4, 4\)\)"
+    for name, words in (("fitnet", "the student has 0 stage maps"), ("at", missing)):
         with pytest.raises(RecipeError, match=words):
             LOSSES[name](LossRecipe(hint_stage=0), Setup(bare, full, 5, 2))
 
