@@ -4,6 +4,7 @@ A gate sigmoid(phi) on the teacher's features is learned from the student: after
 fair is it on meta rows? The paper leaves much open; phi is unconstrained here and begins near the identity.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import torch
@@ -62,7 +63,10 @@ def meta_gradient(
     pull = torch.autograd.grad(outer(_output(run(ahead, meta_images))), ahead, allow_unused=True)
     pull = tuple(torch.zeros_like(w) if g is None else g for w, g in zip(ahead, pull, strict=True))
     detached = tuple(w.detach() for w in theta)
-    _, moved = jvp(lambda *values: run(values, images), detached, pull)  # J v, one tensor for each output
+    with warnings.catch_warnings():
+        # torch loads its forward-mode rules through torch.jit.script, and warns of that once.
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
+        _, moved = jvp(lambda *values: run(values, images), detached, pull)  # J v, one tensor for each output
     leaves = [part.detach().requires_grad_() for part in output]
     slopes = torch.autograd.grad(inner(_output(leaves)), leaves, create_graph=True, allow_unused=True)
     along = sum((s * m.detach()).sum() for s, m in zip(slopes, moved, strict=True) if s is not None)
