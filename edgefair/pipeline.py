@@ -1,6 +1,7 @@
 """The main job, top to bottom: data, teacher, student, export, artefacts, predictions, latency, verdict, report."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def _load(recipe: Recipe, log) -> Examples:
 
 def _check_tools(recipe: Recipe, log) -> None:
     """Refuse unknown names and missing packages now, not after an hour of training."""
-    for module in ("torch", "timm", "safetensors", "onnxscript", "onnxruntime", "plotly", "jinja2"):
+    for module in ("torch", "timm", "safetensors", "onnxscript", "onnxruntime", "jinja2", "yaml"):
         require(module, "all", "distill-and-export")
     from edgefair.distill import check_names
 
@@ -172,4 +173,6 @@ def _latency(recipe: Recipe, artefacts: list[Artefact], examples: Examples, fold
     images = np.asarray(examples.images[examples.rows["calibration"][: max(bench.batches)]])
     with log.progress("measuring latency", len(bench.batches) * len(runtimes) * ROUNDS) as advance:
         times = measure(runtimes, images, bench.batches, bench.warmup, bench.repeats, advance)
-    write_json(folder / "latency.json", {"machine": describe_machine(), "threads": bench.threads, "artefacts": times})
+    measured = datetime.now(UTC).isoformat(timespec="seconds")
+    about = {"measured": measured, "machine": describe_machine(), "threads": bench.threads}
+    write_json(folder / "latency.json", {**about, "artefacts": times})

@@ -1,16 +1,17 @@
 """report.json: a pure function of a run folder's files, so that anyone can make it again."""
 
 import json
-from datetime import UTC, datetime
 
 from edgefair import __version__
 from edgefair.artefacts import Artefact
 from edgefair.evaluate import evaluate
 from edgefair.gate import compare, worst
-from edgefair.machine import describe_machine
 from edgefair.predictions import Predictions
 from edgefair.recipe import GateRecipe
+from edgefair.report.claim import fairness_claim
+from edgefair.report.flips import flips_by_group
 from edgefair.runfolder import RunFolder
+from edgefair.seeds import generator
 from edgefair.tolerance import Tolerance
 
 SCHEMA = 1
@@ -29,11 +30,14 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
             "metrics": evaluate(mine, recipe.gate.replicates, recipe.seed),
         }
         if artefact.reference:
+            reference = predictions[artefact.reference]
             entry["reference"] = artefact.reference
+            entry["flips"] = flips_by_group(reference, mine)
+            entry["fairness"] = fairness_claim(
+                reference, mine, recipe.gate.replicates, generator(recipe.seed, "fairness claim")
+            )
             limits = tolerance(recipe.gate, artefact.claim)
-            entry["verdict"] = compare(
-                predictions[artefact.reference], mine, limits, claim=artefact.claim, seed=recipe.seed
-            ).to_dict()
+            entry["verdict"] = compare(reference, mine, limits, claim=artefact.claim, seed=recipe.seed).to_dict()
             entry["limits"] = (
                 _limits(recipe.gate, entry, str(recipe.bench.batches[0])) if artefact.claim == "same" else []
             )
@@ -44,18 +48,19 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
     return {
         "schema": SCHEMA,
         "edgefair": __version__,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": latency["measured"],
         "outcome": worst(judged),
         "recipe": recipe.model_dump(mode="json"),
         "recipe_sha256": recipe.hash,
         "lambda": _json(run, "student/lambda.json"),
-        "machine": describe_machine(),
+        "machine": latency["machine"],
         "data": data,
         "export": _json(run, "artefacts/export.json"),
         "stage_seconds": run.seconds(),
         "history": history,
         "warnings": teacher_warnings(history["teacher"], len(data["class_names"])),
         "remaining": remaining_disparity(entries),
+        "evidence": evidence(data, recipe.gate),
         "artefacts": entries,
     }
 
@@ -83,6 +88,16 @@ def remaining_disparity(entries: list[dict]) -> str:
         f"{100 * gap['value']:.1f} points on average (noise floor {100 * gap['floor']:.1f}), largest for "
         f"{worst['name']}: {100 * worst['gap']:.1f} points."
     )
+
+
+def evidence(data: dict, gate: GateRecipe) -> dict:
+    """What the gate rows can show, known before anything was trained; everything here is printed by the report."""
+    cells = [rows for group in data["cells"]["gate"] for rows in group]
+    return {
+        "smallest_cell_rows": min(cells),
+        "largest_cell_rows": max(cells),
+        "tolerance_mean_drift_points": gate.mean_drift_points,
+    }
 
 
 def tolerance(gate: GateRecipe, claim: str) -> Tolerance:
