@@ -1,7 +1,5 @@
 """The report's charts of what is judged: disparity of each class, accuracy against disparity, latency and size."""
 
-import html
-
 from edgefair.report.curves import training_charts
 from edgefair.report.plot import Chart, largest, points, short
 from edgefair.report.svg import Axis, bottom_axis, drawing, left_axis, line, mark, tag, text
@@ -124,7 +122,9 @@ def tradeoff_chart(entries: list[dict], lam: float) -> Chart:
         if name in shown:
             if None not in (low, high):
                 parts.append(line(across.at(low), up.at(d), across.at(high), up.at(d), f"whisker l{series % 8}"))
-            parts.append(mark(series, across.at(a), up.at(d), f"{name}: accuracy {a:.1f} %, disparity {d:.1f} points", 6))
+            parts.append(
+                mark(series, across.at(a), up.at(d), f"{name}: accuracy {a:.1f} %, disparity {d:.1f} points", 6)
+            )
     caption = (
         "Each mark is an artefact; further right it is more accurate, further down it treats the groups more alike. "
         "Thin lines: 95 % interval of the accuracy. Dashed: the disparity that groups dealt at random would show."
@@ -187,7 +187,10 @@ def size_chart(entries: list[dict]) -> Chart:
     parts = []
     for series, size in enumerate(sizes):
         y = 30 + 30 * series
-        parts += [_bar(series, axis.start, axis.at(size) - axis.start, y), text(f"{size:.3g}", 520, y + 4, text_anchor="end")]
+        parts += [
+            _bar(series, axis.start, axis.at(size) - axis.start, y),
+            text(f"{size:.3g}", 520, y + 4, text_anchor="end"),
+        ]
     caption = "Size of each file: PyTorch weights of teacher and student, and the files that ship."
     svg = _bars(entries, parts, axis, "megabytes (10⁶ bytes)", f"File size. {caption}", "MB")
     return Chart("size", "speed", "File size", caption, svg)

@@ -55,4 +55,6 @@ def _curves(network: str, what: str, rows: list[dict], names: dict[str, str], sc
     title = f"{network.capitalize()}: {'pull of each term' if what == 'gradient' else what}"
     samples = [line(0, 9, 18, 9, f"curve l{i % 8} d{i % 4}") for i in range(len(names))]
     legend = tuple(zip(samples, names.values(), strict=True))
-    return Chart(f"{network}-{what}", "training", title, caption, drawing(524, 306, f"{title}. {caption}", *parts), legend)
+    return Chart(
+        f"{network}-{what}", "training", title, caption, drawing(524, 306, f"{title}. {caption}", *parts), legend
+    )

@@ -13,7 +13,11 @@ def flips_by_group(reference: Predictions, candidate: Predictions) -> list[dict]
     """
     pair = align(reference, candidate)
     before, after = pair.pred_ref == pair.labels, pair.pred_cand == pair.labels
-    kinds = {"lost": before & ~after, "won": ~before & after, "other": (pair.pred_ref != pair.pred_cand) & ~before & ~after}
+    kinds = {
+        "lost": before & ~after,
+        "won": ~before & after,
+        "other": (pair.pred_ref != pair.pred_cand) & ~before & ~after,
+    }
     owners = [*enumerate(pair.group_names), *([(-1, None)] if (pair.groups < 0).any() else [])]
     return [
         {"group": name, "rows": int((pair.groups == g).sum())}

@@ -1,5 +1,7 @@
 """Numbers as a reader sees them: percent, points, milliseconds, hashes; "undefined" where there is none."""
 
+import re
+
 UNITS = {"points": "points", "percent": "%", "ratio": "", "latency_p90_ms": "ms", "size_mb": "MB"}
 NONE = "undefined"
 
@@ -82,7 +84,26 @@ def moment(text: str) -> str:
     return text[:16].replace("T", " ") + (" UTC" if text.endswith(("+00:00", "Z")) else text[19:])
 
 
+def cell(value) -> str:
+    """A name that may stand in a Markdown table: nothing in it is a link, a tag, a column or a new line."""
+    text = re.sub(r"[\x00-\x1f\x7f\u2028\u2029]+", " ", str(value))
+    return re.sub(r"([\\`*_{}\[\]<>#|~!&$])", r"\\\1", text)
+
+
 FILTERS = {
     name.__name__: name
-    for name in (hundredths, significant, interval, chance, measured, fixed, plainly, worst_group, flips, machine, moment)
+    for name in (
+        hundredths,
+        significant,
+        interval,
+        chance,
+        measured,
+        fixed,
+        plainly,
+        worst_group,
+        flips,
+        machine,
+        moment,
+        cell,
+    )
 }

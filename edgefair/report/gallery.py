@@ -14,9 +14,7 @@ from edgefair.predictions import Predictions
 MAX_SIDE = 96
 
 
-def gallery(
-    artefacts: list[Artefact], predictions: dict[str, Predictions], examples: Examples, most: int = 60
-) -> dict:
+def gallery(artefacts: list[Artefact], predictions: dict[str, Predictions], examples: Examples, most: int = 48) -> dict:
     """Pictures as PNG data URLs.
 
     {"cells": [{class, group, images}],

@@ -1,6 +1,7 @@
 """The report as one HTML file that needs no network; report.json stays the record."""
 
 import base64
+import functools
 import hashlib
 from importlib.resources import files
 
@@ -11,7 +12,7 @@ from edgefair.report import words
 from edgefair.report.charts import build_charts, place
 from edgefair.report.confusions import confusion_view
 from edgefair.report.format import FILTERS
-from edgefair.report.svg import drawing, mark
+from edgefair.report.svg import mark, tag
 
 MOST_NAMED = 60
 FIND_FROM = 20  # tables of more classes get a field to find one
@@ -36,13 +37,14 @@ def render_html(report: dict, gallery: dict) -> str:
     return environment.get_template("page.html.j2").render(
         **_view(report, gallery),
         charts=charts,
-        swatch=lambda series: markup(drawing(18, 18, "", mark(series, 9, 9), class_="swatch", aria_hidden="true")),
+        swatch=lambda series: markup(swatch(series)),
         policy=f"{POLICY} {_fingerprint(script)}",
         script=script,
         style=style,
     )
 
 
+@functools.cache
 def templates(autoescape: bool):
     """The report's templates with its filters; raises MissingExtra without jinja2."""
     jinja2 = require("jinja2", "report", "the report")
@@ -51,6 +53,11 @@ def templates(autoescape: bool):
     environment.filters |= FILTERS
     environment.globals |= {"words": words}
     return environment
+
+
+def swatch(series: int) -> str:
+    """The mark of a series beside its name; the name says it all to a screen reader."""
+    return tag("svg", mark(series, 9, 9), viewBox="0 0 18 18", class_="swatch", aria_hidden="true")
 
 
 def _fingerprint(script: str) -> str:

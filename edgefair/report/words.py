@@ -103,7 +103,9 @@ def _unsure(check: dict) -> str:
     if check.get("bound") is None:
         return f"{plain(check)} (a group has no rows of some class)"
     unit = check["unit"]
-    return f"{plain(check)} (up to {measured(check['bound'], unit)} is possible, allowed {measured(check['limit'], unit)})"
+    return (
+        f"{plain(check)} (up to {measured(check['bound'], unit)} is possible, allowed {measured(check['limit'], unit)})"
+    )
 
 
 def plain(check: dict) -> str:
