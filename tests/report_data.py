@@ -11,7 +11,8 @@ from edgefair.report.claim import fairness_claim
 from edgefair.report.flips import flips_by_group
 from edgefair.seeds import generator
 
-PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
+PIXEL += "AAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 HOSTILE = "</script><script>alert('x')</script>"
 LATENCY = {"p50_ms": 0.2, "p90_ms": 0.31, "p99_ms": 1.5, "mean_ms": 0.25, "calls": 20}
 EPOCH = {"loss": 2.0, "ce": 1.5, "adversary": 0.7, "validation_accuracy": 0.4, "validation_balanced": None}

@@ -41,6 +41,7 @@ def front_matter(report: dict) -> dict:
     """The card's metadata: licence, tags, and `model-index` with the metrics of every artefact that ships."""
     data, recipe = report["data"], report["recipe"]
     shipped = [entry for entry in report["artefacts"] if entry.get("verdict", {}).get("claim") == "same"]
+    results = [_result(entry, data) for entry in shipped]
     name = f"{recipe['student']['spec']} distilled from {recipe['teacher']['spec']} on {data['name']}"
     return {
         "license": LICENCES.get(str(data["terms"]).split(";")[0].strip(), "other"),
@@ -50,8 +51,8 @@ def front_matter(report: dict) -> dict:
             "image-classification", "knowledge-distillation", "fairness", "quantization", "onnx", "edgefair",
             f"loss:{recipe['loss']['name']}", f"strategy:{recipe['strategy']['name']}",
         ],
-        "metrics": list(dict.fromkeys(metric["type"] for entry in shipped for metric in _result(entry, data)["metrics"])),
-        "model-index": [{"name": name, "results": [_result(entry, data) for entry in shipped]}],
+        "metrics": list(dict.fromkeys(metric["type"] for result in results for metric in result["metrics"])),
+        "model-index": [{"name": name, "results": results}],
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Whether the words "fairer" or "less fair" may be used of one model beside another: only where a test supports them."""
+"""Whether one model may be called "fairer" or "less fair" than another: only where a test supports the word."""
 
 import numpy as np
 
@@ -27,5 +27,6 @@ def fairness_claim(reference: Predictions, candidate: Predictions, replicates: i
         text = f"{names[1]} is not shown to be fairer or less fair than {names[0]} ({test})."
     else:
         side = "smaller" if word == "fairer" else "larger"
-        text = f"{names[1]} is {word} than {names[0]}: its mean recall gap is {side} by at least {amount:.1f} points ({test})."
+        gap = f"its mean recall gap is {side} by at least {amount:.1f} points"
+        text = f"{names[1]} is {word} than {names[0]}: {gap} ({test})."
     return {"word": word or "not shown to differ", "at_least_points": amount, "sentence": text}
