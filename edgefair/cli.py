@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edgefair import __version__
+from edgefair.commands.summarize import summarize
 from edgefair.errors import EdgefairError
 
 EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
@@ -19,6 +20,9 @@ def cli() -> None:
 
     Exit codes: 0 pass, 1 fail, 2 usage or input error, 3 inconclusive (too few rows to know), 130 stopped.
     """
+
+
+cli.add_command(summarize)
 
 
 @cli.command("distill-and-export")

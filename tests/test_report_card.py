@@ -81,7 +81,7 @@ def test_hostile_names_stay_text():
     card = render_card(make_report(**names, name="a: b\n---\n# c", names=("teacher", HOSTILE + "s", HOSTILE + "i")))
     front, body = parts(card)
     assert front["license"] == "other"
-    assert front["model-index"][0]["results"][0]["dataset"]["name"] == "a: b\n---\n# c"
+    assert front["model-index"][0]["results"][0]["dataset"]["name"] == "a: b --- # c"
     assert "<script" not in body.replace("\\<", "")
     assert "[x](" not in body
     assert "![i](" not in body

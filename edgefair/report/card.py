@@ -2,6 +2,7 @@
 
 from edgefair.errors import require
 from edgefair.report import words
+from edgefair.report.format import one_line
 from edgefair.report.html import objective, templates
 
 # Licence words that data sets state of themselves and that a hub knows by a short name.
@@ -42,7 +43,7 @@ def front_matter(report: dict) -> dict:
     data, recipe = report["data"], report["recipe"]
     shipped = [entry for entry in report["artefacts"] if entry.get("verdict", {}).get("claim") == "same"]
     results = [_result(entry, data) for entry in shipped]
-    name = f"{recipe['student']['spec']} distilled from {recipe['teacher']['spec']} on {data['name']}"
+    name = one_line(f"{recipe['student']['spec']} distilled from {recipe['teacher']['spec']} on {data['name']}")
     return {
         "license": LICENCES.get(str(data["terms"]).split(";")[0].strip(), "other"),
         "library_name": "onnx",
@@ -62,20 +63,22 @@ def _result(entry: dict, data: dict) -> dict:
     rows += [(n, words.known_as(words.DISPARITIES, n)[0], d["value"]) for n, d in disparities.items()]
     floor = disparities["mean_abs_disparity"]["floor"]
     rows.append(("mean_abs_disparity_noise_floor", "Noise floor of the mean absolute disparity", floor))
+    label = one_line(f"{entry['artefact']} ({entry['precision']}, {entry['runtime']})")
+    source = one_line(data["name"])
     return {
         "task": {
             "type": "image-classification",
-            "name": f"{entry['artefact']} ({entry['precision']}, {entry['runtime']})",
+            "name": label,
         },
         "dataset": {
-            "type": data["name"],
-            "name": data["name"],
+            "type": source,
+            "name": source,
             "split": "gate",
             "args": {"rows": entry["metrics"]["rows"]},
         },
         "metrics": [
-            {"type": kind, "name": f"{label} of {entry['artefact']}", "value": round(value, 6)}
-            for kind, label, value in rows
+            {"type": kind, "name": one_line(f"{what} of {entry['artefact']}"), "value": round(value, 6)}
+            for kind, what, value in rows
             if value is not None
         ],
     }

@@ -84,10 +84,14 @@ def moment(text: str) -> str:
     return text[:16].replace("T", " ") + (" UTC" if text.endswith(("+00:00", "Z")) else text[19:])
 
 
+def one_line(value) -> str:
+    """A name without line breaks and control characters."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(value))
+
+
 def cell(value) -> str:
     """A name that may stand in a Markdown table: nothing in it is a link, a tag, a column or a new line."""
-    text = re.sub(r"[\x00-\x1f\x7f\u2028\u2029]+", " ", str(value))
-    return re.sub(r"([\\`*_{}\[\]<>#|~!&$])", r"\\\1", text)
+    return re.sub(r"([\\`*_{}\[\]<>#|~!&$])", r"\\\1", one_line(value))
 
 
 FILTERS = {
