@@ -2,7 +2,7 @@
 
 from edgefair.report.curves import training_charts
 from edgefair.report.plot import Chart, largest, points, short
-from edgefair.report.svg import Axis, bottom_axis, drawing, left_axis, line, mark, tag, text
+from edgefair.report.svg import SERIES, Axis, bottom_axis, drawing, left_axis, line, mark, tag, text
 
 MOST_CLASSES = 20
 WIDTH = 720
@@ -54,7 +54,7 @@ def _marks(classes: list[list[dict]], entries, c: int, field: str, groups: list[
         if value is None:
             yield text("undefined: a group has no rows", axis.at(0) + 6, place + 4, class_="small")
         else:
-            yield line(axis.at(0), place, axis.at(value), place, f"stem l{series % 8}") + mark(
+            yield line(axis.at(0), place, axis.at(value), place, f"stem l{series % SERIES}") + mark(
                 series, axis.at(value), place, note
             )
 
@@ -113,29 +113,45 @@ def tradeoff_chart(entries: list[dict], lam: float) -> Chart:
     data = {}
     if "student" in shown:
         a, d = shown["student"][:2]
-        data = {"data_" + k: v for k, v in {"a": repr(a), "d": repr(d), "across": list(across), "up": list(up)}.items()}
-        ends = [across.at(a + lam * (value - d)) for value in (up.low, up.high)]
-        window = tag("rect", x=across.start, y=up.end, width=across.end - across.start, height=up.start - up.end)
-        parts.append(tag("clipPath", window, id="plot-area"))
-        parts.append(line(ends[0], up.start, ends[1], up.end, "iso", id="iso", clip_path="url(#plot-area)"))
-    for series, (name, (a, d, low, high)) in enumerate(places.items()):
-        if name in shown:
-            if None not in (low, high):
-                parts.append(line(across.at(low), up.at(d), across.at(high), up.at(d), f"whisker l{series % 8}"))
-            parts.append(
-                mark(series, across.at(a), up.at(d), f"{name}: accuracy {a:.1f} %, disparity {d:.1f} points", 6)
-            )
+        # What the page's script needs to turn the line for another lambda.
+        data = {"data_a": repr(a), "data_d": repr(d), "data_across": list(across), "data_up": list(up)}
+        parts += _iso_objective(a, d, lam, across, up)
+    for series, (name, spot) in enumerate(places.items()):
+        parts += _spot(series, name, spot, across, up) if name in shown else []
+    caption = _tradeoff_caption(list(places), shown)
+    svg = drawing(WIDTH, up.start + 48, "Accuracy against disparity. " + caption, *parts, **data)
+    return Chart("tradeoff", "fairness", "Accuracy against disparity", caption, svg, _legend(entries))
+
+
+def _iso_objective(a: float, d: float, lam: float, across: Axis, up: Axis) -> list[str]:
+    """The line A - lambda * D = a - lambda * d, cut to the axes."""
+    ends = [across.at(a + lam * (value - d)) for value in (up.low, up.high)]
+    window = tag("rect", x=across.start, y=up.end, width=across.end - across.start, height=up.start - up.end)
+    return [
+        tag("clipPath", window, id="plot-area"),
+        line(ends[0], up.start, ends[1], up.end, "iso", id="iso", clip_path="url(#plot-area)"),
+    ]
+
+
+def _spot(series: int, name: str, spot: tuple, across: Axis, up: Axis) -> list[str]:
+    a, d, low, high = spot
+    note = f"{name}: accuracy {a:.1f} %, disparity {d:.1f} points"
+    parts = [mark(series, across.at(a), up.at(d), note, 6)]
+    if None not in (low, high):
+        parts.insert(0, line(across.at(low), up.at(d), across.at(high), up.at(d), f"whisker l{series % SERIES}"))
+    return parts
+
+
+def _tradeoff_caption(names: list[str], shown: dict) -> str:
     caption = (
         "Each mark is an artefact; further right it is more accurate, further down it treats the groups more alike. "
         "Thin lines: 95 % interval of the accuracy. Dashed: the disparity that groups dealt at random would show."
     )
     if "student" in shown:
         caption += " Slanted: all points whose objective A − λD is the student's; below and right of it is better."
-    if missing := [name for name in places if name not in shown]:
+    if missing := [name for name in names if name not in shown]:
         caption += f" Not shown, for a number is undefined: {', '.join(missing)}."
-    label = "Accuracy against disparity. " + caption
-    svg = drawing(WIDTH, up.start + 48, label, *parts, **data)
-    return Chart("tradeoff", "fairness", "Accuracy against disparity", caption, svg, _legend(entries))
+    return caption
 
 
 def _tradeoff_axes(spots: list[tuple], floor: float) -> tuple[Axis, Axis]:
@@ -168,8 +184,8 @@ def _latency_chart(entries: list[dict], batch: int) -> Chart:
         if None not in ends:
             p50, p90, p99 = (axis.at(end) for end in ends)
             parts += [
-                line(p50, y, p99, y, f"whisker l{series % 8}"),
-                *(line(x, y - 6, x, y + 6, f"whisker l{series % 8}") for x in (p90, p99)),
+                line(p50, y, p99, y, f"whisker l{series % SERIES}"),
+                *(line(x, y - 6, x, y + 6, f"whisker l{series % SERIES}") for x in (p90, p99)),
             ]
             parts.append(_bar(series, axis.start, p50 - axis.start, y))
         parts.append(text(words, 520, y + 4, text_anchor="end"))
@@ -197,7 +213,7 @@ def size_chart(entries: list[dict]) -> Chart:
 
 
 def _bar(series: int, x: float, width: float, y: float) -> str:
-    return tag("rect", x=x, y=y - 8, width=max(width, 1.0), height=16, rx=2, class_=f"f{series % 8}")
+    return tag("rect", x=x, y=y - 8, width=max(width, 1.0), height=16, rx=2, class_=f"f{series % SERIES}")
 
 
 def _bars(entries: list[dict], parts: list[str], axis: Axis, unit: str, label: str, head: str) -> str:

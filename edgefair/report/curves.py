@@ -1,7 +1,7 @@
 """The report's training curves: loss terms and validation numbers of each epoch."""
 
 from edgefair.report.plot import Chart, largest
-from edgefair.report.svg import Axis, bottom_axis, drawing, left_axis, line, tag
+from edgefair.report.svg import SERIES, Axis, bottom_axis, drawing, left_axis, line, tag
 
 TERMS = {"loss": "total loss", "ce": "cross-entropy", "adversary": "adversary's cross-entropy"}
 TERMS |= {"rkd_distance": "RKD distance", "rkd_angle": "RKD angle"}
@@ -49,11 +49,11 @@ def _curves(network: str, what: str, rows: list[dict], names: dict[str, str], sc
     for i, values in enumerate(lines.values()):
         spots = [(across.at(e), up.at(v)) for e, v in zip(epochs, values, strict=True) if v is not None]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
-        parts.append(tag("polyline", points=path, class_=f"curve l{i % 8} d{i % 4}"))
+        parts.append(tag("polyline", points=path, class_=f"curve l{i % SERIES} d{i % 4}"))
         if len(rows) <= 30:
-            parts += [tag("circle", cx=x, cy=y, r=2.5, class_=f"f{i % 8}") for x, y in spots]
+            parts += [tag("circle", cx=x, cy=y, r=2.5, class_=f"f{i % SERIES}") for x, y in spots]
     title = f"{network.capitalize()}: {'pull of each term' if what == 'gradient' else what}"
-    samples = [line(0, 9, 18, 9, f"curve l{i % 8} d{i % 4}") for i in range(len(names))]
+    samples = [line(0, 9, 18, 9, f"curve l{i % SERIES} d{i % 4}") for i in range(len(names))]
     legend = tuple(zip(samples, names.values(), strict=True))
     return Chart(
         f"{network}-{what}", "training", title, caption, drawing(524, 306, f"{title}. {caption}", *parts), legend

@@ -8,15 +8,13 @@ from rich.text import Text
 from edgefair.report.words import DISPARITIES, SCORES, known_as
 from edgefair.summary import NO_WORD
 
-LEFT = ("artefact", "metric", "may be called")
-
 
 def print_summary(result: dict, console: Console) -> None:
     """Print what the seeds of one recipe show, and with a comparison what its tests allow to be said."""
-    _spread_table("", result["summary"], console)
+    _spread_tables("", result["summary"], console)
     if "comparison" in result:
-        _spread_table("against: ", result["against"], console)
-        _comparison_table(result["comparison"], console)
+        _spread_tables("against: ", result["against"], console)
+        _comparison_tables(result["comparison"], console)
     for name, bias in result["class_bias"].items():
         console.print(Text(bias_sentence(name, bias)), soft_wrap=True)
 
@@ -41,46 +39,48 @@ def claims(comparison: dict) -> list[str]:
         p = "undefined" if test["p_holm"] != test["p_holm"] else f"{test['p_holm']:.3g}"
         n = " and ".join(dict.fromkeys(str(len(seeds)) for seeds in comparison["seeds"]))
         basis = f"({comparison['test']} of the mean absolute disparity, p = {p} after Holm, {n} seeds)"
-        said = "fairer or less fair: that is not shown" if test["word"] == NO_WORD else test["word"]
-        verb = "may not be called" if test["word"] == NO_WORD else "is"
-        sentences.append(f"{artefact} {verb} {said} {basis}.")
+        word = "not shown to be fairer or less fair" if test["word"] == NO_WORD else test["word"]
+        sentences.append(f"{artefact} is {word} {basis}.")
     return sentences
 
 
-def _spread_table(title: str, summary: dict, console: Console) -> None:
-    table = _table("artefact", "metric", "mean", "95 % interval", "range", "noise floor")
-    for artefact, metrics in summary["artefacts"].items():
-        for i, (metric, spread) in enumerate(metrics.items()):
-            floor = _points(spread["floor"]) if "floor" in spread else ""
-            mean = _points(spread["mean"]) + (f" ({spread['undefined']} runs undefined)" if spread["undefined"] else "")
-            ends = (_ends(spread["interval"]), _ends(spread["range"]))
-            table.add_row("" if i else artefact, _called(metric), mean, *ends, floor)
+def _spread_tables(title: str, summary: dict, console: Console) -> None:
     seeds = ", ".join(map(str, summary["seeds"]))
-    console.print(Text(f"{title}{len(summary['seeds'])} seeds ({seeds}); percent and points, t-interval over seeds"))
-    console.print(table)
+    console.print(Text(f"{title}{len(summary['seeds'])} seeds ({seeds}); percent and points, t-interval over seeds\n"))
+    for artefact, metrics in summary["artefacts"].items():
+        table = _table(artefact, "mean", "95 % interval", "range", "noise floor")
+        for metric, spread in metrics.items():
+            floor = _points(spread["floor"]) if "floor" in spread else ""
+            mean = _points(spread["mean"]) + (
+                f" ({spread['undefined']} of {spread['n']})" if spread["undefined"] else ""
+            )
+            table.add_row(_called(metric), mean, _ends(spread["interval"]), _ends(spread["range"]), floor)
+        console.print(table)
 
 
-def _comparison_table(comparison: dict, console: Console) -> None:
-    table = _table("artefact", "metric", "difference", "95 % interval", "p", "p, Holm", "may be called")
+def _comparison_tables(comparison: dict, console: Console) -> None:
+    console.print(Text(f"runs minus --against, {comparison['test']}; Holm over the metrics of an artefact\n"))
     for artefact, tests in comparison["artefacts"].items():
-        for i, (metric, test) in enumerate(tests.items()):
+        table = _table(artefact, "difference", "95 % interval", "p", "Holm", "word")
+        for metric, test in tests.items():
             numbers = (
                 _points(test["difference"]),
                 _ends(test["interval"]),
                 _chance(test["p"]),
                 _chance(test["p_holm"]),
             )
-            table.add_row("" if i else artefact, _called(metric), *numbers, test["word"])
-    console.print(Text(f"runs minus --against, {comparison['test']}; Holm over the metrics of an artefact"))
-    console.print(table)
+            table.add_row(_called(metric), *numbers, test["word"])
+        console.print(table)
     for sentence in claims(comparison):
         console.print(Text(sentence), soft_wrap=True)
 
 
-def _table(*columns: str) -> Table:
+def _table(first: str, *columns: str) -> Table:
+    """A table whose first column is headed by the artefact's name."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(Text(first, style="bold"), min_width=23)
     for name in columns:
-        table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=name != "artefact")
+        table.add_column(name, justify="left" if name == "word" else "right", no_wrap=True)
     return table
 
 
