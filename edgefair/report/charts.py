@@ -29,7 +29,8 @@ def disparity_chart(entries: list[dict], groups: list[str]) -> Chart:
     most = 1.08 * largest([*band.values(), *(abs(points(own[c]["gap"]) or 0) for own in classes for c in order)], 1)
     step, top = 9 * len(entries) + 12, 30
     bottom = top + step * len(order)
-    axis = Axis(-most if field == "signed" else 0, most, 190, WIDTH - 24)
+    names = [short(classes[0][c]["name"], 24) for c in order]
+    axis = Axis(-most if field == "signed" else 0, most, 24 + 7.5 * max(map(len, names)), WIDTH - 24)
     unit = "difference of recall, points" if field == "signed" else "largest minus smallest recall, points"
     parts = [bottom_axis(axis, top, bottom, unit), line(axis.at(0), top, axis.at(0), bottom, "zero")]
     if field == "signed":
@@ -39,7 +40,7 @@ def disparity_chart(entries: list[dict], groups: list[str]) -> Chart:
         y = top + step * row
         parts += [
             tag("rect", x=low, y=y + 2, width=high - low, height=step - 4, class_="band"),
-            text(short(classes[0][c]["name"], 24), axis.start - 10, y + step / 2 + 4, text_anchor="end"),
+            text(names[row], axis.start - 10, y + step / 2 + 4, text_anchor="end"),
             *_marks(classes, entries, c, field, groups, axis, y + 10.5),
         ]
     caption = _disparity_caption(classes, order, groups)

@@ -36,9 +36,11 @@ def claims(comparison: dict) -> list[str]:
     sentences = []
     for artefact, tests in comparison["artefacts"].items():
         test = tests["mean_abs_disparity"]
-        p = "undefined" if test["p_holm"] != test["p_holm"] else f"{test['p_holm']:.3g}"
+        p = f"p = {test['p_holm']:.3g} after Holm"
+        if test["p_holm"] != test["p_holm"]:
+            p = "p undefined: no variance between the seeds"
         n = " and ".join(dict.fromkeys(str(len(seeds)) for seeds in comparison["seeds"]))
-        basis = f"({comparison['test']} of the mean absolute disparity, p = {p} after Holm, {n} seeds)"
+        basis = f"({comparison['test']} of the mean absolute disparity, {p}, {n} seeds)"
         word = "not shown to be fairer or less fair" if test["word"] == NO_WORD else test["word"]
         sentences.append(f"{artefact} is {word} {basis}.")
     return sentences
@@ -80,7 +82,7 @@ def _table(first: str, *columns: str) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(Text(first, style="bold"), min_width=23)
     for name in columns:
-        table.add_column(name, justify="left" if name == "word" else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name == "word" else "right", no_wrap=name != "word")
     return table
 
 
