@@ -148,14 +148,18 @@ def test_runs_that_do_not_belong_together_are_refused(tmp_path):
 
 def test_the_command_prints_tables_and_writes_json(runs, tmp_path):
     unequal, fair = ([str(folder) for folder in side] for side in runs)
-    file = tmp_path / "summary.json"
-    done = CliRunner().invoke(cli, ["summarize", *fair, "--against", *unequal, "--json", str(file)])
+    file, page = tmp_path / "summary.json", tmp_path / "summary.html"
+    outputs = ["--json", str(file), "--html", str(page)]
+    done = CliRunner().invoke(cli, ["summarize", *fair, "--against", *unequal, *outputs])
     assert done.exit_code == 0, done.output
     assert "student is fairer (paired t-test" in done.output
     assert "undistilled student against distilled" in done.output
     stored = json.loads(file.read_text())
     assert stored["summary"]["seeds"] == stored["against"]["seeds"] == [0, 1, 2, 3]
     assert stored["comparison"]["artefacts"]["student"]["mean_abs_disparity"]["word"] == "fairer"
+    assert page.read_text().count("<svg") >= len(HEADLINES)
+    assert "student is fairer (paired t-test" in page.read_text()
+    assert "<script" not in page.read_text()
     alone = CliRunner().invoke(cli, ["summarize", fair[0]])
     assert alone.exit_code == 0, alone.output
     assert "undefined" in alone.output

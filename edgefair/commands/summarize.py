@@ -26,7 +26,8 @@ class _Runs(click.Command):
 @click.argument("runs", nargs=-1, required=True, type=FOLDER)
 @click.option("--against", multiple=True, type=FOLDER, metavar="RUN...", help="Runs of another recipe to test against.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all numbers to this file.")
-def summarize(runs, against, json_file) -> None:
+@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a page to this file.")
+def summarize(runs, against, json_file, html_file) -> None:
     """Summarise RUNS, which differ in their seed only: mean, interval and range over seeds, beside noise floors.
 
     With --against, every metric is tested, paired by seed where both sides have the same seeds; "fairer" is said only
@@ -35,7 +36,7 @@ def summarize(runs, against, json_file) -> None:
     from rich.console import Console
 
     from edgefair import __version__
-    from edgefair.files import write_json
+    from edgefair.files import finite, write_bytes, write_json
     from edgefair.report.summary import print_summary
     from edgefair.summary import class_bias, compare_runs, load_runs, summarise
 
@@ -49,4 +50,8 @@ def summarize(runs, against, json_file) -> None:
         result["class_bias"][name] = class_bias(theirs, "student", ours, "student")
     if json_file:
         write_json(json_file, result)
+    if html_file:
+        from edgefair.report.seeds_page import render_seeds
+
+        write_bytes(html_file, render_seeds(finite(result)).encode())
     print_summary(result, Console(highlight=False))

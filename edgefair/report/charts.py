@@ -29,8 +29,8 @@ def disparity_chart(entries: list[dict], groups: list[str]) -> Chart:
     most = 1.08 * largest([*band.values(), *(abs(points(own[c]["gap"]) or 0) for own in classes for c in order)], 1)
     step, top = 9 * len(entries) + 12, 30
     bottom = top + step * len(order)
-    names = [short(classes[0][c]["name"], 24) for c in order]
-    axis = Axis(-most if field == "signed" else 0, most, 24 + 7.5 * max(map(len, names)), WIDTH - 24)
+    names = [short(classes[0][c]["name"]) for c in order]
+    axis = Axis(-most if field == "signed" else 0, most, 20 + 8.2 * max(map(len, names)), WIDTH - 24)
     unit = "difference of recall, points" if field == "signed" else "largest minus smallest recall, points"
     parts = [bottom_axis(axis, top, bottom, unit), line(axis.at(0), top, axis.at(0), bottom, "zero")]
     if field == "signed":
@@ -62,8 +62,8 @@ def _marks(classes: list[list[dict]], entries, c: int, field: str, groups: list[
 
 def _directions(axis: Axis, groups: list[str]) -> list[str]:
     return [
-        text(f"← {short(groups[1], 18)} is recognised better", axis.start, 16, class_="title"),
-        text(f"{short(groups[0], 18)} is recognised better →", axis.end, 16, class_="title", text_anchor="end"),
+        text(f"← better for {short(groups[1], 16)}", axis.start, 16, class_="title"),
+        text(f"better for {short(groups[0], 16)} →", axis.end, 16, class_="title", text_anchor="end"),
     ]
 
 

@@ -86,7 +86,12 @@ def moment(text: str) -> str:
 
 def one_line(value) -> str:
     """A name without line breaks and control characters."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(value))
+    return visible(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(value)))
+
+
+def visible(text: str) -> str:
+    """Text whose characters stand in the order in which they are read: overrides of direction show as a mark."""
+    return re.sub("[\u202a-\u202e\u2066-\u2069]", "\ufffd", text)
 
 
 def cell(value) -> str:

@@ -11,7 +11,7 @@ from edgefair.errors import require
 from edgefair.report import words
 from edgefair.report.charts import build_charts, place
 from edgefair.report.confusions import confusion_view
-from edgefair.report.format import FILTERS
+from edgefair.report.format import FILTERS, visible
 from edgefair.report.svg import mark, tag
 
 MOST_NAMED = 60
@@ -34,7 +34,7 @@ def render_html(report: dict, gallery: dict) -> str:
         chart._replace(svg=markup(chart.svg), legend=[(markup(sample), name) for sample, name in chart.legend])
         for chart in build_charts(report)
     ]
-    return environment.get_template("page.html.j2").render(
+    page = environment.get_template("page.html.j2").render(
         **_view(report, gallery),
         charts=charts,
         swatch=lambda series: markup(swatch(series)),
@@ -42,6 +42,7 @@ def render_html(report: dict, gallery: dict) -> str:
         script=script,
         style=style,
     )
+    return visible(page)
 
 
 @functools.cache

@@ -36,9 +36,8 @@ def claims(comparison: dict) -> list[str]:
     sentences = []
     for artefact, tests in comparison["artefacts"].items():
         test = tests["mean_abs_disparity"]
-        p = f"p = {test['p_holm']:.3g} after Holm"
-        if test["p_holm"] != test["p_holm"]:
-            p = "p undefined: no variance between the seeds"
+        undefined = test["p_holm"] is None or test["p_holm"] != test["p_holm"]
+        p = "p undefined: no variance between the seeds" if undefined else f"p = {test['p_holm']:.3g} after Holm"
         n = " and ".join(dict.fromkeys(str(len(seeds)) for seeds in comparison["seeds"]))
         basis = f"({comparison['test']} of the mean absolute disparity, {p}, {n} seeds)"
         word = "not shown to be fairer or less fair" if test["word"] == NO_WORD else test["word"]
@@ -56,7 +55,7 @@ def _spread_tables(title: str, summary: dict, console: Console) -> None:
             mean = _points(spread["mean"]) + (
                 f" ({spread['undefined']} of {spread['n']})" if spread["undefined"] else ""
             )
-            table.add_row(_called(metric), mean, _ends(spread["interval"]), _ends(spread["range"]), floor)
+            table.add_row(called(metric), mean, _ends(spread["interval"]), _ends(spread["range"]), floor)
         console.print(table)
 
 
@@ -71,7 +70,7 @@ def _comparison_tables(comparison: dict, console: Console) -> None:
                 _chance(test["p"]),
                 _chance(test["p_holm"]),
             )
-            table.add_row(_called(metric), *numbers, test["word"])
+            table.add_row(called(metric), *numbers, test["word"])
         console.print(table)
     for sentence in claims(comparison):
         console.print(Text(sentence), soft_wrap=True)
@@ -86,7 +85,8 @@ def _table(first: str, *columns: str) -> Table:
     return table
 
 
-def _called(metric: str) -> str:
+def called(metric: str) -> str:
+    """The name of a metric."""
     return known_as(DISPARITIES if metric in DISPARITIES else SCORES, metric)[0]
 
 
