@@ -6,7 +6,10 @@ import shutil
 import numpy as np
 import pytest
 
+from edgefair.files import finite
 from edgefair.report.html import render_html
+from edgefair.report.seeds_page import render_seeds
+from edgefair.summary import class_bias, compare_runs, summarise
 from tests.report_data import HOSTILE, make_gallery, make_report
 
 STILL = {"name": "prefers-reduced-motion", "value": "reduce"}
@@ -248,6 +251,25 @@ def test_many_long_names_break_no_layout_and_can_be_searched(browser, tmp_path, 
         field.send_keys("<b>777<")
         count = "return [...document.querySelectorAll('#recall-table-1 tbody tr')].filter(row => !row.hidden).length"
         assert page.execute_script(count) == 1
+
+
+def test_the_page_of_several_seeds_is_as_sound(browser, tmp_path):
+    reports = [make_report() | {"folder": str(seed)} for seed in range(3)]
+    for seed, report in enumerate(reports):
+        report["recipe"]["seed"] = seed
+        report["artefacts"][1]["metrics"]["disparities"]["mean_abs_disparity"]["value"] = 0.1 + seed / 50
+    summary = summarise(reports)
+    bias = {"teacher against student": class_bias(reports, "teacher", reports, "student")}
+    result = {"edgefair": "0", "summary": summary, "against": summary, "class_bias": bias}
+    file = tmp_path / "seeds.html"
+    file.write_text(render_seeds(finite(result | {"comparison": compare_runs(reports, reports)})))
+    page = show(browser, tmp_path, make_report(), {}, width=360)
+    page.get(file.as_uri())
+    assert page.get_log("browser") == []
+    assert requests(page) == []
+    assert page.execute_script("return document.documentElement.scrollWidth") <= 360
+    assert page.execute_script(CONTRAST) == []
+    assert len(find(page, "svg[role=img]")) == 5
 
 
 def test_without_a_script_everything_is_there(browser, tmp_path):

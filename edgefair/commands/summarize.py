@@ -46,7 +46,9 @@ def summarize(runs, against, json_file, html_file) -> None:
     if theirs:
         result |= {"against": summarise(theirs), "comparison": compare_runs(ours, theirs)}
         undistilled = theirs[0]["recipe"]["loss"]["name"] == "none"
-        name = "undistilled student against distilled" if undistilled else "student of --against against student"
+        name = (
+            "undistilled student against distilled" if undistilled else "the other recipe's student against this one's"
+        )
         result["class_bias"][name] = class_bias(theirs, "student", ours, "student")
     if json_file:
         write_json(json_file, result)

@@ -41,9 +41,11 @@ def seeds_chart(metric: str, sides: dict[str, dict]) -> str:
         for series, side in enumerate(sides.values())
         if (spread := side["artefacts"].get(name))
     ]
-    known = [points(v) for _, _, s in rows for v in (*s["values"], s.get("floor")) if v is not None]
+    # An interval over two seeds may reach beyond what a rate can be; the drawing ends at 0 and 100.
+    known = [points(v) for _, _, s in rows for v in (*s["values"], *s["interval"], s.get("floor")) if v is not None]
     low, high = min(known, default=0.0), largest(known, 1e-6)
-    room = max(1.0, 0.15 * (high - low))
+    low, high = max(0.0, low), min(100.0, high)
+    room = max(1.0, 0.05 * (high - low))
     axis, bottom = Axis(max(0.0, low - room), min(100.0, high + room), 190, 700), 14 + 22 * len(rows)
     parts = [bottom_axis(axis, 8, bottom, "percent or points")]
     for row, (series, name, spread) in enumerate(rows):
