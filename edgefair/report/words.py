@@ -117,10 +117,9 @@ def plain(check: dict) -> str:
 def _numbers(metrics: dict, reference: dict) -> str:
     ours, theirs = (m["scores"]["accuracy"]["value"] for m in (metrics, reference))
     gap, before = (m["disparities"]["mean_abs_disparity"] for m in (metrics, reference))
-    return (
+    text = (
         f"It is right for {hundredths(ours)} % of the images (reference {hundredths(theirs)} %); the groups differ by "
         f"{hundredths(gap['value'])} points in how well they are recognised, on average over the classes (reference "
-        f"{hundredths(before['value'])} points; chance alone would show {hundredths(gap['floor'])}).".replace(
-            f"{NONE} %", NONE
-        )
+        f"{hundredths(before['value'])} points; chance alone would show {hundredths(gap['floor'])})."
     )
+    return text.replace(f"{NONE} %", NONE).replace(f"{NONE} points", NONE)
