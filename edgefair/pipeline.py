@@ -50,7 +50,7 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
         run.stage("predictions", made_from | hashes, lambda folder: _predictions(artefacts, examples, folder, log))
         run.stage(
             "latency",
-            {"bench": settings["bench"], "record": 2} | hashes,
+            {"bench": settings["bench"], "record": 2} | hashes,  # 2: with the date of measuring
             lambda folder: _latency(recipe, artefacts, examples, folder, log),
         )
         predictions = {a.name: Predictions.load(run.path / "predictions" / f"{a.name}.npz") for a in artefacts}

@@ -7,7 +7,7 @@ from edgefair.artefacts import Artefact
 from edgefair.evaluate import evaluate
 from edgefair.gate import compare, worst
 from edgefair.predictions import Predictions
-from edgefair.recipe import GateRecipe
+from edgefair.recipe import GateRecipe, Recipe
 from edgefair.report.claim import fairness_claim
 from edgefair.report.flips import flips_by_group
 from edgefair.runfolder import RunFolder
@@ -21,35 +21,13 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
     """Judge every artefact from its predictions, latency and size; the outcome is the worst of all verdicts."""
     recipe = run.recipe
     latency = _json(run, "latency/latency.json")
-    entries = []
-    for artefact in artefacts:
-        mine = predictions[artefact.name]
-        entry = {
-            **mine.about,
-            "latency": latency["artefacts"][artefact.name],
-            "metrics": evaluate(mine, recipe.gate.replicates, recipe.seed),
-        }
-        if artefact.reference:
-            reference = predictions[artefact.reference]
-            entry["reference"] = artefact.reference
-            entry["flips"] = flips_by_group(reference, mine)
-            entry["fairness"] = fairness_claim(
-                reference, mine, recipe.gate.replicates, generator(recipe.seed, "fairness claim")
-            )
-            limits = tolerance(recipe.gate, artefact.claim)
-            entry["verdict"] = compare(reference, mine, limits, claim=artefact.claim, seed=recipe.seed).to_dict()
-            entry["limits"] = (
-                _limits(recipe.gate, entry, str(recipe.bench.batches[0])) if artefact.claim == "same" else []
-            )
-            entry["outcome"] = worst([entry["verdict"]["outcome"], *(limit["outcome"] for limit in entry["limits"])])
-        entries.append(entry)
+    entries = [_entry(recipe, artefact, predictions, latency["artefacts"][artefact.name]) for artefact in artefacts]
     history = {name: _json(run, f"{name}/history.json") for name in ("teacher", "student")}
-    judged = [entry["outcome"] for entry in entries if "outcome" in entry]
     return {
         "schema": SCHEMA,
         "edgefair": __version__,
         "created": latency["measured"],
-        "outcome": worst(judged),
+        "outcome": worst([entry["outcome"] for entry in entries if "outcome" in entry]),
         "recipe": recipe.model_dump(mode="json"),
         "recipe_sha256": recipe.hash,
         "lambda": _json(run, "student/lambda.json"),
@@ -62,6 +40,27 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
         "remaining": remaining_disparity(entries),
         "evidence": evidence(data, recipe.gate),
         "artefacts": entries,
+    }
+
+
+def _entry(recipe: Recipe, artefact: Artefact, predictions: dict[str, Predictions], latency: dict) -> dict:
+    """What is said of one artefact; beside its reference where it has one."""
+    mine = predictions[artefact.name]
+    entry = {**mine.about, "latency": latency, "metrics": evaluate(mine, recipe.gate.replicates, recipe.seed)}
+    if not artefact.reference:
+        return entry
+    reference, gate = predictions[artefact.reference], recipe.gate
+    limits = tolerance(gate, artefact.claim)
+    verdict = compare(reference, mine, limits, claim=artefact.claim, seed=recipe.seed).to_dict()
+    beyond = _limits(gate, entry, str(recipe.bench.batches[0])) if artefact.claim == "same" else []
+    claim_rng = generator(recipe.seed, "fairness claim")
+    return entry | {
+        "reference": artefact.reference,
+        "flips": flips_by_group(reference, mine),
+        "fairness": fairness_claim(reference, mine, gate.replicates, claim_rng),
+        "verdict": verdict,
+        "limits": beyond,
+        "outcome": worst([verdict["outcome"], *(limit["outcome"] for limit in beyond)]),
     }
 
 
