@@ -1,6 +1,7 @@
 """The main job, top to bottom: data, teacher, student, export, artefacts, predictions, latency, verdict, report."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
         run.stage("predictions", made_from | hashes, lambda folder: _predictions(artefacts, examples, folder, log))
         run.stage(
             "latency",
-            {"bench": settings["bench"]} | hashes,
+            {"bench": settings["bench"], "record": 2} | hashes,  # 2: with the date of measuring
             lambda folder: _latency(recipe, artefacts, examples, folder, log),
         )
         predictions = {a.name: Predictions.load(run.path / "predictions" / f"{a.name}.npz") for a in artefacts}
@@ -68,7 +69,7 @@ def _load(recipe: Recipe, log) -> Examples:
 
 def _check_tools(recipe: Recipe, log) -> None:
     """Refuse unknown names and missing packages now, not after an hour of training."""
-    for module in ("torch", "timm", "safetensors", "onnxscript", "onnxruntime", "plotly", "jinja2"):
+    for module in ("torch", "timm", "safetensors", "onnxscript", "onnxruntime", "jinja2", "yaml"):
         require(module, "all", "distill-and-export")
     from edgefair.distill import check_names
 
@@ -188,4 +189,6 @@ def _latency(recipe: Recipe, artefacts: list[Artefact], examples: Examples, fold
     images = np.asarray(examples.images[examples.rows["calibration"][: max(bench.batches)]])
     with log.progress("measuring latency", len(bench.batches) * len(runtimes) * ROUNDS) as advance:
         times = measure(runtimes, images, bench.batches, bench.warmup, bench.repeats, advance)
-    write_json(folder / "latency.json", {"machine": describe_machine(), "threads": bench.threads, "artefacts": times})
+    measured = datetime.now(UTC).isoformat(timespec="seconds")
+    about = {"measured": measured, "machine": describe_machine(), "threads": bench.threads}
+    write_json(folder / "latency.json", {**about, "artefacts": times})

@@ -125,7 +125,7 @@ def _claim(path: Path, recipe: Recipe) -> None:
     if not stored.exists():
         write_bytes(stored, recipe.to_toml().encode())
         return
-    before, now = _flat(parse(read(stored)).model_dump(mode="json")), _flat(recipe.model_dump(mode="json"))
+    before, now = flat(parse(read(stored)).model_dump(mode="json")), flat(recipe.model_dump(mode="json"))
     differing = [
         f"{name}: {before.get(name)} there, {now.get(name)} asked for"
         for name in sorted(before | now)
@@ -138,8 +138,9 @@ def _claim(path: Path, recipe: Recipe) -> None:
         )
 
 
-def _flat(values: dict, prefix: str = "") -> dict:
-    flat = {}
+def flat(values: dict, prefix: str = "") -> dict:
+    """Nested settings as one level, {"section.field": value}."""
+    fields = {}
     for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat
+        fields |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return fields

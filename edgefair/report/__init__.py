@@ -1,4 +1,4 @@
-"""The report: report.json with a versioned schema, report.html in one file, a table for the terminal."""
+"""The report: report.json with a versioned schema, report.html in one file, a model card, tables for the terminal."""
 
 from edgefair.report.build import SCHEMA, build_report, teacher_warnings
 from edgefair.report.write import write_report

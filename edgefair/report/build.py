@@ -1,16 +1,17 @@
 """report.json: a pure function of a run folder's files, so that anyone can make it again."""
 
 import json
-from datetime import UTC, datetime
 
 from edgefair import __version__
 from edgefair.artefacts import Artefact
 from edgefair.evaluate import evaluate
 from edgefair.gate import compare, worst
-from edgefair.machine import describe_machine
 from edgefair.predictions import Predictions
-from edgefair.recipe import GateRecipe
+from edgefair.recipe import GateRecipe, Recipe
+from edgefair.report.claim import fairness_claim
+from edgefair.report.flips import flips_by_group
 from edgefair.runfolder import RunFolder
+from edgefair.seeds import generator
 from edgefair.tolerance import Tolerance
 
 SCHEMA = 1
@@ -20,43 +21,46 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
     """Judge every artefact from its predictions, latency and size; the outcome is the worst of all verdicts."""
     recipe = run.recipe
     latency = _json(run, "latency/latency.json")
-    entries = []
-    for artefact in artefacts:
-        mine = predictions[artefact.name]
-        entry = {
-            **mine.about,
-            "latency": latency["artefacts"][artefact.name],
-            "metrics": evaluate(mine, recipe.gate.replicates, recipe.seed),
-        }
-        if artefact.reference:
-            entry["reference"] = artefact.reference
-            limits = tolerance(recipe.gate, artefact.claim)
-            entry["verdict"] = compare(
-                predictions[artefact.reference], mine, limits, claim=artefact.claim, seed=recipe.seed
-            ).to_dict()
-            entry["limits"] = (
-                _limits(recipe.gate, entry, str(recipe.bench.batches[0])) if artefact.claim == "same" else []
-            )
-            entry["outcome"] = worst([entry["verdict"]["outcome"], *(limit["outcome"] for limit in entry["limits"])])
-        entries.append(entry)
+    entries = [_entry(recipe, artefact, predictions, latency["artefacts"][artefact.name]) for artefact in artefacts]
     history = {name: _json(run, f"{name}/history.json") for name in ("teacher", "student")}
-    judged = [entry["outcome"] for entry in entries if "outcome" in entry]
     return {
         "schema": SCHEMA,
         "edgefair": __version__,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "outcome": worst(judged),
+        "created": latency["measured"],
+        "outcome": worst([entry["outcome"] for entry in entries if "outcome" in entry]),
         "recipe": recipe.model_dump(mode="json"),
         "recipe_sha256": recipe.hash,
         "lambda": _json(run, "student/lambda.json"),
-        "machine": describe_machine(),
+        "machine": latency["machine"],
         "data": data,
         "export": _json(run, "artefacts/export.json"),
         "stage_seconds": run.seconds(),
         "history": history,
         "warnings": teacher_warnings(history["teacher"], len(data["class_names"])),
         "remaining": remaining_disparity(entries),
+        "evidence": evidence(data, recipe.gate),
         "artefacts": entries,
+    }
+
+
+def _entry(recipe: Recipe, artefact: Artefact, predictions: dict[str, Predictions], latency: dict) -> dict:
+    """What is said of one artefact; beside its reference where it has one."""
+    mine = predictions[artefact.name]
+    entry = {**mine.about, "latency": latency, "metrics": evaluate(mine, recipe.gate.replicates, recipe.seed)}
+    if not artefact.reference:
+        return entry
+    reference, gate = predictions[artefact.reference], recipe.gate
+    limits = tolerance(gate, artefact.claim)
+    verdict = compare(reference, mine, limits, claim=artefact.claim, seed=recipe.seed).to_dict()
+    beyond = _limits(gate, entry, str(recipe.bench.batches[0])) if artefact.claim == "same" else []
+    claim_rng = generator(recipe.seed, "fairness claim")
+    return entry | {
+        "reference": artefact.reference,
+        "flips": flips_by_group(reference, mine),
+        "fairness": fairness_claim(reference, mine, gate.replicates, claim_rng),
+        "verdict": verdict,
+        "limits": beyond,
+        "outcome": worst([verdict["outcome"], *(limit["outcome"] for limit in beyond)]),
     }
 
 
@@ -85,6 +89,16 @@ def remaining_disparity(entries: list[dict]) -> str:
         f"{100 * gap['value']:.1f} points on average (noise floor {100 * gap['floor']:.1f}), largest for "
         f"{worst['name']}: {100 * worst['gap']:.1f} points."
     )
+
+
+def evidence(data: dict, gate: GateRecipe) -> dict:
+    """What the gate rows can show, known before anything was trained; everything here is printed by the report."""
+    cells = [rows for group in data["cells"]["gate"] for rows in group]
+    return {
+        "smallest_cell_rows": min(cells),
+        "largest_cell_rows": max(cells),
+        "tolerance_mean_drift_points": gate.mean_drift_points,
+    }
 
 
 def tolerance(gate: GateRecipe, claim: str) -> Tolerance:

@@ -1,63 +1,77 @@
-"""The report's charts of what is judged: disparity, accuracy, latency and size, as plotly figures."""
+"""The report's charts of what is judged: disparity of each class, accuracy against disparity, latency and size."""
 
 from edgefair.report.curves import training_charts
-from edgefair.report.plot import Chart, colours, escape, layout, plotly, points, short, ticks
+from edgefair.report.plot import Chart, largest, points, short
+from edgefair.report.svg import SERIES, Axis, bottom_axis, drawing, left_axis, line, mark, tag, text
 
-SYMBOLS = ("circle-open", "square-open", "diamond-open", "cross-open", "triangle-up-open", "star-open")
-SHADES = {"p50_ms": 1.0, "p90_ms": 0.65, "p99_ms": 0.35}
 MOST_CLASSES = 20
+WIDTH = 720
 
 
 def build_charts(report: dict) -> list[Chart]:
     """All charts of a report, in reading order; the null runtime is in none of them."""
     entries = [entry for entry in report["artefacts"] if entry["runtime"] != "null"]
     return [
-        _disparity(entries, report["data"]["group_names"]),
-        _tradeoff(entries),
-        *_latencies(entries),
-        _sizes(entries),
+        disparity_chart(entries, report["data"]["group_names"]),
+        tradeoff_chart(entries, report["lambda"]["value"]),
+        *latency_charts(entries),
+        size_chart(entries),
         *training_charts(report.get("history") or {}),
     ]
 
 
-def _disparity(entries: list[dict], groups: list[str]) -> Chart:
-    """Grouped bars per class; signed for two groups, else the gap; the grey band is what chance would show."""
-    signed = len(groups) == 2
+def disparity_chart(entries: list[dict], groups: list[str]) -> Chart:
+    """One line a class, one mark an artefact; signed for two groups, else the gap; the band is what chance shows."""
+    field = "signed" if len(groups) == 2 else "gap"
     classes = [entry["metrics"]["classes"] for entry in entries]
-    order = _largest(classes)
-    figure = plotly().Figure(layout=layout(barmode="group", height=420, hovermode="closest"))
-    figure.add_bar(**_band(classes, order, signed))
-    for entry, own, colour in zip(entries, classes, colours(entries).values(), strict=True):
-        values = [points(own[c]["signed" if signed else "gap"]) for c in order]
-        notes = [escape(_class_note(own[c], groups)) for c in order]
-        name = escape(entry["artefact"])
-        figure.add_bar(x=list(range(len(order))), y=values, name=name, hovertext=notes, marker={"color": colour})
-    figure.update_xaxes(**ticks([classes[0][c]["name"] for c in order]), range=[-0.5, len(order) - 0.5])
-    title = "largest minus smallest recall, points"
-    if signed:
-        title = f"← {short(groups[1], 16)} better · points · {short(groups[0], 16)} better →"
-    figure.update_yaxes(title_text=escape(title), zeroline=True, zerolinewidth=2)
+    order = _largest_gaps(classes)
+    band = {c: largest((points(own[c]["floor_q95"]) for own in classes), 0) for c in order}
+    most = 1.08 * largest([*band.values(), *(abs(points(own[c]["gap"]) or 0) for own in classes for c in order)], 1)
+    step, top = 9 * len(entries) + 12, 30
+    bottom = top + step * len(order)
+    names = [short(classes[0][c]["name"]) for c in order]
+    axis = Axis(-most if field == "signed" else 0, most, 20 + 8.2 * max(map(len, names)), WIDTH - 24)
+    unit = "difference of recall, points" if field == "signed" else "largest minus smallest recall, points"
+    parts = [bottom_axis(axis, top, bottom, unit), line(axis.at(0), top, axis.at(0), bottom, "zero")]
+    if field == "signed":
+        parts += _directions(axis, groups)
+    for row, c in enumerate(order):
+        low, high = axis.at(-band[c] if field == "signed" else 0), axis.at(band[c])
+        y = top + step * row
+        parts += [
+            tag("rect", x=low, y=y + 2, width=high - low, height=step - 4, class_="band"),
+            text(names[row], axis.start - 10, y + step / 2 + 4, text_anchor="end"),
+            *_marks(classes, entries, c, field, groups, axis, y + 10.5),
+        ]
     caption = _disparity_caption(classes, order, groups)
-    width = len(order) * (10 * len(entries) + 14) + 90
-    return Chart("disparity", "fairness", "Disparity of each class", caption, figure.to_plotly_json(), width)
+    svg = drawing(WIDTH, bottom + 44, "Disparity of each class. " + caption, *parts)
+    return Chart("disparity", "fairness", "Disparity of each class", caption, svg, _legend(entries))
 
 
-def _band(classes: list[list[dict]], order: list[int], signed: bool) -> dict:
-    """A wide grey bar behind each class up to the largest q95 of the artefacts; both ways where the sign is shown."""
-    q95 = [max(points(own[c]["floor_q95"]) or 0 for own in classes) for c in order]
-    base = [-q if signed else 0 for q in q95]
-    heights = [q - low for q, low in zip(q95, base, strict=True)]
-    # A bar with an offset of its own takes no place among the grouped bars.
-    place = {"x": list(range(len(order))), "base": base, "y": heights, "offset": -0.46, "width": 0.92}
-    return {**place, "name": "chance (95 %)", "hoverinfo": "skip", "marker": {"color": "rgba(128,128,128,0.28)"}}
+def _marks(classes: list[list[dict]], entries, c: int, field: str, groups: list[str], axis: Axis, y: float):
+    for series, (own, entry) in enumerate(zip(classes, entries, strict=True)):
+        value, place = points(own[c][field]), y + 9 * series
+        note = f"{entry['artefact']}, {_class_note(own[c], groups)}"
+        if value is None:
+            yield text("undefined: a group has no rows", axis.at(0) + 6, place + 4, class_="small")
+        else:
+            yield line(axis.at(0), place, axis.at(value), place, f"stem l{series % SERIES}") + mark(
+                series, axis.at(value), place, note
+            )
+
+
+def _directions(axis: Axis, groups: list[str]) -> list[str]:
+    return [
+        text(f"← better for {short(groups[1], 16)}", axis.start, 16, class_="title"),
+        text(f"better for {short(groups[0], 16)} →", axis.end, 16, class_="title", text_anchor="end"),
+    ]
 
 
 def _disparity_caption(classes: list[list[dict]], order: list[int], groups: list[str]) -> str:
     parts = ["Recall (share of the rows of a class that are recognised) of the best group minus that of the worst."]
     if len(groups) == 2:
         parts = [f"Recall (share of the rows of a class that are recognised) of {groups[0]} minus that of {groups[1]}."]
-        parts.append(f"Above zero {groups[0]} is recognised better, below zero {groups[1]}.")
-    parts.append("Inside the grey band a bar is no larger than in 95 % of random deals of the groups.")
+    parts.append("A mark inside the grey band is no larger than in 95 % of random deals of the groups.")
     if len(order) < len(classes[0]):
         parts.append(
             f"Shown are the {len(order)} of {len(classes[0])} classes with the largest gaps; the table has all."
@@ -69,7 +83,7 @@ def _disparity_caption(classes: list[list[dict]], order: list[int], groups: list
     return " ".join(parts)
 
 
-def _largest(classes: list[list[dict]]) -> list[int]:
+def _largest_gaps(classes: list[list[dict]]) -> list[int]:
     """All classes in their order, or the MOST_CLASSES of largest gap if there are more."""
     every = range(len(classes[0]))
     if len(every) <= MOST_CLASSES:
@@ -85,107 +99,130 @@ def _class_note(row: dict, groups: list[str]) -> str:
     return f"{row['name']}: {rates}"
 
 
-def _tradeoff(entries: list[dict]) -> Chart:
-    """Accuracy against disparity; artefacts that lie on one another share a label."""
-    figure = plotly().Figure(layout=layout(height=380, showlegend=False))
-    places = [_place(entry["metrics"]) for entry in entries]
-    for i, ((name, colour), (x, y, low, high)) in enumerate(zip(colours(entries).items(), places, strict=True)):
-        marker = {"color": colour, "size": 13 + 2 * (i % 3), "symbol": SYMBOLS[i % len(SYMBOLS)], "line": {"width": 3}}
-        error = {"color": colour, "thickness": 1, "visible": False}
-        if None not in (x, low, high):
-            error |= {"type": "data", "array": [high - x], "arrayminus": [x - low], "visible": True}
-        figure.add_scatter(x=[x], y=[y], name=escape(name), mode="markers", marker=marker, error_x=error)
-    for note in _labels(colours(entries), places):
-        figure.add_annotation(**note)
-    floors = [points(entry["metrics"]["disparities"]["mean_abs_disparity"]["floor"]) for entry in entries]
-    top = max([1, *(y for y in [*floors, *(place[1] for place in places)] if y is not None)])
-    if floor := max((f for f in floors if f is not None), default=0):
-        line, label = {"dash": "dash", "width": 1.5, "color": "#888888"}, {"text": "noise floor", "textposition": "end"}
-        figure.add_shape(type="line", xref="paper", x0=0, x1=1, y0=floor, y1=floor, line=line, label=label)
-    figure.update_xaxes(title_text="accuracy, %  (more is better →)")
-    figure.update_yaxes(title_text="← fairer · mean absolute disparity, points", range=[0, 1.2 * top])
+def tradeoff_chart(entries: list[dict], lam: float) -> Chart:
+    """Accuracy against disparity, with the line of the student's objective A - lambda * D (Bang et al., section 2)."""
+    places = {entry["artefact"]: place(entry["metrics"]) for entry in entries}
+    shown = {name: spot for name, spot in places.items() if None not in spot[:2]}
+    floor = largest((points(entry["metrics"]["disparities"]["mean_abs_disparity"]["floor"]) for entry in entries), 0)
+    across, up = _tradeoff_axes(list(shown.values()), floor)
+    parts = [
+        bottom_axis(across, up.end, up.start, "accuracy A, %  (more is better →)"),
+        left_axis(up, across.start, across.end, "mean absolute disparity D, points  (less is better ↓)"),
+        line(across.start, up.at(floor), across.end, up.at(floor), "floor"),
+        text("noise floor", across.end - 4, up.at(floor) - 5, text_anchor="end", class_="small"),
+    ]
+    data = {}
+    if "student" in shown:
+        a, d = shown["student"][:2]
+        # What the page's script needs to turn the line for another lambda.
+        data = {"data_a": repr(a), "data_d": repr(d), "data_across": list(across), "data_up": list(up)}
+        parts += _iso_objective(a, d, lam, across, up)
+    for series, (name, spot) in enumerate(places.items()):
+        parts += _spot(series, name, spot, across, up) if name in shown else []
+    caption = _tradeoff_caption(list(places), shown)
+    svg = drawing(WIDTH, up.start + 48, "Accuracy against disparity. " + caption, *parts, **data)
+    return Chart("tradeoff", "fairness", "Accuracy against disparity", caption, svg, _legend(entries))
+
+
+def _iso_objective(a: float, d: float, lam: float, across: Axis, up: Axis) -> list[str]:
+    """The line A - lambda * D = a - lambda * d, cut to the axes."""
+    ends = [across.at(a + lam * (value - d)) for value in (up.low, up.high)]
+    window = tag("rect", x=across.start, y=up.end, width=across.end - across.start, height=up.start - up.end)
+    return [
+        tag("clipPath", window, id="plot-area"),
+        line(ends[0], up.start, ends[1], up.end, "iso", id="iso", clip_path="url(#plot-area)"),
+    ]
+
+
+def _spot(series: int, name: str, spot: tuple, across: Axis, up: Axis) -> list[str]:
+    a, d, low, high = spot
+    note = f"{name}: accuracy {a:.1f} %, disparity {d:.1f} points"
+    parts = [mark(series, across.at(a), up.at(d), note, 6)]
+    if None not in (low, high):
+        parts.insert(0, line(across.at(low), up.at(d), across.at(high), up.at(d), f"whisker l{series % SERIES}"))
+    return parts
+
+
+def _tradeoff_caption(names: list[str], shown: dict) -> str:
     caption = (
-        "Lower right is best. Whiskers: 95 % interval of the accuracy. Dashed: the disparity that groups dealt at "
-        "random would show, the highest of the artefacts."
+        "Each mark is an artefact; further right it is more accurate, further down it treats the groups more alike. "
+        "Thin lines: 95 % interval of the accuracy. Dashed: the disparity that groups dealt at random would show."
     )
-    if missing := [name for name, place in zip(colours(entries), places, strict=True) if None in place[:2]]:
+    if "student" in shown:
+        caption += " Slanted: all points whose objective A − λD is the student's; below and right of it is better."
+    if missing := [name for name in names if name not in shown]:
         caption += f" Not shown, for a number is undefined: {', '.join(missing)}."
-    return Chart("tradeoff", "fairness", "Accuracy against disparity", caption, figure.to_plotly_json())
+    return caption
 
 
-def _place(metrics: dict) -> tuple:
+def _tradeoff_axes(spots: list[tuple], floor: float) -> tuple[Axis, Axis]:
+    ends = [end for spot in spots for end in (spot[0], *spot[2:]) if end is not None] or [0.0, 100.0]
+    room = max(1.0, 0.12 * (max(ends) - min(ends)))
+    top = 1.15 * largest([floor, *(spot[1] for spot in spots)], 1)
+    return Axis(max(0.0, min(ends) - room), min(100.0, max(ends) + room), 52, WIDTH - 20), Axis(0.0, top, 340, 34)
+
+
+def place(metrics: dict) -> tuple:
     """(accuracy, disparity, lower end, upper end of the accuracy) in percent and points."""
     accuracy = metrics["scores"]["accuracy"]
     x, y = points(accuracy["value"]), points(metrics["disparities"]["mean_abs_disparity"]["value"])
     return x, y, *(points(end) for end in accuracy["interval"])
 
 
-def _labels(colour: dict[str, str], places: list[tuple]) -> list[dict]:
-    """One annotation for each heap of near points, topmost first, so that names never overprint."""
-    spots = [(place[0], place[1], name) for name, place in zip(colour, places, strict=True) if None not in place[:2]]
-    if not spots:
-        return []
-    near_x = 0.15 * max(1.0, max(x for x, *_ in spots) - min(x for x, *_ in spots))
-    near_y = 0.15 * max(y for _, y, _ in spots)
-    heaps: list[list[tuple]] = []
-    for spot in sorted(spots, key=lambda spot: -spot[1]):
-        home = (h for h in heaps if abs(h[-1][0] - spot[0]) <= near_x and abs(h[-1][1] - spot[1]) <= near_y)
-        if (heap := next(home, None)) is not None:
-            heap.append(spot)
-        else:
-            heaps.append([spot])
-    base = {"showarrow": False, "xanchor": "left", "xshift": 12, "yanchor": "bottom", "yshift": 5, "align": "left"}
-    return [
-        {**base, "x": heap[0][0], "y": heap[0][1], "text": "<br>".join(_tag(n, colour[n]) for *_, n in heap)}
-        for heap in heaps
-    ]
-
-
-def _tag(name: str, colour: str) -> str:
-    return f'<span style="color:{colour}">■</span> {escape(short(name))}'
-
-
-def _sizes(entries: list[dict]) -> Chart:
-    values = [entry["bytes"] / 1e6 for entry in entries]
-    figure = plotly().Figure(layout=layout(height=380, showlegend=False))
-    bars = {"x": list(range(len(values))), "y": values, "text": [f"{value:.3g}" for value in values]}
-    figure.add_bar(
-        **bars, textposition="outside", cliponaxis=False, marker={"color": list(colours(entries).values())}, width=0.6
-    )
-    figure.update_xaxes(**ticks([entry["artefact"] for entry in entries]))
-    figure.update_yaxes(title_text="file size, MB (10⁶ bytes)", rangemode="tozero")
-    return Chart(
-        "size",
-        "speed",
-        "File size",
-        "Size of each file: PyTorch weights of teacher and student, and the files that ship.",
-        figure.to_plotly_json(),
-    )
-
-
-def _latencies(entries: list[dict]) -> list[Chart]:
+def latency_charts(entries: list[dict]) -> list[Chart]:
     """One chart a batch size, for their scales differ."""
     batches = sorted({int(batch) for entry in entries for batch in entry["latency"]})
-    return [_latency([e for e in entries if str(batch) in e["latency"]], colours(entries), batch) for batch in batches]
+    return [_latency_chart([e for e in entries if str(batch) in e["latency"]], batch) for batch in batches]
 
 
-def _latency(entries: list[dict], colour: dict[str, str], batch: int) -> Chart:
-    figure = plotly().Figure(layout=layout(barmode="group", height=360, showlegend=False))
-    for name, shade in SHADES.items():
-        values = [entry["latency"][str(batch)][name] for entry in entries]
-        marker = {"color": [colour[entry["artefact"]] for entry in entries], "opacity": shade}
-        label = name.removesuffix("_ms")
-        text = ["" if value is None else f"{label} {value:.3g}" for value in values]
-        bars = {"x": list(range(len(entries))), "y": values, "text": text, "name": label, "marker": marker}
-        figure.add_bar(
-            **bars, textposition="outside", textangle=-90, cliponaxis=False, constraintext="none", textfont={"size": 11}
-        )
-    figure.update_xaxes(**ticks([entry["artefact"] for entry in entries]))
-    top = max((row for e in entries if (row := e["latency"][str(batch)]["p99_ms"]) is not None), default=1)
-    figure.update_yaxes(title_text="milliseconds a call", range=[0, 1.4 * top])
-    calls = entries[0]["latency"][str(batch)]["calls"]
-    caption = (
-        f"Half (p50, dark), 90 % (p90) and 99 % (p99, light) of {calls} calls took at most this long. Lower is better."
-    )
+def _latency_chart(entries: list[dict], batch: int) -> Chart:
+    rows = [entry["latency"][str(batch)] for entry in entries]
+    axis = Axis(0, 1.05 * largest((row["p99_ms"] for row in rows), 1e-6), 150, 400)
+    parts = []
+    for series, row in enumerate(rows):
+        y, ends = 30 + 30 * series, [row[name] for name in ("p50_ms", "p90_ms", "p99_ms")]
+        words = " / ".join("undefined" if end is None else f"{end:.3g}" for end in ends)
+        if None not in ends:
+            p50, p90, p99 = (axis.at(end) for end in ends)
+            parts += [
+                line(p50, y, p99, y, f"whisker l{series % SERIES}"),
+                *(line(x, y - 6, x, y + 6, f"whisker l{series % SERIES}") for x in (p90, p99)),
+            ]
+            parts.append(_bar(series, axis.start, p50 - axis.start, y))
+        parts.append(text(words, 520, y + 4, text_anchor="end"))
     title = f"Latency, {batch} image{'s' if batch > 1 else ''} a call"
-    return Chart(f"latency-{batch}", "speed", title, caption, figure.to_plotly_json(), 60 + 70 * len(entries))
+    caption = f"The bar ends at p50; the strokes are p90 and p99: 50, 90 and 99 % of {rows[0]['calls']} calls took at "
+    caption += "most this long. Beside it the three numbers. Shorter is better."
+    svg = _bars(entries, parts, axis, "milliseconds a call", f"{title}. {caption}", "p50 / p90 / p99")
+    return Chart(f"latency-{batch}", "speed", title, caption, svg)
+
+
+def size_chart(entries: list[dict]) -> Chart:
+    """File sizes as bars."""
+    sizes = [entry["bytes"] / 1e6 for entry in entries]
+    axis = Axis(0, 1.05 * max([*sizes, 1e-6]), 150, 440)
+    parts = []
+    for series, size in enumerate(sizes):
+        y = 30 + 30 * series
+        parts += [
+            _bar(series, axis.start, axis.at(size) - axis.start, y),
+            text(f"{size:.3g}", 520, y + 4, text_anchor="end"),
+        ]
+    caption = "Size of each file: PyTorch weights of teacher and student, and the files that ship."
+    svg = _bars(entries, parts, axis, "megabytes (10⁶ bytes)", f"File size. {caption}", "MB")
+    return Chart("size", "speed", "File size", caption, svg)
+
+
+def _bar(series: int, x: float, width: float, y: float) -> str:
+    return tag("rect", x=x, y=y - 8, width=max(width, 1.0), height=16, rx=2, class_=f"f{series % SERIES}")
+
+
+def _bars(entries: list[dict], parts: list[str], axis: Axis, unit: str, label: str, head: str) -> str:
+    bottom = 18 + 30 * len(entries)
+    names = [text(short(e["artefact"], 20), 142, 34 + 30 * i, text_anchor="end") for i, e in enumerate(entries)]
+    numbers = text(head, 520, 12, class_="small", text_anchor="end")
+    return drawing(524, bottom + 44, label, bottom_axis(axis, 16, bottom, unit), *names, numbers, *parts)
+
+
+def _legend(entries: list[dict]) -> tuple[tuple[str, str], ...]:
+    return tuple((mark(i, 9, 9), entry["artefact"]) for i, entry in enumerate(entries))

@@ -1,7 +1,8 @@
-"""Sample images for the report: some of every (class, group) cell, and those whose prediction an artefact changed."""
+"""Sample images for the report: some of every (class, group) cell, and those whose prediction flipped on the way."""
 
 import base64
 import io
+from itertools import zip_longest
 
 import numpy as np
 from PIL import Image
@@ -13,13 +14,13 @@ from edgefair.predictions import Predictions
 MAX_SIDE = 96
 
 
-def gallery(
-    artefacts: list[Artefact], predictions: dict[str, Predictions], examples: Examples, changed: int = 12
-) -> dict:
+def gallery(artefacts: list[Artefact], predictions: dict[str, Predictions], examples: Examples, most: int = 48) -> dict:
     """Pictures as PNG data URLs.
 
     {"cells": [{class, group, images}],
-     "changed": [{artefact, total, items: [{id, image, true, group, before, after}]}]}
+     "path": [artefact, ..],
+     "flips": [{id, image, true, group, said: [class, ..] along the path, kinds: {step: "lost", "won" or "other"}}]}
+    A step is the artefact whose prediction differs from its reference's.
     """
     rows = examples.rows["gate"]
     # Many cells share a page of about the same size.
@@ -33,34 +34,43 @@ def gallery(
         for c, name in enumerate(examples.class_names)
         for g, group in enumerate(examples.group_names)
     ]
-    pairs = [(a.name, predictions[a.reference], predictions[a.name]) for a in artefacts if a.claim == "same"]
-    return {
-        "cells": cells,
-        "changed": [{"artefact": name, **_changed(examples, rows, *pair, changed)} for name, *pair in pairs],
-    }
+    path = [a for a in artefacts if a.runtime != "null"]
+    kinds = {a.name: _kinds(predictions[a.reference], predictions[a.name]) for a in path if a.reference}
+    names, groups = examples.class_names, (*examples.group_names, "unknown")
+    flips = [
+        {
+            "id": str(examples.ids[rows[i]]),
+            "image": png(examples.images[rows[i]]),
+            "true": names[examples.labels[rows[i]]],
+            "group": groups[examples.groups[rows[i]]],
+            "said": [names[predictions[a.name].predicted[i]] for a in path],
+            "kinds": {step: str(kind[i]) for step, kind in kinds.items() if kind[i]},
+        }
+        for i in _chosen(list(kinds.values()), examples.groups[rows], most)
+    ]
+    return {"cells": cells, "path": [a.name for a in path], "flips": flips}
 
 
 def _cell(examples: Examples, rows: np.ndarray, label: int, group: int) -> np.ndarray:
     return rows[(examples.labels[rows] == label) & (examples.groups[rows] == group)]
 
 
-def _changed(examples: Examples, rows: np.ndarray, before: Predictions, after: Predictions, most: int) -> dict:
-    """Rows of another predicted class, those that became wrong first."""
-    flipped = np.flatnonzero(before.predicted != after.predicted)
-    order = flipped[np.argsort(before.predicted[flipped] != before.labels[flipped], kind="stable")]
-    names, groups = examples.class_names, (*examples.group_names, "unknown")
-    items = [
-        {
-            "id": str(before.ids[i]),
-            "image": png(examples.images[rows[i]]),
-            "true": names[before.labels[i]],
-            "group": groups[before.groups[i]],
-            "before": names[before.predicted[i]],
-            "after": names[after.predicted[i]],
-        }
-        for i in order[:most]
+def _kinds(before: Predictions, after: Predictions) -> np.ndarray:
+    """What became of each row: "lost", "won", "other" (wrong, but otherwise), or "" where nothing changed: [N]."""
+    right, now = before.predicted == before.labels, after.predicted == after.labels
+    changed = before.predicted != after.predicted
+    return np.select([right & ~now, ~right & now, changed], ["lost", "won", "other"], "")
+
+
+def _chosen(kinds: list[np.ndarray], groups: np.ndarray, most: int) -> list[int]:
+    """At most `most` rows, taken in turn from every step and group, those that became wrong first."""
+    queues = [
+        np.concatenate([np.flatnonzero((kind == what) & (groups == group)) for what in ("lost", "won", "other")])
+        for kind in reversed(kinds)  # the last steps flip least and come first
+        for group in np.unique(groups)
     ]
-    return {"total": len(flipped), "items": items}
+    turns = [row for turn in zip_longest(*(queue.tolist() for queue in queues)) for row in turn if row is not None]
+    return list(dict.fromkeys(turns))[:most]
 
 
 def png(image: np.ndarray) -> str:

@@ -1,4 +1,4 @@
-"""Write report.json and report.html into the run folder."""
+"""Write report.json, report.html and MODEL_CARD.md into the run folder."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ from edgefair.artefacts import Artefact
 from edgefair.data import Examples
 from edgefair.files import finite, write_bytes, write_json
 from edgefair.predictions import Predictions
+from edgefair.report.card import render_card
 from edgefair.report.gallery import gallery
 from edgefair.report.html import render_html
 
@@ -17,3 +18,4 @@ def write_report(
     write_json(folder / "report.json", report)
     page = render_html(finite(report), gallery(artefacts, predictions, examples))
     write_bytes(folder / "report.html", page.encode())
+    write_bytes(folder / "MODEL_CARD.md", render_card(finite(report)).encode())
