@@ -57,23 +57,38 @@ def meta_gradient(
 
     theta = [w.detach().requires_grad_() for w in weights]
     output = run(theta, images)
-    step = torch.autograd.grad(inner(_output(output)), theta, allow_unused=True)
+    # The loss is asked once, outside the network: its slopes at the output give both the inner step and what phi does.
+    leaves = [part.detach().requires_grad_() for part in output]
+    slopes = torch.autograd.grad(inner(_output(leaves)), leaves, create_graph=True, allow_unused=True)
+    reached = [(part, slope) for part, slope in zip(output, slopes, strict=True) if slope is not None]
+    if not _depends([slope for _, slope in reached], phi):
+        return [torch.zeros_like(p) for p in phi]
+    step = torch.autograd.grad([p for p, _ in reached], theta, [s.detach() for _, s in reached], allow_unused=True)
     ahead = [w.detach() if g is None else w.detach() - step_size * g for w, g in zip(theta, step, strict=True)]
     ahead = [w.requires_grad_() for w in ahead]
     pull = torch.autograd.grad(outer(_output(run(ahead, meta_images))), ahead, allow_unused=True)
     pull = tuple(torch.zeros_like(w) if g is None else g for w, g in zip(ahead, pull, strict=True))
-    detached = tuple(w.detach() for w in theta)
+    moved = _forward_mode(lambda *values: run(values, images), tuple(w.detach() for w in theta), pull)
+    along = sum((s * m).sum() for s, m in zip(slopes, moved, strict=True) if s is not None)
+    gradients = torch.autograd.grad(along, list(phi), allow_unused=True)
+    return [torch.zeros_like(p) if g is None else -step_size * g for p, g in zip(phi, gradients, strict=True)]
+
+
+def _depends(slopes: Sequence[Tensor], phi: Sequence[Tensor]) -> bool:
+    """Whether any slope depends on phi: a loss that does not look at what is gated has nothing to teach the gate."""
+    asked = [slope.sum() for slope in slopes if slope.requires_grad]
+    if not asked:
+        return False
+    found = torch.autograd.grad(sum(asked), list(phi), retain_graph=True, allow_unused=True)
+    return any(part is not None for part in found)
+
+
+def _forward_mode(run: Callable, at: tuple[Tensor, ...], along: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """J v: the change of every output of `run` at `at`, per unit of moving along `along`."""
     with warnings.catch_warnings():
         # torch loads its forward-mode rules through torch.jit.script, and warns of that once.
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
-        _, moved = jvp(lambda *values: run(values, images), detached, pull)  # J v, one tensor for each output
-    leaves = [part.detach().requires_grad_() for part in output]
-    slopes = torch.autograd.grad(inner(_output(leaves)), leaves, create_graph=True, allow_unused=True)
-    along = sum((s * m.detach()).sum() for s, m in zip(slopes, moved, strict=True) if s is not None)
-    if not along.requires_grad:
-        return [torch.zeros_like(p) for p in phi]
-    gradients = torch.autograd.grad(along, list(phi), allow_unused=True)
-    return [torch.zeros_like(p) if g is None else -step_size * g for p, g in zip(phi, gradients, strict=True)]
+        return tuple(part.detach() for part in jvp(run, at, along)[1])
 
 
 def _flat(output: Output) -> tuple[Tensor, ...]:
