@@ -1,7 +1,7 @@
 """Counting rows by group, true class and predicted class, and dividing the counts; what all metrics stand on.
 
-Tables take any number of leading batch axes ([..., G, C, C]), so a thousand resampled tables cost one call. An undefined
-rate (no rows to count) is NaN, never 0.
+Tables take any number of leading batch axes ([..., G, C, C]), so a thousand resampled tables cost one call. An
+undefined rate (no rows to count) is NaN, never 0.
 """
 
 import numpy as np

@@ -53,7 +53,9 @@ def gap_drift_bound(
     counts = _checked(counts)
     if (counts.sum(axis=-1) == 0).any():
         return float("nan"), float("nan")
-    changes = _row_changes(counts, replicates, rng) if identity is None else _identity_changes(identity, replicates, rng)
+    changes = (
+        _row_changes(counts, replicates, rng) if identity is None else _identity_changes(identity, replicates, rng)
+    )
     total, largest = np.zeros(replicates), np.full(replicates, -np.inf)
     for change in changes:  # [G, replicates], one class at a time keeps the draws in cache
         drift = change.max(axis=0) - change.min(axis=0)
@@ -153,22 +155,28 @@ def _sizes(cell: np.ndarray) -> np.ndarray:
     return np.where(size > 0, size, np.nan)
 
 
-def _row_changes(counts: np.ndarray, replicates: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """The resampled change of recall, float64 [G, replicates] for each class.
+def resampled_changes(cells: np.ndarray, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """The resampled change of recall (won - lost) / n of cells [K, 4] with rows: float64 [K, replicates].
 
-    How often each value of won - lost comes up in all replicates is one multinomial draw; shuffled, that is the same as
-    drawing every replicate by itself, at a fraction of the price.
+    How often each value comes up in all replicates is one multinomial draw; shuffled, that is the same as drawing every
+    replicate by itself, at a fraction of the price. Equal cells are drawn together.
     """
+    kinds, kind, uses = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    size = kinds.sum(axis=-1)  # [kinds]
+    share = (kinds + PSEUDO_COUNTS) / (size[:, None] + 1)
+    values, chance = difference_pmf(size, share[:, LOST], share[:, WON])  # [kinds, N] each
+    changes = np.empty((len(cells), replicates))
+    order = np.argsort(kind.ravel(), kind="stable")
+    for index, (often, end) in enumerate(zip(rng.multinomial(uses * replicates, chance), uses.cumsum(), strict=True)):
+        drawn = np.repeat(values[index], often)  # [uses * replicates]
+        rng.shuffle(drawn)
+        changes[order[end - uses[index] : end]] = (drawn / size[index]).reshape(-1, replicates)
+    return changes
+
+
+def _row_changes(counts: np.ndarray, replicates: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     for cell in counts.transpose(1, 0, 2):  # [G, 4]
-        size = cell.sum(axis=-1)  # [G]
-        share = (cell + PSEUDO_COUNTS) / (size[:, None] + 1)
-        values, chance = difference_pmf(size, share[:, LOST], share[:, WON])  # [G, N] each
-        change = np.empty((len(cell), replicates))
-        for group, often in enumerate(rng.multinomial(replicates, chance)):
-            drawn = np.repeat(values[group], often)  # [replicates]
-            rng.shuffle(drawn)
-            np.divide(drawn, size[group], out=change[group])
-        yield change
+        yield resampled_changes(cell, replicates, rng)  # [G, replicates]
 
 
 def _identity_changes(identity: IdentityCounts, replicates: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -26,10 +26,10 @@ class IdentityCounts(NamedTuple):
     def draw(self, replicates: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Resampled paired counts, float64 [G, 4, replicates] for each class; weights of identities, not whole rows.
 
-        Identities are drawn with replacement inside each stratum, so that no cell empties by chance where people keep to
-        one cell. As for single rows, half an identity that lost all its rows of a cell and half a one that won them all
-        is added to each cell, of the cell's mean size: nothing tells whether the images of one person flip together
-        until some do. With one row an identity these are the draws of `gap_drift_bound` for rows, up to terms of 1 / n.
+        Identities are drawn with replacement inside each stratum, so that no cell empties by chance where people keep
+        to one cell. As for single rows, half an identity that lost all its rows of a cell and half a one that won them
+        all is added to each cell, of the cell's mean size: nothing tells whether the images of one person flip together
+        until some do. With one row an identity these are the draws for single rows, up to terms of 1 / n.
         """
         weights = np.empty((len(self.stratum), replicates), dtype=np.float32)  # [T, replicates]
         for stratum in np.unique(self.stratum):

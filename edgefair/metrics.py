@@ -1,4 +1,4 @@
-"""How unequal predictions are: each metric a function of one integer table, confusion [G, C, C] = [group, true, predicted].
+"""How unequal predictions are: functions of one integer table, confusion [G, C, C] = [group, true, predicted].
 
 All functions take any number of leading batch axes ([..., G, C, C]), so a thousand resampled tables cost one call.
 An undefined rate (no rows to count) is NaN, never 0, and NaN is kept by every mean and maximum built on it;

@@ -9,7 +9,7 @@ BOTH, LOST, WON, NEITHER = range(4)
 
 
 def paired_outcomes(labels, pred_ref, pred_cand) -> np.ndarray:
-    """Which of the two models gets each row right, int [N]: 0 both, 1 the reference only, 2 the candidate only, 3 none."""
+    """Which model gets each row right, int [N]: 0 both, 1 the reference only, 2 the candidate only, 3 neither."""
     labels = np.asarray(labels)
     return 2 * (np.asarray(pred_ref) != labels) + (np.asarray(pred_cand) != labels)
 

@@ -1,4 +1,4 @@
-"""How good predictions are: accuracy, precision, recall, F1, AUROC and calibration; `metrics` says how unequal they are."""
+"""How good predictions are: accuracy, precision, recall, F1, AUROC, calibration. How unequal they are: `metrics`."""
 
 import numpy as np
 
@@ -46,11 +46,11 @@ def calibration_error(labels, probabilities, groups=None, num_groups: int | None
     noise in a bin does not cancel, so compare groups of like size only.
     """
     probabilities = np.asarray(probabilities, dtype=np.float64)
-    labels = checkcheck_ids("label", labels, 0, probabilities.shape[1])
+    labels = check_ids("label", labels, 0, probabilities.shape[1])
     if not ((probabilities >= 0) & (probabilities <= 1 + 1e-9)).all():
         raise DataError("calibration_error: probabilities outside 0 .. 1 or NaN; give softmax outputs, not logits.")
     whole = groups is None
-    groups = np.zeros(len(labels), np.int64) if whole else checkcheck_ids("group", groups, -1, num_groups)
+    groups = np.zeros(len(labels), np.int64) if whole else check_ids("group", groups, -1, num_groups)
     num_groups, known = (1 if whole else num_groups), groups >= 0
     confidence = probabilities.max(axis=1)  # [N]
     right = probabilities.argmax(axis=1) == labels
