@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edgefair import __version__
+from edgefair.commands.plan import plan
 from edgefair.errors import EdgefairError
 
 EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
@@ -68,6 +69,9 @@ def distill_and_export(recipe_file, settings, data, out, **options) -> None:
         sys.exit(130)
     _show(report, out)
     sys.exit(EXIT[report["outcome"]])
+
+
+cli.add_command(plan)
 
 
 def _name(recipe) -> str:

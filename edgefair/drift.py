@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgefair.distributions import difference_pmf
+from edgefair.distributions import difference_pmf, normal_cdf, normal_quantile
 from edgefair.errors import DataError
 from edgefair.identity import IdentityCounts
 from edgefair.paired import BOTH, LOST, NEITHER, WON, paired_counts
@@ -46,7 +46,8 @@ def gap_drift_bound(
     """Upper bounds of the mean and of the largest gap drift over classes: the `quantile` over multinomial resamples.
 
     Every cell is drawn with n rows from (counts + half a row in each discordant place) / (n + 1). The drift is linear
-    in the counts, so unlike a bound of the difference of two gaps it holds where the reference is nearly fair.
+    in the counts, so unlike a bound of the difference of two gaps it holds where the reference is nearly fair. The
+    quantile is raised a little where losses pile up on one side (`skewness_levels`).
     identity: the same rows counted by who is in them (`identity_counts`); whole identities are then drawn.
     Returns (mean_bound, max_bound) in 0 .. 2; both NaN if any cell is empty.
     """
@@ -56,12 +57,48 @@ def gap_drift_bound(
     changes = (
         _row_changes(counts, replicates, rng) if identity is None else _identity_changes(identity, replicates, rng)
     )
+    rows = 1.0 if identity is None else identity.rows_per_identity
+    levels = skewness_levels(counts, quantile, rows)
     total, largest = np.zeros(replicates), np.full(replicates, -np.inf)
     for change in changes:  # [G, replicates], one class at a time keeps the draws in cache
         drift = change.max(axis=0) - change.min(axis=0)
         total += drift
         np.maximum(largest, drift, out=largest)
-    return float(np.quantile(total / counts.shape[1], quantile)), float(np.quantile(largest, quantile))
+    return float(np.quantile(total / counts.shape[1], levels[0])), float(np.quantile(largest, levels[1]))
+
+
+def skewness_levels(counts, quantile: float, rows_per_identity: float = 1.0) -> np.ndarray:
+    """The quantiles at which resampled mean and largest drift are read, [..., 2], for paired counts [..., G, C, 4].
+
+    Where one group loses rows and nothing is won, the count of losses is skewed like a Poisson count: a sample with few
+    losses also shows too little spread, and the plain percentile passes falsely in up to 9 % of cases. So the
+    acceleration of BCa intervals (Efron 1987) is applied, a = skewness / 6 of the drift with its signs held fixed:
+    Phi(a + (z + a) / (1 - a (z + a))), never below `quantile`. It vanishes as rows grow or where gains offset losses.
+    Identities of r rows that act as one have sqrt(r) times the skewness.
+    """
+    counts = np.asarray(counts, dtype=np.float64)
+    size = counts.sum(axis=-1)  # [..., G, C]
+    share = (counts + PSEUDO_COUNTS) / (size[..., None] + 1)
+    slope, flips = share[..., WON] - share[..., LOST], share[..., WON] + share[..., LOST]
+    variance = (flips - slope**2) / size
+    third = (slope - 3 * slope * flips + 2 * slope**3) / size**2  # third cumulant of the change of recall
+    change = (counts[..., WON] - counts[..., LOST]) / size
+    high, low = (pick(change, axis=-2)[..., None, :] for pick in (np.argmax, np.argmin))
+    drift, variance, third = (  # [..., C] each
+        np.take_along_axis(each, high, -2)[..., 0, :] + sign * np.take_along_axis(each, low, -2)[..., 0, :]
+        for each, sign in ((change, -1), (variance, 1), (third, -1))
+    )
+    worst = drift.argmax(axis=-1)[..., None]
+    skewed = np.stack(
+        [
+            third.sum(axis=-1) / variance.sum(axis=-1) ** 1.5,
+            (np.take_along_axis(third, worst, -1) / np.take_along_axis(variance, worst, -1) ** 1.5)[..., 0],
+        ],
+        axis=-1,
+    )
+    a = np.clip(skewed * np.sqrt(rows_per_identity) / 6, 0, 0.2)  # [..., 2]
+    z = normal_quantile(quantile)
+    return np.vectorize(normal_cdf, otypes=[float])(a + (z + a) / (1 - a * (z + a)))
 
 
 def worsening_bound(

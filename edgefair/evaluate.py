@@ -46,7 +46,7 @@ def evaluate(predictions: Predictions, draws: int, seed: int) -> dict:
 def _scores(
     predictions: Predictions, probabilities: np.ndarray, everyone: np.ndarray, draws: int, rng: np.random.Generator
 ) -> dict:
-    """Accuracy (Wilson), macro and weighted precision, recall, F1 (resampled from counts), macro AUROC (rank variance)."""
+    """Accuracy (Wilson), precision, recall and F1 of both averages (resampled counts), macro AUROC (rank variance)."""
     n = int(everyone.sum())
     right = int(np.trace(everyone[0]))
     tables = rng.multinomial(n, everyone.ravel() / n, size=draws).reshape(draws, *everyone.shape)

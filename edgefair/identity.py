@@ -23,6 +23,11 @@ class IdentityCounts(NamedTuple):
     cell: np.ndarray  # int64 [E], group * classes + class, in order
     counts: np.ndarray  # int64 [E, 4], of one identity
 
+    @property
+    def rows_per_identity(self) -> float:
+        """Rows of known group an identity has on average."""
+        return float((self.counts.sum(axis=1) * self.multiplicity[self.type_of]).sum() / self.multiplicity.sum())
+
     def draw(self, replicates: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Resampled paired counts, float64 [G, 4, replicates] for each class; weights of identities, not whole rows.
 

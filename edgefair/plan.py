@@ -2,8 +2,8 @@
 
 A candidate that changed nothing for the worse must still be shown not to have: its upper bound of the gap drift
 (`gap_drift_bound`) has to be within the tolerance. Tables of such a candidate are simulated: in every (group, class)
-cell n rows, of which a share f is discordant, half lost and half won. The smallest tolerance with a power of 80 % is the
-80 % quantile of the bound over these tables.
+cell n rows, of which a share f is discordant, half lost and half won. The smallest tolerance that has a power of 80 % is
+the 80 % quantile of the bound over these tables.
 """
 
 import functools
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgefair.drift import resampled_changes
+from edgefair.drift import resampled_changes, skewness_levels
 from edgefair.errors import RecipeError
 from edgefair.seeds import generator
 
@@ -50,7 +50,6 @@ def supported_tolerance(
     sizes = np.asarray(sizes, dtype=np.int64)
     if (sizes == 0).any():
         return Support(flip_percent, math.nan, math.nan)
-    runs = runs if flip_percent else 1  # without flips every table is the same
     bounds = drift_bounds(unchanged_tables(sizes, flip_percent, runs, rng), replicates, rng, confidence)  # [runs, 2]
     return Support(flip_percent, *(100 * np.quantile(bounds, power, axis=0)).tolist())
 
@@ -137,8 +136,11 @@ def drift_bounds(tables: np.ndarray, replicates: int, rng: np.random.Generator, 
         changes = changes.reshape(len(cells), groups, classes, replicates)
         drift = changes.max(axis=1) - changes.min(axis=1)  # [chunk, C, replicates]
         over_classes = np.stack([drift.mean(axis=1), drift.max(axis=1)], axis=1)  # [chunk, 2, replicates]
-        bounds.append(np.quantile(over_classes, confidence, axis=-1))
-    return np.concatenate(bounds)
+        levels = skewness_levels(cells, confidence)  # [chunk, 2]
+        bounds += [
+            [np.quantile(*pair) for pair in zip(*run, strict=True)] for run in zip(over_classes, levels, strict=True)
+        ]
+    return np.array(bounds)
 
 
 def _least_rows(smallest_points: Callable[[int], float], tolerance_points: float) -> int:
