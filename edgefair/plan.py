@@ -2,8 +2,8 @@
 
 A candidate that changed nothing for the worse must still be shown not to have: its upper bound of the gap drift
 (`gap_drift_bound`) has to be within the tolerance. Tables of such a candidate are simulated: in every (group, class)
-cell n rows, of which a share f is discordant, half lost and half won. The smallest tolerance that has a power of 80 % is
-the 80 % quantile of the bound over these tables.
+cell n rows, of which a share f is discordant, half lost and half won. The smallest tolerance with 80 % power is the
+80 % quantile of the bound over these tables.
 """
 
 import functools

@@ -43,13 +43,12 @@ def _show(figures: dict) -> None:
 
     title = "{classes} classes, {groups} groups, {rows_per_cell:,} rows in each of {cells:,} cells"
     table = Table(box=SIMPLE_HEAD, title=title.format(**figures, cells=figures["classes"] * figures["groups"]))
-    table.add_column("discordant rows %", justify="right")
-    for name in ("mean gap", "largest gap"):
-        table.add_column(f"{name}: tolerance, points", justify="right")
     tolerance = figures["tolerance_points"]
+    names = ["discordant rows %", "mean gap, points", "largest gap, points"]
     if tolerance is not None:
-        for name in ("mean", "largest"):
-            table.add_column(f"{name}: rows a cell for {tolerance:g} points", justify="right")
+        names += [f"rows a cell for {tolerance:g} points: mean", "largest"]
+    for name in names:
+        table.add_column(name, justify="right")
     for row in figures["flip_rates"]:
         cells = [f"{row['flip_percent']:g}", f"{row['mean_points']:.1f}", f"{row['max_points']:.1f}"]
         if tolerance is not None:
@@ -57,8 +56,9 @@ def _show(figures: dict) -> None:
         table.add_row(*cells)
     console = Console(highlight=False)
     console.print(table)
+    power, confidence = (100 * figures[name] for name in ("power", "confidence"))
     console.print(
-        "Smallest tolerance of how far recall gaps between groups may move that an engine which changed nothing for the "
-        f"worse passes in {100 * figures['power']:g} % of cases ({100 * figures['confidence']:g} % upper bound).",
+        "Smallest tolerance of how far the recall gaps between groups may move, that an engine which changed nothing "
+        f"for the worse passes in {power:g} % of cases ({confidence:g} % upper bound).",
         soft_wrap=not console.is_terminal,
     )
