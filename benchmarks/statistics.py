@@ -107,7 +107,7 @@ def main() -> None:
 
 
 def agreement(ours: np.ndarray, table: np.ndarray, theirs: np.ndarray, n: int) -> dict:
-    """Median and half the central 68 % of both in points, the exact standard error, and fairlearn's Monte-Carlo error."""
+    """Median and half the central 68 % of both in points, beside the exact standard error and the Monte-Carlo error."""
     support = table[:, 0].sum(axis=-1)
     rate = table[:, 0, 0] / support  # [G]
     exact = float(np.sqrt((rate * (1 - rate) / support).sum()))

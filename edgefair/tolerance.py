@@ -26,7 +26,7 @@ class Tolerance:
     gated."""
     min_entropy_ratio: float = 0.5
     """Least entropy of the candidate's predicted classes as a share of the reference's; less counts as collapsed."""
-    min_class_ratio: float = 0.2
+    min_class_ratio: float = 0.5
     """Least share that each class must keep of the reference's predictions of it; less counts as collapsed."""
     min_cell: int = 30
     """Cells of fewer rows are named as not covered; `min_class_ratio` holds for classes predicted this often."""

@@ -135,15 +135,15 @@ def test_a_class_that_vanishes_fails_though_it_hurts_both_groups_alike():
 def test_a_class_that_is_hardly_predicted_any_more_fails():
     reference = example(cell_rows=100, classes=30, error_share=0.0)
     of_class = np.flatnonzero(reference.predicted == 7)
-    most, enough = (changed(reference, of_class[: int(len(of_class) * share)], 8) for share in (0.85, 0.5))
+    most, enough = (changed(reference, of_class[: int(len(of_class) * share)], 8) for share in (0.6, 0.4))
     verdict = compare(reference, most, replace(WIDE, mean_drift_points=50))
     assert check(verdict, "collapse").outcome == "fail"
     assert "hardly predicted any more: class7" in verdict.sentence
     assert check(compare(reference, enough, replace(WIDE, mean_drift_points=50)), "collapse").outcome == "pass"
 
 
-# Rows of UTKFace by race group (5) and gender (2) that (both get right, fp32 only, INT8 only, neither), with the margins
-# that were measured for an EfficientNet-B0 and its INT8 form: accuracy, accuracy gap, worst group, equalised odds, flips.
+# Rows by race group (5) and gender (2) that (both get right, fp32 only, INT8 only, neither), with the margins measured
+# for an EfficientNet-B0 on UTKFace and its INT8 form: accuracy, accuracy gap, worst group, equalised odds, flips.
 DESTROYED = np.array(
     [
         [[31, 542, 108, 288], [1225, 194, 131, 31]],
@@ -207,8 +207,8 @@ def test_the_largest_drift_is_gated_where_rows_can_support_it_and_reported_other
     assert not check(compare(many, many, Tolerance(supported_max_drift_points=None)), "max_drift").gated
     assert not check(compare(many, many, Tolerance(), claim="no_worse"), "max_drift").gated
     one = np.flatnonzero((many.groups == 1) & (many.labels == 2) & (many.predicted == 2))
-    hurt = changed(many, one[:250], 3)  # eight points of one cell, one on average over classes and groups
-    verdict = compare(many, hurt, replace(WIDE, mean_drift_points=3.0))
+    hurt = changed(many, one[:350], 3)  # twelve points in one cell, three on average over classes
+    verdict = compare(many, hurt, replace(WIDE, mean_drift_points=5.0))
     assert check(verdict, "mean_drift").outcome == "pass"
     assert check(verdict, "max_drift").outcome == "fail"
     assert verdict.outcome == "fail"
