@@ -74,7 +74,8 @@ def test_images_that_flip_together_widen_every_bound():
         both_bounds(rows_of(600, 10, 0.05, share, np.random.default_rng(2)), replicates=2000) for share in (1.0, 0.0)
     )
     assert (together[1] > together[0] * [1.4, 1.4, 1.1]).all()
-    assert (apart[1] < 1.35 * apart[0]).all()
+    assert (apart[1] < together[1]).all()
+    assert (apart[1] < 1.6 * apart[0]).all()  # what nobody has shown yet is charged for
 
 
 @pytest.mark.parametrize("together", [1.0, 0.5])

@@ -22,11 +22,15 @@ from edgefair.plan import drift_bounds, plan, rows_needed, supported_tolerance, 
     ],
 )
 def test_smallest_tolerances_agree_with_the_published_table(classes, groups, rows, expected):
-    """Published to one digit after the point; Monte-Carlo error is a few percent of the value."""
+    """Published for the plain percentile, to one digit; ours is a little higher where losses are few and one-sided.
+
+    Bounds of few flips move in steps of one row a cell, so a difference in level shows as one such step.
+    """
     for flips, points in expected.items():
         found = supported_tolerance(np.full((groups, classes), rows), flips, np.random.default_rng(0))
         for ours, theirs in zip(found[1:], points, strict=True):
-            assert theirs is None or ours == pytest.approx(theirs, rel=0.06, abs=0.08)
+            step = 100 / rows / (classes if theirs is points[0] else 1)
+            assert theirs is None or ours == pytest.approx(theirs, rel=0.04, abs=0.05 + step)
 
 
 def test_many_tables_at_once_have_the_bounds_of_each_alone():

@@ -1,12 +1,17 @@
 """Predictions files: what goes in comes out, and what cannot be judged is refused with the reason."""
 
 import contextlib
+import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from edgefair.artefacts import Artefact
+from edgefair.data import Examples
 from edgefair.errors import DataError
+from edgefair.pipeline import _predictions
 from edgefair.predictions import Predictions
 
 
@@ -113,3 +118,30 @@ def test_unreadable_files_are_refused(tmp_path):
     for name in ("half", "text", "other", "pickle", "none"):
         with pytest.raises(DataError, match=f"{name}.npz is not a readable predictions file"):
             Predictions.load(tmp_path / f"{name}.npz")
+
+
+def test_a_run_writes_identities_and_the_hash_of_what_was_seen(tmp_path, quiet):
+    images = np.random.default_rng(0).integers(0, 256, (6, 3, 8, 8), dtype=np.uint8)
+    lists = {name: np.array([index]) for index, name in enumerate(("train", "meta", "validation", "calibration"))}
+    examples = Examples(
+        images=images,
+        labels=np.array([0, 1, 0, 1, 0, 1]),
+        groups=np.array([0, 1, 0, 1, 0, -1]),
+        ids=np.array(list("abcdef")),
+        class_names=("x", "y"),
+        group_names=("g", "h"),
+        rows=lists | {"gate": np.array([4, 5])},
+        about={},
+        identity=np.array(["p", "q", "r", "s", "t", ""]),
+    )
+    (tmp_path / "null.txt").write_text("2")
+    null = Artefact("null", tmp_path / "null.txt", "null", "none", "0" * 64)
+    hashes = []
+    for name, seen in (("one", examples), ("two", replace(examples, images=255 - images))):
+        _predictions([null], seen, tmp_path / name, quiet)
+        found = Predictions.load(tmp_path / name / "null.npz")
+        assert found.identities.tolist() == ["t", ""]
+        hashes.append((found.about["rows_sha256"], found.about["data_sha256"]))
+    assert hashes[0][0] == hashes[1][0]  # the same ids
+    assert hashes[0][1] != hashes[1][1]  # of other images
+    assert hashes[0][1] == hashlib.sha256(images[4:].tobytes()).hexdigest()
