@@ -2,15 +2,20 @@
 
 import importlib.metadata
 import json
-import statistics
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
+
+# This folder goes last on the path: its statistics.py must not stand in for the standard library's module.
+sys.path.sort(key=lambda folder: folder == str(Path(__file__).parent))
+
+import statistics
 
 from edgefair.files import write_json
 from edgefair.machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("edgefair", "torch", "numpy", "onnx", "onnxruntime", "timm")
+PACKAGES = ("edgefair", "torch", "numpy", "onnx", "onnxruntime", "timm", "fairlearn")
 
 
 def versions() -> dict:

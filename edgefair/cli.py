@@ -8,6 +8,7 @@ import click
 
 from edgefair import __version__
 from edgefair.commands.compare import compare
+from edgefair.commands.plan import plan
 from edgefair.commands.summarize import summarize
 from edgefair.commands.verify import verify
 from edgefair.errors import EdgefairError
@@ -27,6 +28,7 @@ def cli() -> None:
 cli.add_command(verify)
 cli.add_command(compare)
 cli.add_command(summarize)
+cli.add_command(plan)
 
 
 @cli.command("distill-and-export")

@@ -11,6 +11,11 @@ def normal_quantile(probability: float) -> float:
     return NormalDist().inv_cdf(probability)
 
 
+def normal_cdf(z: float) -> float:
+    """P(Z <= z) for a standard normal Z."""
+    return NormalDist().cdf(z)
+
+
 def regularised_beta(a: float, b: float, x: float, complement: float | None = None) -> float:
     """I_x(a, b), the distribution function of Beta(a, b), by its continued fraction (DLMF 8.17.22, modified Lentz).
 
@@ -42,6 +47,23 @@ def binomial_half_cdf(k: int, n: int) -> float:
 def binomial_half_pmf(k: int, n: int) -> float:
     """P(X = k) for X ~ Binomial(n, 1/2)."""
     return math.exp(math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2))
+
+
+def difference_pmf(size, lost, won) -> tuple[np.ndarray, np.ndarray]:
+    """Values and chances of won - lost where (lost, won, rest) is multinomial, [G, N] each; size, lost, won [G].
+
+    By Fourier inversion of its characteristic function (1 + won (e^it - 1) + lost (e^-it - 1))^size. N is a power of
+    two, wide enough that what lies outside has a chance below 1e-9 (Bernstein's inequality).
+    """
+    size, lost, won = (np.asarray(value, dtype=np.float64)[:, None] for value in (size, lost, won))  # [G, 1]
+    reach = 7 * np.sqrt(size * (lost + won)).max() + 24
+    width = 1 << math.ceil(math.log2(2 * reach + 1))  # N
+    turn = np.exp(2j * np.pi * np.arange(width) / width)
+    chance = np.fft.fft((1 + won * (turn - 1) + lost * (turn.conj() - 1)) ** size).real.clip(0) / width
+    lowest = np.rint(size * (won - lost)).astype(np.int64) - width // 2
+    values = lowest + (np.arange(width) - lowest) % width
+    chance[np.abs(values) > size] = 0  # rounding errors only
+    return values, chance / chance.sum(axis=-1, keepdims=True)
 
 
 def _beta_fraction(a: float, b: float, x: float) -> float:

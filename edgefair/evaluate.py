@@ -6,6 +6,7 @@ from edgefair.metrics import (
     METRICS,
     auroc,
     auroc_standard_error,
+    calibration_error,
     class_gaps,
     confusion,
     extreme_groups,
@@ -14,6 +15,8 @@ from edgefair.metrics import (
     recall,
     signed_disparity,
     softmax,
+    undefined_counts,
+    weighted_scores,
 )
 from edgefair.predictions import Predictions
 from edgefair.seeds import generator
@@ -27,29 +30,32 @@ def evaluate(predictions: Predictions, draws: int, seed: int) -> dict:
     everyone = confusion(
         predictions.labels, predictions.predicted, np.zeros_like(predictions.labels), shape[0], 1
     )  # [1, C, C]
+    probabilities = softmax(predictions.logits)
     return {
         "rows": len(predictions.ids),
         "rows_without_group": int((predictions.groups < 0).sum()),
-        "scores": _scores(predictions, everyone, draws, generator(seed, "evaluate", "scores")),
+        "scores": _scores(predictions, probabilities, everyone, draws, generator(seed, "evaluate", "scores")),
         "disparities": _disparities(table, draws, seed),
-        "groups": _groups(table, predictions.group_names),
+        "groups": _groups(table, predictions, probabilities),
         "classes": _classes(table, predictions, draws, generator(seed, "evaluate", "classes")),
         "confusion": table,
+        "undefined": undefined_counts(table),
     }
 
 
-def _scores(predictions: Predictions, everyone: np.ndarray, draws: int, rng: np.random.Generator) -> dict:
-    """Accuracy (Wilson), macro precision, recall and F1 (resampled from counts) and macro AUROC (rank variance)."""
+def _scores(
+    predictions: Predictions, probabilities: np.ndarray, everyone: np.ndarray, draws: int, rng: np.random.Generator
+) -> dict:
+    """Accuracy (Wilson), precision, recall and F1 of both averages (resampled counts), macro AUROC (rank variance)."""
     n = int(everyone.sum())
     right = int(np.trace(everyone[0]))
-    resampled = macro_scores(rng.multinomial(n, everyone.ravel() / n, size=draws).reshape(draws, *everyone.shape))
+    tables = rng.multinomial(n, everyone.ravel() / n, size=draws).reshape(draws, *everyone.shape)
     scores = {"accuracy": {"value": right / n, "interval": wilson(right, n)}}
-    for name in ("precision", "recall", "f1"):
-        scores[f"macro_{name}"] = {
-            "value": macro_scores(everyone)[name],
-            "interval": np.quantile(resampled[name], (0.025, 0.975)),
-        }
-    probabilities = softmax(predictions.logits)
+    for average, function in (("macro", macro_scores), ("weighted", weighted_scores)):
+        values, resampled = function(everyone), function(tables)
+        for name in ("precision", "recall", "f1"):
+            interval = np.quantile(resampled[name], (0.025, 0.975))
+            scores[f"{average}_{name}"] = {"value": values[name], "interval": interval}
     area, error = auroc(predictions.labels, probabilities), auroc_standard_error(predictions.labels, probabilities)
     scores["auroc"] = {"value": area, "interval": np.clip((area - 1.96 * error, area + 1.96 * error), 0, 1)}
     return scores
@@ -69,11 +75,18 @@ def _disparities(table: np.ndarray, draws: int, seed: int) -> dict:
     }
 
 
-def _groups(table: np.ndarray, names: tuple[str, ...]) -> list[dict]:
-    sizes = table.sum(axis=(-2, -1))  # [G]
+def _groups(table: np.ndarray, predictions: Predictions, probabilities: np.ndarray) -> list[dict]:
+    names, sizes = predictions.group_names, table.sum(axis=(-2, -1))  # [G]
+    errors = calibration_error(predictions.labels, probabilities, predictions.groups, len(names))  # [G]
     return [
-        {"name": name, "rows": int(size), "accuracy": rate, "interval": wilson(round(rate * size) if size else 0, size)}
-        for name, size, rate in zip(names, sizes, group_accuracy(table), strict=True)
+        {
+            "name": name,
+            "rows": int(size),
+            "accuracy": rate,
+            "interval": wilson(round(rate * size) if size else 0, size),
+            "calibration_error": error,
+        }
+        for name, size, rate, error in zip(names, sizes, group_accuracy(table), errors, strict=True)
     ]
 
 

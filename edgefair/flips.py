@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgefair.drift import LOST, WON
-from edgefair.gate import Pair, align
-from edgefair.metrics import confusion, deo_max, mean_abs_disparity, softmax
+from edgefair.gate import align
+from edgefair.metrics import deo_max, mean_abs_disparity, softmax
+from edgefair.pair import Pair
+from edgefair.paired import disagreement
 from edgefair.predictions import Predictions
 from edgefair.significance import mcnemar_midp, paired_change_interval, wilson
 
@@ -35,7 +37,8 @@ class Flip:
 def differences(a: Predictions, b: Predictions) -> dict:
     """Everything that differs, as JSON values; raises DataError where the rows are not the same.
 
-    Intervals are of 95 %: Tango's for a change of accuracy, Wilson's for a share of changed predictions.
+    Intervals are of 95 %: Tango's for a change of accuracy, Wilson's for a share of changed predictions, both for as
+    many rows as tell something of their own where one person is shown in several.
     """
     pair = align(a, b)
     return {
@@ -51,7 +54,7 @@ def differences(a: Predictions, b: Predictions) -> dict:
             {"class": name, **_accuracy(pair, pair.labels == index)} for index, name in enumerate(pair.class_names)
         ],
         "cells": cells(pair),
-        "disagreement": disagreement(pair).tolist(),
+        "disagreement": _disagreement(pair),
         "class_names": list(pair.class_names),
         "flips": [vars(flip) for flip in flipped(a, b)],
     }
@@ -73,12 +76,6 @@ def cells(pair: Pair) -> list[dict]:
             }
         )
     return rows
-
-
-def disagreement(pair: Pair) -> np.ndarray:
-    """Rows by A's class and B's class, int64 [C, C]: the diagonal is where they agree, whatever the label."""
-    everyone = np.zeros_like(pair.labels)
-    return confusion(pair.pred_ref, pair.pred_cand, everyone, pair.shape[0], 1)[0]
 
 
 def flipped(a: Predictions, b: Predictions) -> list[Flip]:
@@ -122,10 +119,10 @@ def _change(pair: Pair, row: int) -> str:
 
 def _accuracy(pair: Pair, rows) -> dict:
     """Of the chosen rows: both accuracies, lost and won, the change, McNemar's mid-p, and the flips."""
-    lost, won, size = pair.change(rows)
+    lost, won, size, effect = pair.change(rows)
     labels, ours, theirs = pair.labels[rows], pair.pred_ref[rows], pair.pred_cand[rows]
-    flips = int((ours != theirs).sum())
-    low, high = paired_change_interval(lost, won, size)
+    flips, _, flip_effect = pair.flips(rows)
+    low, high = paired_change_interval(lost / effect, won / effect, size / effect)
     return {
         "rows": size,
         "accuracy_a": _share(int((ours == labels).sum()), size),
@@ -137,8 +134,14 @@ def _accuracy(pair: Pair, rows) -> dict:
         "mcnemar_midp": mcnemar_midp(lost, won),
         "flips": flips,
         "flip_rate": _share(flips, size),
-        "flip_interval": wilson(flips, size).tolist(),
+        "flip_interval": wilson(flips / flip_effect, size / flip_effect).tolist(),
     }
+
+
+def _disagreement(pair: Pair) -> dict:
+    """Rows by A's class and B's class where they differ, [C][C], and where they agree, [C], whatever the label."""
+    differ, agree = disagreement(pair.pred_ref, pair.pred_cand, pair.shape[0])
+    return {"differ": differ.tolist(), "agree": agree.tolist()}
 
 
 def _gaps(table: np.ndarray) -> dict:

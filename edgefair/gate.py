@@ -12,10 +12,10 @@ import numpy as np
 
 from edgefair.checks import (
     Check,
-    Pair,
     accuracy_check,
     collapse_check,
     flip_check,
+    group_flip_check,
     listed,
     max_drift_check,
     mean_drift_check,
@@ -23,8 +23,9 @@ from edgefair.checks import (
 )
 from edgefair.drift import gap_drift
 from edgefair.errors import DataError
-from edgefair.files import finite
-from edgefair.metrics import deo_max, group_accuracy
+from edgefair.files import digest, finite
+from edgefair.metrics import deo_max, flip_rate, group_accuracy
+from edgefair.pair import Pair
 from edgefair.predictions import Predictions
 from edgefair.seeds import generator
 from edgefair.significance import noise_floor
@@ -56,8 +57,8 @@ def compare(
     """Judge the candidate against the reference on the same examples, matched by id in any order.
 
     Any failed check fails the verdict, else any inconclusive one makes it inconclusive, else it passes. Rows count as
-    independent: with several images of one person the bounds are too small, so keep one image a person.
-    Raises DataError where ids, labels, groups or declared names of the two differ, or where there are no rows.
+    independent unless the predictions name identities; then whole identities are resampled.
+    Raises DataError where ids, labels, groups, declared names or data hashes differ, or where there are no rows.
     """
     if claim not in CLAIMS:
         raise ValueError(f"claim is '{claim}'; allowed are {' and '.join(CLAIMS)}.")
@@ -66,11 +67,11 @@ def compare(
         accuracy_check(pair, tolerance),
         worst_group_check(pair, tolerance),
         mean_drift_check(pair, tolerance, claim, generator(seed, "gate", "mean drift")),
+        max_drift_check(pair, tolerance, claim, generator(seed, "gate", "max drift")),
         flip_check(pair, tolerance, claim),
+        group_flip_check(pair, tolerance, claim),
         collapse_check(pair, tolerance),
     ]
-    if tolerance.max_drift_points is not None:
-        checks.insert(3, max_drift_check(pair, tolerance, generator(seed, "gate", "max drift")))
     outcome = worst([check.outcome for check in checks if check.gated])
     numbers = _numbers(pair, tolerance, seed) | {"seed": seed, "tolerance": asdict(tolerance)}
     return Verdict(outcome, claim, tuple(checks), numbers, _sentence(outcome, checks, numbers, pair))
@@ -94,8 +95,13 @@ def align(reference: Predictions, candidate: Predictions) -> Pair:
                 f"{len(extra)} examples are only in the {where}, first id '{extra[0]}'. "
                 "Both must be predicted from the same list of gate rows."
             )
+    _same_data(reference, candidate)
     theirs = np.argsort(their_ids)[np.argsort(np.argsort(ids))]  # [N] row of the candidate for each of the reference
-    for what in ("labels", "groups"):
+    if reference.identities is not None and candidate.identities is not None:
+        compared = ("labels", "groups", "identities")
+    else:
+        compared = ("labels", "groups")
+    for what in compared:
         ours_values, their_values = getattr(reference, what), getattr(candidate, what)[theirs]
         bad = np.flatnonzero(ours_values != their_values)
         if len(bad):
@@ -104,7 +110,32 @@ def align(reference: Predictions, candidate: Predictions) -> Pair:
                 f"{ours_values[bad[0]]}, candidate {their_values[bad[0]]}. Predict both from the same data."
             )
     names = tuple(reference.class_names), tuple(reference.group_names)
-    return Pair(reference.labels, reference.groups, reference.predicted, candidate.predicted[theirs], *names)
+    who = reference.identities
+    if who is None and candidate.identities is not None:
+        who = candidate.identities[theirs]
+    return Pair(reference.labels, reference.groups, reference.predicted, candidate.predicted[theirs], *names, who)
+
+
+def _same_data(reference: Predictions, candidate: Predictions) -> None:
+    """Equal ids may still name other images; the hashes that `about` holds say so, where both sides have them."""
+    rows = [each.about.get("rows_sha256") for each in (reference, candidate)]
+    if None in rows:
+        return
+    ordered = rows[0] == rows[1]
+    # The same rows in another order have another hash, each that of its own ids.
+    if not ordered and rows != [digest(np.asarray(each.ids).tolist()) for each in (reference, candidate)]:
+        raise DataError(_other_data("list of rows", "rows_sha256", rows))
+    data = [each.about.get("data_sha256") for each in (reference, candidate)]
+    if ordered and None not in data and data[0] != data[1]:
+        raise DataError(_other_data("data set", "data_sha256", data))
+
+
+def _other_data(what: str, key: str, hashes: list[str]) -> str:
+    ours, theirs = (str(value)[:12] for value in hashes)
+    return (
+        f"reference and candidate were predicted from another {what}: {key} is {ours}… and {theirs}…. "
+        "Predict both from the same images."
+    )
 
 
 def worst(outcomes: list[str]) -> str:
@@ -118,12 +149,14 @@ def _numbers(pair: Pair, tolerance: Tolerance, seed: int) -> dict:
     numbers = {
         "rows": len(pair.labels),
         "rows_without_group": int((pair.groups < 0).sum()),
+        "identities": pair.people,
         "smallest_cell_rows": int(sizes.min()),
         "largest_cell_rows": int(sizes.max()),
         "small_cells": [pair.cell_name(*cell) for cell in np.argwhere(sizes < tolerance.min_cell)],
         "mean_drift_points": 100 * float(drift.mean()),
         "max_drift_points": 100 * float(drift.max()),
         "drift_points_by_class": (100 * drift).tolist(),
+        "flip_percent_by_group": (100 * flip_rate(pair.pred_ref, pair.pred_cand, pair.groups, pair.shape[1])).tolist(),
     }
     for name, pred, table in zip(("reference", "candidate"), (pair.pred_ref, pair.pred_cand), pair.tables, strict=True):
         floor = noise_floor(table, "mean_abs_disparity", tolerance.replicates, generator(seed, "noise floor"))

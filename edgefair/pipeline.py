@@ -1,5 +1,6 @@
 """The main job, top to bottom: data, teacher, student, export, artefacts, predictions, latency, verdict, report."""
 
+import hashlib
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -161,6 +162,9 @@ def _artefacts(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path)
 
 def _predictions(artefacts: list[Artefact], examples: Examples, folder: Path, log) -> None:
     rows = examples.rows["gate"]
+    pixels = hashlib.sha256()
+    for row in rows:
+        pixels.update(np.ascontiguousarray(examples.images[row]))
     for artefact in artefacts:
         runtime = load_runtime(artefact.runtime, artefact.path)
         with log.progress(f"predicting with {artefact.name}", len(rows)) as advance:
@@ -170,6 +174,7 @@ def _predictions(artefacts: list[Artefact], examples: Examples, folder: Path, lo
             **runtime.describe(),
             "machine": describe_machine(),
             "rows_sha256": digest(examples.ids[rows].tolist()),
+            "data_sha256": pixels.hexdigest(),
         }
         predictions = Predictions(
             ids=examples.ids[rows],
@@ -179,6 +184,7 @@ def _predictions(artefacts: list[Artefact], examples: Examples, folder: Path, lo
             class_names=examples.class_names,
             group_names=examples.group_names,
             about=about,
+            identities=None if examples.identity is None else examples.identity[rows],
         )
         predictions.save(folder / f"{artefact.name}.npz")
 

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ class Predictions:
     groups  [N] int64, 0 .. len(group_names) - 1, or -1 where the group is unknown
     logits  [N, C] float32, finite
     about   what made them: artefact, SHA-256, runtime, versions, device, data hash (JSON values only)
+    identities  [N] text, who is shown, "" where unknown; None where nobody is shown twice or it is not known
 
     Raises DataError where a field does not fit this description.
     """
@@ -34,11 +36,14 @@ class Predictions:
     class_names: tuple[str, ...]
     group_names: tuple[str, ...]
     about: dict = field(default_factory=dict)
+    identities: np.ndarray | None = None
 
     def __post_init__(self):
         n = len(self.ids)
         shape = (n, len(self.class_names))
-        for name in ("ids", "labels", "groups"):
+        for name in ("class_names", "group_names"):
+            _check_names(name, getattr(self, name))
+        for name in ("ids", "labels", "groups") + (() if self.identities is None else ("identities",)):
             if getattr(self, name).shape != (n,):
                 raise DataError(
                     f"predictions: '{name}' has shape {getattr(self, name).shape}; ids say it must be ({n},)."
@@ -47,6 +52,8 @@ class Predictions:
             raise DataError(
                 f"predictions: logits have shape {self.logits.shape}; {n} ids and the class names need {shape}."
             )
+        if not np.issubdtype(self.logits.dtype, np.floating):
+            raise DataError(f"predictions: logits are {self.logits.dtype}; floating point numbers are needed.")
         bad = np.flatnonzero(~np.isfinite(self.logits).all(axis=1))
         if len(bad):
             raise DataError(
@@ -74,6 +81,7 @@ class Predictions:
             "group_names": list(self.group_names),
             "about": self.about,
         }
+        who = {} if self.identities is None else {"identities": self.identities.astype(np.str_)}
         with atomic_path(path) as temporary, open(temporary, "wb") as stream:
             np.savez_compressed(
                 stream,
@@ -82,6 +90,7 @@ class Predictions:
                 labels=self.labels.astype(np.int64),
                 groups=self.groups.astype(np.int64),
                 logits=self.logits.astype(np.float32),
+                **who,
             )
 
     @staticmethod
@@ -90,19 +99,38 @@ class Predictions:
         try:
             with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 header = json.loads(str(stored["header"]))
-                arrays = {name: stored[name] for name in ("ids", "labels", "groups", "logits")}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                arrays = {
+                    name: stored[name] for name in ("ids", "labels", "groups", "logits", "identities") if name in stored
+                }
+                if header["schema"] == SCHEMA:
+                    names = {name: tuple(header[name]) for name in ("class_names", "group_names")}
+                    return Predictions(**arrays, **names, about=dict(header["about"]))
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+        except _UNREADABLE as error:
             raise DataError(
                 f"{path} is not a readable predictions file ({error}). Make it again with edgefair."
             ) from error
-        if header.get("schema") != SCHEMA:
-            raise DataError(f"{path} has predictions schema {header.get('schema')}; this version reads {SCHEMA}.")
-        return Predictions(
-            **arrays,
-            class_names=tuple(header["class_names"]),
-            group_names=tuple(header["group_names"]),
-            about=header["about"],
-        )
+        raise DataError(f"{path} has predictions schema {header['schema']}; this version reads {SCHEMA}.")
+
+
+# What NumPy, zipfile and json raise for a file that is missing, cut off, damaged or something else.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def _check_names(what: str, names: tuple[str, ...]) -> None:
+    if len(names) == 0 or len(set(names)) != len(names) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"predictions: {what} are {list(names)}; declare at least one, each a text and each once.")
 
 
 def _check_range(what: str, values: np.ndarray, low: int, high: int, ids: np.ndarray) -> None:

@@ -1,23 +1,34 @@
 """How sure one can be: noise floor of a disparity, intervals of rates, tests of change, and the gate's bounds."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from edgefair.distributions import binomial_half_cdf, binomial_half_pmf, normal_quantile, student_t_p
+from edgefair.counting import divide
+from edgefair.distributions import binomial_half_cdf, binomial_half_pmf, normal_cdf, normal_quantile, student_t_p
 from edgefair.drift import gap_drift, gap_drift_bound, paired_counts, worsening_bound
+from edgefair.identity import design_effect, identity_counts
 from edgefair.metrics import METRICS
+from edgefair.paired import disagreement
 
 __all__ = [
+    "ClassBias",
     "NoiseFloor",
     "WelchTest",
+    "class_bias",
+    "design_effect",
+    "disagreement",
     "gap_drift",
     "gap_drift_bound",
     "holm",
+    "identity_counts",
     "mcnemar_midp",
+    "newcombe",
     "noise_floor",
+    "noninferiority_p",
     "paired_change_interval",
     "paired_counts",
     "welch_class_bias",
@@ -43,6 +54,16 @@ class WelchTest(NamedTuple):
     t: np.ndarray
     dof: np.ndarray
     p: np.ndarray
+
+
+class ClassBias(NamedTuple):
+    """Which classes a change of training hit, by `welch_class_bias` over seeds."""
+
+    test: WelchTest  # [C] each
+    holm_p: np.ndarray  # [C], adjusted for the number of classes
+    raw_count: int  # classes with p < alpha: alpha of them fall there by chance
+    holm_count: int  # classes with adjusted p < alpha
+    undefined_count: int  # classes without variance to judge by
 
 
 def noise_floor(confusion, metric: str | Callable, draws: int, rng: np.random.Generator) -> NoiseFloor:
@@ -76,6 +97,19 @@ def wilson(successes, n, confidence: float = 0.95) -> np.ndarray:
     middle = (rate + z * z / (2 * size)) / (1 + z * z / size)
     half = z * np.sqrt(rate * (1 - rate) / size + z * z / (4 * size * size)) / (1 + z * z / size)
     return np.clip(np.stack([middle - half, middle + half], axis=-1), 0, 1)
+
+
+def newcombe(successes_a: int, n_a: int, successes_b: int, n_b: int, confidence: float = 0.95) -> np.ndarray:
+    """Newcombe's interval (1998, method 10) of the difference p_a - p_b of two independent rates: [..., 2], two-sided.
+
+    Wilson's ends (l, u) of both rates, squared and added: d - sqrt((p_a - l_a)^2 + (u_b - p_b)^2) to
+    d + sqrt((u_a - p_a)^2 + (p_b - l_b)^2). For the gap of two groups of one model. NaN where either has no rows.
+    """
+    ends_a, ends_b = wilson(successes_a, n_a, confidence), wilson(successes_b, n_b, confidence)  # [..., 2]
+    rate_a, rate_b = divide(successes_a, n_a), divide(successes_b, n_b)
+    below = np.hypot(rate_a - ends_a[..., 0], ends_b[..., 1] - rate_b)
+    above = np.hypot(ends_a[..., 1] - rate_a, rate_b - ends_b[..., 0])
+    return np.stack([rate_a - rate_b - below, rate_a - rate_b + above], axis=-1)
 
 
 def holm(p) -> np.ndarray:
@@ -112,6 +146,19 @@ def welch_class_bias(class_acc_a, overall_a, class_acc_b, overall_b) -> WelchTes
     return WelchTest(t, dof, np.array([student_t_p(*pair) for pair in zip(t.tolist(), dof.tolist(), strict=True)]))
 
 
+def class_bias(class_acc_a, overall_a, class_acc_b, overall_b, alpha: float = 0.05) -> ClassBias:
+    """Raw and Holm counts of the classes whose share of the model's accuracy differs between two trainings.
+
+    The two comparisons of Mohammadshahi & Ioannou: teacher against distilled student (what distillation changed beside
+    its source), and the same student trained without against with the teacher (what distillation itself changed).
+    Arguments as for `welch_class_bias`; quote the Holm count as the claim and the raw one beside it.
+    """
+    test = welch_class_bias(class_acc_a, overall_a, class_acc_b, overall_b)
+    adjusted = holm(test.p)
+    counts = (int((p < alpha).sum()) for p in (test.p, adjusted))
+    return ClassBias(test, adjusted, *counts, int(np.isnan(test.p).sum()))
+
+
 def mcnemar_midp(lost: int, won: int) -> float:
     """Two-sided mid-p of McNemar's test (Fagerland et al. 2013): 2 P(X <= min) - P(X = min), X ~ Bin(lost + won, 1/2).
 
@@ -121,23 +168,34 @@ def mcnemar_midp(lost: int, won: int) -> float:
     return min(1.0, 2 * binomial_half_cdf(least, flips) - binomial_half_pmf(least, flips))
 
 
-def paired_change_interval(lost: int, won: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def paired_change_interval(lost: float, won: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
     """Tango's score interval (1998) of the accuracy change (won - lost) / n on the same n rows, two-sided.
 
     The ends solve (won - lost - n d) / sqrt(n (2 q + d (1 - d))) = -+z, q the restricted estimate of P(lost) at change
     d. It stays honest with few or no flips: with none, the loss is bounded by z^2 / (n + z^2). (NaN, NaN) without rows.
+    Counts divided by a design effect need not be whole.
     """
     if n <= 0:
         return math.nan, math.nan
     z = normal_quantile(0.5 + confidence / 2)
     change = (won - lost) / n
-
-    def score(d: float) -> float:
-        b = -won - lost + (2 * n - won + lost) * d
-        restricted = (math.sqrt(max(b * b + 8 * n * lost * d * (1 - d), 0.0)) - b) / (4 * n)
-        return (won - lost - n * d) / math.sqrt(max(n * (2 * restricted + d * (1 - d)), 1e-300))
-
+    score = functools.partial(_change_score, lost, won, n)
     return _root(score, -1.0, change, z), _root(score, change, 1.0, -z)
+
+
+def noninferiority_p(lost: int, won: int, n: int, margin: float) -> float:
+    """One-sided p that accuracy fell by `margin` (a share, above 0) or more: 1 - Phi(score at d = -margin), Tango 1998.
+
+    Small is evidence that the loss on the same n rows stayed below the margin. NaN without rows.
+    """
+    return math.nan if n <= 0 else 1 - normal_cdf(_change_score(lost, won, n, -margin))
+
+
+def _change_score(lost: float, won: float, n: float, d: float) -> float:
+    """Tango's score of the hypothesis that accuracy changed by d."""
+    b = -won - lost + (2 * n - won + lost) * d
+    restricted = (math.sqrt(max(b * b + 8 * n * lost * d * (1 - d), 0.0)) - b) / (4 * n)
+    return (won - lost - n * d) / math.sqrt(max(n * (2 * restricted + d * (1 - d)), 1e-300))
 
 
 def _root(falling: Callable[[float], float], low: float, high: float, target: float) -> float:

@@ -13,17 +13,23 @@ class Tolerance:
     mean_drift_points: float = 2.0
     """Allowed worsening of the recall gap between groups, mean over classes."""
     max_drift_points: float | None = None
-    """Allowed worsening of the largest recall gap of any class; None: not gated (it needs many rows)."""
+    """Allowed worsening of the largest recall gap of any class; None: `supported_max_drift_points` where rows allow."""
+    supported_max_drift_points: float | None = 5.0
+    """The same where `max_drift_points` is not set, if the cells are large enough to show it at 5 % discordant rows
+    (claim "same" only); None: then only reported."""
     accuracy_drop_points: float = 1.0
     """Allowed loss of accuracy over all rows."""
     worst_group_drop_points: float = 2.0
     """Allowed loss of accuracy of the group that loses most."""
     flip_rate_percent: float | None = 10.0
-    """Allowed share of rows whose predicted class differs (claim "same" only); None: not gated."""
+    """Allowed share of rows whose predicted class differs, of all rows and of each group (claim "same" only); None: not
+    gated."""
     min_entropy_ratio: float = 0.5
     """Least entropy of the candidate's predicted classes as a share of the reference's; less counts as collapsed."""
+    min_class_ratio: float = 0.5
+    """Least share that each class must keep of the reference's predictions of it; less counts as collapsed."""
     min_cell: int = 30
-    """Cells of fewer rows are named as not covered; a class predicted this often must not vanish altogether."""
+    """Cells of fewer rows are named as not covered; `min_class_ratio` holds for classes predicted this often."""
     replicates: int = 2000
     """Draws behind every resampled bound and noise floor."""
     confidence: float = 0.95
@@ -32,10 +38,11 @@ class Tolerance:
     def __post_init__(self):
         for name in ("mean_drift_points", "accuracy_drop_points", "worst_group_drop_points"):
             _demand(name, getattr(self, name), 0, 100)
-        for name in ("max_drift_points", "flip_rate_percent"):
+        for name in ("max_drift_points", "supported_max_drift_points", "flip_rate_percent"):
             if getattr(self, name) is not None:
                 _demand(name, getattr(self, name), 0, 100)
         _demand("min_entropy_ratio", self.min_entropy_ratio, 0, 1)
+        _demand("min_class_ratio", self.min_class_ratio, 0, 1)
         _demand("min_cell", self.min_cell, 1, math.inf)
         _demand("replicates", self.replicates, 100, math.inf)
         _demand("confidence", self.confidence, 0.5, 0.999)

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgefair.drift import skewness_levels
 from edgefair.errors import DataError
+from edgefair.plan import drift_bounds
 from edgefair.significance import gap_drift, gap_drift_bound, paired_counts, worsening_bound
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -84,9 +86,37 @@ def test_draws_are_multinomial_around_the_counts_with_half_pseudo_counts():
     for cell in counts[:, 0]:
         draws = rng.multinomial(cell.sum(), (cell + np.array([0, 0.5, 0.5, 0])) / (cell.sum() + 1), size=20_000)
         drawn.append((draws[:, 2] - draws[:, 1]) / cell.sum())
-    expected = np.quantile(np.ptp(drawn, axis=0), [0.5, 0.9, 0.99])
+    levels = [skewness_levels(counts, level)[0] for level in (0.5, 0.9, 0.99)]
+    expected = np.quantile(np.ptp(drawn, axis=0), levels)
     ours = [gap_drift_bound(counts, 20_000, np.random.default_rng(1), level)[0] for level in (0.5, 0.9, 0.99)]
     np.testing.assert_allclose(ours, expected, rtol=0.03)
+
+
+def test_the_quantile_is_raised_only_where_losses_are_one_sided_and_few():
+    size, even = 400, [380, 10, 10, 0]
+    assert skewness_levels(np.full((2, 3, 4), even), 0.95) == pytest.approx(0.95)
+    assert skewness_levels(np.full((2, 3, 4), [size, 0, 0, 0]), 0.95) == pytest.approx(0.95)
+    hurt = np.array([[[size - lost, lost, 0, 0]] * 3 for lost in (8, 0)])
+    few, many = skewness_levels(hurt, 0.95), skewness_levels(50 * hurt, 0.95)
+    assert (few > many).all()
+    assert (many > 0.95).all()
+    assert few[0] < few[1]  # one class alone is more skewed than the mean of three
+    assert (skewness_levels(hurt, 0.95, rows_per_identity=9) > few).all()
+    np.testing.assert_allclose(skewness_levels(hurt[::-1], 0.95), few)  # whichever group it is
+    np.testing.assert_allclose(skewness_levels(hurt[..., [0, 2, 1, 3]], 0.95), few)  # gains part groups as losses do
+
+
+@pytest.mark.parametrize(
+    ("classes", "rows", "lost", "tolerance"),
+    [(2, 1000, 0.02, 0.02), (2, 500, 0.02, 0.02), (2, 2000, 0.05, 0.05)],
+)
+def test_drift_bound_seldom_passes_a_candidate_at_the_tolerance(classes, rows, lost, tolerance):
+    """Group 0 loses the tolerance in every class. Nominal 5 %; the plain percentile passes in 7 to 9 %."""
+    share = np.zeros((2, classes, 4))
+    share[0], share[1] = (0.8 - lost, lost, 0, 0.2), (0.8, 0, 0, 0.2)
+    rng = np.random.default_rng(0)
+    tables = rng.multinomial(rows, share, size=(1500, 2, classes))
+    assert (drift_bounds(tables, 150, rng)[:, 0] <= tolerance + 1e-12).mean() <= 0.07
 
 
 def shares(classes: int, before: float, after: float, flips: float) -> np.ndarray:

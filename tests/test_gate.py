@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgefair.errors import DataError, RecipeError
+from edgefair.files import digest
 from edgefair.gate import Tolerance, compare
 from edgefair.predictions import Predictions
 
@@ -128,6 +129,16 @@ def test_a_class_that_vanishes_fails_though_it_hurts_both_groups_alike():
     assert "never predicted any more: class7" in verdict.sentence
 
 
+def test_a_class_that_is_hardly_predicted_any_more_fails():
+    reference = example(cell_rows=100, classes=30, error_share=0.0)
+    of_class = np.flatnonzero(reference.predicted == 7)
+    most, enough = (changed(reference, of_class[: int(len(of_class) * share)], 8) for share in (0.6, 0.4))
+    verdict = compare(reference, most, replace(WIDE, mean_drift_points=50))
+    assert check(verdict, "collapse").outcome == "fail"
+    assert "hardly predicted any more: class7" in verdict.sentence
+    assert check(compare(reference, enough, replace(WIDE, mean_drift_points=50)), "collapse").outcome == "pass"
+
+
 def test_a_declared_cell_or_group_without_rows_is_inconclusive():
     reference = example()
     keep = (reference.groups != 1) | (reference.labels != 2)
@@ -179,6 +190,17 @@ def test_flips_fail_above_the_limit_and_the_largest_gap_is_gated_on_request():
     assert check(compare(reference, candidate, Tolerance(max_drift_points=0.1)), "max_drift").outcome != "pass"
 
 
+def test_the_same_rows_in_another_order_are_the_same_data():
+    reference = example(cell_rows=50)
+    order = np.random.default_rng(0).permutation(len(reference.ids))
+    shuffled = {name: getattr(reference, name)[order] for name in ("ids", "labels", "groups", "logits")}
+    both = [
+        replace(each, about={"rows_sha256": digest(each.ids.tolist()), "data_sha256": str(index)})
+        for index, each in enumerate((reference, replace(reference, **shuffled)))
+    ]
+    assert compare(*both, Tolerance()).checks == compare(reference, reference, Tolerance()).checks
+
+
 def test_what_cannot_be_compared_is_an_error_that_says_what_differs():
     reference = example(cell_rows=5)
     one_less = {name: getattr(reference, name)[:-1] for name in ("ids", "labels", "groups", "logits")}
@@ -191,6 +213,10 @@ def test_what_cannot_be_compared_is_an_error_that_says_what_differs():
     ):
         with pytest.raises(DataError, match=says):
             compare(reference, other, Tolerance())
+    about = {"rows_sha256": "1" * 64, "data_sha256": "2" * 64}
+    for key, says in (("rows_sha256", "another list of rows: rows_sha256"), ("data_sha256", "another data set: data_")):
+        with pytest.raises(DataError, match=says):
+            compare(replace(reference, about=about), replace(reference, about=about | {key: "3" * 64}), Tolerance())
     nothing = replace(reference, **{name: getattr(reference, name)[:0] for name in one_less})
     with pytest.raises(DataError, match="no rows"):
         compare(nothing, nothing, Tolerance())

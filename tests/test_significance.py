@@ -12,6 +12,7 @@ from edgefair import distributions
 from edgefair.metrics import METRICS, confusion, mean_abs_disparity
 from edgefair.significance import (
     _permuted,
+    class_bias,
     holm,
     mcnemar_midp,
     noise_floor,
@@ -99,6 +100,45 @@ def test_welch_vectors():
     np.testing.assert_allclose(test.t, v["t_stat"], rtol=1e-9)
     np.testing.assert_allclose(test.p, v["p_value"], rtol=1e-9)
     assert (test.p < 0.05).sum() == v["num_significant"]
+
+
+def test_class_bias_counts_raw_and_holm():
+    v = np.load(REFERENCE / "fairness_welch_class_accuracy.npz")
+    found = class_bias(v["acc_a"], v["acc_a"].mean(axis=1), v["acc_b"], v["acc_b"].mean(axis=1))
+    counts = int(v["out_n_significant_raw"]), int(v["out_n_significant_holm"])
+    assert (found.raw_count, found.holm_count, found.undefined_count) == (*counts, 0)
+    np.testing.assert_allclose(found.holm_p, v["out_p_holm"], rtol=1e-9)
+
+
+def test_class_bias_over_many_equal_classes_is_raw_noise_that_holm_removes():
+    rng = np.random.default_rng(0)
+    teacher, distilled = (0.8 + 0.01 * rng.normal(size=(seeds, 1000)) for seeds in (5, 7))
+    found = class_bias(teacher, teacher.mean(axis=1), distilled, distilled.mean(axis=1))
+    assert 25 < found.raw_count < 80  # about 50 of 1,000
+    assert found.holm_count == 0
+    distilled[:, 3] -= 0.4
+    again = class_bias(teacher, teacher.mean(axis=1), distilled, distilled.mean(axis=1))
+    assert np.flatnonzero(again.holm_p < 0.05).tolist() == [3]
+    one_seed = class_bias(teacher[:1], teacher[:1].mean(axis=1), distilled, distilled.mean(axis=1))
+    assert (one_seed.raw_count, one_seed.holm_count, one_seed.undefined_count) == (0, 0, 1000)
+
+
+def test_welch_holm_and_mcnemar_agree_with_independent_code():
+    rng = np.random.default_rng(1)
+    a, b, overall_a, overall_b = rng.random((4, 9)), rng.random((6, 9)), rng.random(4) + 0.5, rng.random(6) + 0.5
+    theirs = scipy.stats.ttest_ind(a / overall_a[:, None], b / overall_b[:, None], equal_var=False)
+    ours = welch_class_bias(a, overall_a, b, overall_b)
+    np.testing.assert_allclose(ours.t, theirs.statistic, rtol=1e-10)
+    np.testing.assert_allclose(ours.p, theirs.pvalue, rtol=1e-9)
+    p = rng.random(12) ** 3
+    for index, adjusted in enumerate(holm(p)):  # the largest (number of p at least as large) x p among smaller p
+        by_hand = max(((p >= q).sum() * q for q in p[p <= p[index]]), default=0)
+        assert adjusted == pytest.approx(min(1, by_hand))
+    for lost, won in ((0, 5), (3, 3), (12, 4), (40, 61)):
+        least, flips = min(lost, won), lost + won
+        middle = scipy.stats.binom.pmf(least, flips, 0.5)
+        expected = 1.0 if lost == won else scipy.stats.binomtest(least, flips).pvalue - middle
+        assert mcnemar_midp(lost, won) == pytest.approx(expected)
 
 
 def test_welch_without_variance_or_with_one_seed_is_undefined():

@@ -13,8 +13,8 @@ Numbers of the two must not be mixed. In both, all 50,000 training images are ma
 before any is set aside: the mask depends on `skew` and `mask_seed` alone. Validation, calibration and meta images are
 then drawn from the training images of each (class, group) cell; they are never trained on and stand in both views,
 colour and grey, as the 10,000 test images do, which are the gate rows. Unlike training they are thus balanced: every
-cell can be calibrated, chosen by and stepped on. The two views of an image share its `identity` and their list; the
-gate counts them as independent rows, which they are not, so its bounds are those of as many different images.
+cell can be calibrated, chosen by and stepped on. The two views of an image share its `identity` and their list, and the
+gate draws them together.
 
 cifar10 and cifar100 declare a single group, "all": accuracy can be judged, fairness cannot.
 """

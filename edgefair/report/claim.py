@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edgefair.drift import LOST, WON, worsening_bound
+from edgefair.drift import worsening_bound
 from edgefair.gate import align
 from edgefair.predictions import Predictions
 
@@ -16,13 +16,14 @@ def fairness_claim(reference: Predictions, candidate: Predictions, replicates: i
     zero, "less fair" if the same bound with both exchanged is, else "not shown to differ". It speaks of these two
     files, not of other seeds; `edgefair summarize` does.
     """
-    counts = align(reference, candidate).counts  # [G, C, 4]
-    exchanged = counts.copy()
-    exchanged[..., [LOST, WON]] = counts[..., [WON, LOST]]
-    worse, better = (100 * worsening_bound(table, replicates, rng, LEVEL) for table in (counts, exchanged))
+    pairs = align(reference, candidate), align(candidate, reference)
+    worse, better = (
+        100 * worsening_bound(pair.counts, replicates, rng, LEVEL, identity=pair.by_identity) for pair in pairs
+    )
     word, amount = ("fairer", -worse) if worse < 0 else ("less fair", -better) if better < 0 else (None, None)
     names = reference.about.get("artefact", "the reference"), candidate.about.get("artefact", "the candidate")
-    test = f"paired test on {counts.sum():,} rows resampled within group and class, two-sided 95 %"
+    whole = "" if pairs[0].people is None else ", whole people at a time"
+    test = f"paired test on {pairs[0].counts.sum():,} rows resampled within group and class{whole}, two-sided 95 %"
     if word is None:
         text = f"{names[1]} is not shown to be fairer or less fair than {names[0]} ({test})."
     else:

@@ -41,6 +41,7 @@ EVIDENCE = {
     "smallest_cell_rows": ("Gate rows of the smallest class and group", ""),
     "largest_cell_rows": ("Gate rows of the largest class and group", ""),
     "tolerance_mean_drift_points": ("Allowed change of the mean gap, points", ""),
+    "supported_points": ("Smallest change of the mean gap that these rows can rule out, points", ""),
 }
 MEANING = {
     "pass": "Every judged model keeps within the tolerances fixed before the run, on images like these.",
