@@ -138,10 +138,10 @@ def _accuracy(pair: Pair, rows) -> dict:
     }
 
 
-def _disagreement(pair: Pair) -> dict:
-    """Rows by A's class and B's class where they differ, [C][C], and where they agree, [C], whatever the label."""
+def _disagreement(pair: Pair) -> list[list[int]]:
+    """Rows by A's class and B's class, [C][C]: the diagonal is where they agree, whatever the label."""
     differ, agree = disagreement(pair.pred_ref, pair.pred_cand, pair.shape[0])
-    return {"differ": differ.tolist(), "agree": agree.tolist()}
+    return (differ + np.diag(agree)).tolist()
 
 
 def _gaps(table: np.ndarray) -> dict:

@@ -259,6 +259,8 @@ class GateRecipe(Section):
 
     mean_drift_points: Positive = 2.0
     """Artefact against student: allowed worsening of the mean absolute disparity, percentage points."""
+    max_drift_points: Positive | None = None
+    """The same for the class where it is largest; where not given, 5 if the cells are large enough to show that."""
     accuracy_drop_points: Positive = 1.0
     """Artefact against student: allowed loss of accuracy, percentage points."""
     worst_group_drop_points: Positive = 2.0

@@ -21,6 +21,7 @@ WORDS = {
     "mean_drift": "mean recall gap",
     "max_drift": "largest recall gap",
     "flip_rate": "changed predictions",
+    "group_flip_rate": "flips in a group",
     "collapse": "variety of predictions",
     "latency_p90_ms": "p90 latency",
     "size_mb": "file size",

@@ -121,7 +121,9 @@ def tolerance(gate: GateRecipe, claim: str) -> Tolerance:
         name: getattr(gate, prefix + name)
         for name in ("mean_drift_points", "accuracy_drop_points", "worst_group_drop_points")
     }
-    return Tolerance(**points, flip_rate_percent=gate.flip_percent, min_cell=gate.min_cell, replicates=gate.replicates)
+    largest = gate.max_drift_points if claim == "same" else None
+    rest = {"flip_rate_percent": gate.flip_percent, "min_cell": gate.min_cell, "replicates": gate.replicates}
+    return Tolerance(**points, max_drift_points=largest, **rest)
 
 
 def _limits(gate: GateRecipe, entry: dict, batch: str) -> list[dict]:

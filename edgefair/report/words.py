@@ -9,6 +9,7 @@ CHECKS = {
     "mean_drift": "Change of the mean recall gap; bound of how far the gaps moved",
     "max_drift": "Change of the largest recall gap; bound of how far any gap moved",
     "flip_rate": "Predictions that differ from the reference",
+    "group_flip_rate": "The same, for the group where most differ",
     "collapse": "Collapse guard: variety of the predicted classes",
     "latency_p90_ms": "Latency, 90th percentile",
     "size_mb": "File size",
@@ -55,6 +56,7 @@ PLAIN = {
     "mean_drift": "change of the gap between groups",
     "max_drift": "change of the largest gap of any class",
     "flip_rate": "share of changed predictions",
+    "group_flip_rate": "share of changed predictions of a group",
     "collapse": "variety of the predictions",
 }
 
