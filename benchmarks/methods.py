@@ -1,6 +1,5 @@
 """Shared by the benchmarks of methods: train students of one teacher, judge each on the gate rows."""
 
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -69,8 +68,8 @@ def summary(rows: list[dict]) -> dict[str, dict]:
     names = [name for name in rows[0] if isinstance(rows[0][name], float)]
     return {
         name: {
-            "mean": statistics.mean(row[name] for row in rows),
-            "std": statistics.stdev([row[name] for row in rows]) if len(rows) > 1 else None,
+            "mean": float(np.mean([row[name] for row in rows])),
+            "std": float(np.std([row[name] for row in rows], ddof=1)) if len(rows) > 1 else None,
             "n": len(rows),
         }
         for name in names

@@ -9,7 +9,6 @@ a BIRD iteration at most 5 plain CKD steps.
 """
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable
 
@@ -156,7 +155,7 @@ def main() -> None:
             },
             "steps": {
                 name: {
-                    "images_per_s": args.batch / statistics.median(values),
+                    "images_per_s": args.batch / common.spread(values)["median"],
                     "of_supervised": ratio(values, seconds["supervised"]),
                     "of_floor": ratio(values, floor),
                 }
