@@ -39,7 +39,8 @@ def test_every_artefact_is_predicted_judged_and_measured(finished):
         assert entry["latency"]["1"]["p50_ms"] <= entry["latency"]["1"]["p90_ms"] <= entry["latency"]["1"]["p99_ms"]
         assert entry["latency"]["4"]["calls"] >= 20
         scores = entry["metrics"]["scores"]
-        assert {"accuracy", "macro_precision", "macro_recall", "macro_f1", "auroc"} == set(scores)
+        averages = {f"{average}_{name}" for average in ("macro", "weighted") for name in ("precision", "recall", "f1")}
+        assert averages | {"accuracy", "auroc"} == set(scores)
         assert all(
             {"value", "floor", "floor_q95", "p_value"} == set(d) for d in entry["metrics"]["disparities"].values()
         )
