@@ -47,7 +47,7 @@ def fit(
         _save(folder / CHECKPOINT, {"strategy": strategy.state(), "history": history, "best": best})
         log.line(
             f"{name} epoch {epoch}/{recipe.epochs}: "
-            + ", ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "epoch")
+            + ", ".join(f"{k} {v:.4g}" for k, v in row.items() if k not in ("epoch", "task_at_start"))
         )
     if best:
         student.load_state_dict(best["student"])
