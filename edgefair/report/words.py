@@ -35,7 +35,9 @@ DISPARITIES = {
     "deo_mean": ("DEO mean", "difference in equalised opportunity: the same number under its other name"),
     "deo_max": ("DEO max", "the same gap for the class where it is largest"),
     "demographic_parity_difference": ("Demographic parity", "how unequally often a class is predicted; worst class"),
+    "demographic_parity_difference_mean": ("Demographic parity, mean", "the same, mean over classes"),
     "equalized_odds_difference": ("Equalised odds", "larger gap of true and of false positive rate; worst class"),
+    "equalized_odds_difference_mean": ("Equalised odds, mean", "the same, mean over classes"),
     "accuracy_gap": ("Accuracy gap", "accuracy of the best minus the worst group"),
 }  # fmt: skip
 EVIDENCE = {
