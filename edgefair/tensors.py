@@ -24,3 +24,7 @@ class Batch(NamedTuple):
     groups: Tensor
     ids: Tensor
     soft_groups: Tensor | None = None
+
+    def at(self, rows) -> "Batch":
+        """The batch of some rows, in that order."""
+        return Batch(*(None if part is None else part[rows] for part in self))

@@ -11,7 +11,6 @@ from edgefair.errors import RecipeError
 from edgefair.models import create
 from edgefair.reversal import reverse_gradient
 from edgefair.strategies.adversarial import Adversary, projected
-from edgefair.tensors import Batch
 
 from .conftest import tiny
 
@@ -82,7 +81,7 @@ def test_more_adversary_steps_make_a_better_adversary(quiet):
 
 def test_conditional_adversary_uses_the_head_of_the_label():
     torch.manual_seed(0)
-    adversary = Adversary(width=4, hidden=8, num_classes=3, num_groups=2, conditional=True)
+    adversary = Adversary(width=4, hidden=8, num_classes=3, outputs=2, conditional=True)
     z = torch.randn(1, 4).repeat(3, 1)
     guesses = adversary(z, torch.arange(3))
     assert guesses.shape == (3, 2)
@@ -98,7 +97,7 @@ def test_rows_of_unknown_group_do_not_reach_the_adversary(quiet):
     made.parts.student.eval()
     student, _ = made.forward(batch)
     partly = made.adversary_loss(student, batch._replace(groups=groups), 1.0)
-    kept = Batch(*(part[1::2] for part in batch))
+    kept = batch.at(slice(1, None, 2))
     student, _ = made.forward(kept)
     torch.testing.assert_close(partly, made.adversary_loss(student, kept, 1.0), rtol=1e-4, atol=1e-6)
 
@@ -156,7 +155,7 @@ def test_class_weights_choose_whose_gap_counts(quiet):
     made.parts.student.eval()
     student, _ = made.forward(batch)
     circles = batch.labels == 4
-    only = Batch(*(part[circles] for part in batch))
+    only = batch.at(circles)
     expected = made.adversary_loss(type(student)(student.logits[circles], student.features[circles]), only, 1.0)
     torch.testing.assert_close(made.adversary_loss(student, batch, 1.0), expected, rtol=1e-4, atol=1e-6)
     with pytest.raises(RecipeError, match="did you mean 'circle'"):

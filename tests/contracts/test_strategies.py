@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from edgefair.data import load_examples
-from edgefair.distill import assemble
+from edgefair.distill import assemble, distil_student
 from edgefair.losses import LOSSES
 from edgefair.models import create
 from edgefair.strategies import STRATEGIES
-from edgefair.tensors import Batch
 
 from ..conftest import tiny
 
@@ -106,8 +105,7 @@ def test_a_batch_of_one_row_and_a_partial_batch_are_borne(strategy, loss, build)
     made, feed = build(strategy, loss)
     batch = next(feed.epoch(1))
     for rows in (1, 7):
-        part = Batch(*(None if field is None else field[:rows] for field in batch))
-        assert (moved(made, part) != 0).any()
+        assert (moved(made, batch.at(slice(rows))) != 0).any()
 
 
 @pairs
@@ -117,7 +115,7 @@ def test_the_order_of_rows_does_not_matter(strategy, loss, build):
         made, feed = build(strategy, loss)
         batch = next(feed.epoch(1))
         order = torch.arange(len(batch.ids)).flip(0) if turned else torch.arange(len(batch.ids))
-        steps.append(moved(made, Batch(*(None if field is None else field[order] for field in batch))))
+        steps.append(moved(made, batch.at(order)))
     # Sums in another order differ in their last bits, and batch normalisation of near-dead channels enlarges them.
     assert (steps[0] - steps[1]).norm() < 1e-2 * steps[0].norm()
 
@@ -136,3 +134,14 @@ def test_says_what_lambda_means(name, build):
     made, _ = build(name, "none")
     assert "* L_task" in made.meaning or "L = L_task" in made.meaning
     assert made.meaning.endswith(".")
+
+
+@pairs
+def test_every_pair_distils_a_student_and_logs_what_it_did(strategy, loss, tmp_path, quiet):
+    few = {"data__train_rows": 60, "data__validation_rows": 20, "train__epochs": 2, "train__batch_size": 30}
+    recipe = tiny(strategy__name=strategy, loss__name=loss, **few)
+    small = load_examples(recipe.data, 0, quiet)
+    _, history, meaning = distil_student(recipe, small, create("cifar:resnet8", 10, 1), tmp_path, quiet)
+    assert [row["epoch"] for row in history] == [1, 2]
+    assert all(row[name] == row[name] for row in history for name in ("loss", "task", "ce", "gradient_ce"))
+    assert meaning.startswith(f"{strategy}: ")
