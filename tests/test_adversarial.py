@@ -86,7 +86,7 @@ def test_conditional_adversary_uses_the_head_of_the_label():
     guesses = adversary(z, torch.arange(3))
     assert guesses.shape == (3, 2)
     assert not torch.equal(guesses[0], guesses[1])
-    blind = Adversary(width=4, hidden=8, num_classes=3, num_groups=2, conditional=False)
+    blind = Adversary(width=4, hidden=8, num_classes=3, outputs=2, conditional=False)
     assert torch.equal(*blind(z[:2], torch.tensor([0, 2])))
 
 
