@@ -17,6 +17,9 @@ def fairness_claim(reference: Predictions, candidate: Predictions, replicates: i
     files, not of other seeds; `edgefair summarize` does.
     """
     pairs = align(reference, candidate), align(candidate, reference)
+    if not pairs[0].compares_groups:
+        text = "Nothing can be said about which is fairer: no groups are declared."
+        return {"word": "not shown to differ", "at_least_points": None, "sentence": text}
     worse, better = (
         100 * worsening_bound(pair.counts, replicates, rng, LEVEL, identity=pair.by_identity) for pair in pairs
     )
