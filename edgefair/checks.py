@@ -18,7 +18,11 @@ from edgefair.seeds import generator
 from edgefair.significance import paired_change_interval, wilson
 from edgefair.tolerance import Tolerance
 
-_ALLOWED = {"points": "tolerance {:g} points", "percent": "tolerance {:g} %", "ratio": "at least {:g} is needed"}
+_ALLOWED = {
+    "points": "tolerance {:g} points",
+    "percent": "tolerance {:g} %",
+    "ratio": "an entropy of at least {:g} of it is needed",
+}
 
 
 @dataclass(frozen=True)
@@ -153,8 +157,12 @@ def collapse_check(pair: Pair, tolerance: Tolerance) -> Check:
     else:
         text += ", and the reference too predicts a single class, so that variety cannot be compared"
     for never, what in ((True, "never predicted any more"), (False, "hardly predicted any more")):
-        names = [pair.class_names[label] for label in lost if (after[label] == 0) == never]
-        text += f"; {what}: {listed(names)}" if names else ""
+        names = [
+            f"{pair.class_names[label]} ({after[label]:,} times, the reference {before[label]:,})"
+            for label in lost
+            if (after[label] == 0) == never
+        ]
+        text += f"; {what}: {listed(names)}, allowed is {tolerance.min_class_ratio:g} of the reference" if names else ""
     single = (after > 0).sum() == 1 and (labels > 0).sum() > 1
     failed = single or ratio < tolerance.min_entropy_ratio or len(lost) > 0
     outcome = "fail" if failed else "pass"

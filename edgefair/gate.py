@@ -73,6 +73,8 @@ def compare(
         collapse_check(pair, tolerance),
     ]
     outcome = worst([check.outcome for check in checks if check.gated])
+    if outcome == "pass" and (pair.counts.sum(axis=-1) < tolerance.min_cell).all():
+        outcome = "inconclusive"  # every cell is too small to be covered: there is nothing that the pass would speak of
     numbers = _numbers(pair, tolerance, seed) | {"seed": seed, "tolerance": asdict(tolerance)}
     return Verdict(outcome, claim, tuple(checks), numbers, _sentence(outcome, checks, numbers, pair))
 
@@ -188,7 +190,9 @@ def _sentence(outcome: str, checks: list[Check], numbers: dict, pair: Pair) -> s
     if numbers["rows_without_group"]:
         parts.append(f"{numbers['rows_without_group']:,} rows of unknown group count for accuracy and flips only.")
     if numbers["small_cells"]:
-        parts.append(f"Says nothing about: {listed(numbers['small_cells'])}.")
+        every = len(numbers["small_cells"]) == pair.counts.shape[0] * pair.counts.shape[1]
+        none = "No cell is large enough for a verdict. " if every else ""
+        parts.append(f"{none}Says nothing about: {listed(numbers['small_cells'])}.")
     return " ".join(parts)
 
 

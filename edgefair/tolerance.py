@@ -50,4 +50,6 @@ class Tolerance:
 
 def _demand(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise RecipeError(f"tolerance '{name}' is {value}; allowed is {low:g} .. {high:g}. Change it in [gate].")
+        raise RecipeError(
+            f"tolerance '{name}' is {value}; allowed is {low:g} .. {high:g}. Change it in [gate] or by its flag."
+        )

@@ -129,6 +129,17 @@ def test_a_class_that_vanishes_fails_though_it_hurts_both_groups_alike():
     assert "never predicted any more: class7" in verdict.sentence
 
 
+def test_nothing_passes_where_every_cell_is_too_small_to_be_covered():
+    reference = example(cell_rows=20)
+    wide = replace(WIDE, mean_drift_points=50, min_cell=21)
+    verdict = compare(reference, reference, wide)
+    assert all(check.outcome == "pass" for check in verdict.checks if check.gated)
+    assert verdict.outcome == "inconclusive"
+    assert verdict.sentence.startswith("INCONCLUSIVE.")
+    assert "No cell is large enough for a verdict. Says nothing about: group0/class0" in verdict.sentence
+    assert compare(reference, reference, replace(wide, min_cell=20)).outcome == "pass"
+
+
 def test_a_class_that_is_hardly_predicted_any_more_fails():
     reference = example(cell_rows=100, classes=30, error_share=0.0)
     of_class = np.flatnonzero(reference.predicted == 7)

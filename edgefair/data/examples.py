@@ -85,7 +85,8 @@ def balanced_rows(examples: Examples, name: str, per_cell: int, rng: np.random.G
         )
         raise DataError(
             f"{len(short)} (group, class) cells of the {name} rows have fewer than {per_cell} rows: {named}. "
-            f"Set quantize.rows_per_cell to {counts.min()} or less, or give the list more rows."
+            f"Set quantize.rows_per_cell to {counts.min()} or less, or give the list more rows, by data.max_rows or "
+            f"data.{name}_share."
             if counts.min()
             else f"the {name} rows lack whole (group, class) cells: {named}. Add such rows or do not declare the cell."
         )

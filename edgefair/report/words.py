@@ -63,9 +63,13 @@ PLAIN = {
 }
 
 
+def _named(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 def meaning(outcome: str, judged: list[dict]) -> str:
     """One plain sentence of what the outcome means, naming the models it rests on."""
-    names = {o: " and ".join(e["artefact"] for e in judged if e["outcome"] == o) for o in SYMBOLS}
+    names = {o: _named([e["artefact"] for e in judged if e["outcome"] == o]) for o in SYMBOLS}
     text = MEANING[outcome].format(**names)
     if outcome == "fail" and names["inconclusive"]:
         text += f" Not enough evidence about: {names['inconclusive']}."
