@@ -48,6 +48,20 @@ cli.add_command(plan)
 @click.option("--loss", help="Distillation loss: none, ckd, ctkd, rkd, kdpp, fitnet, at, mfd.")
 @click.option("--strategy", help="Debiasing strategy: plain, adversarial, intra, bird.")
 @click.option("--lambda", "lam", type=float, help="Strength of the debiasing; 0 is none.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    type=click.Choice(["ort-cpu", "ort-cuda", "openvino", "tensorrt", "tensorrt-rtx"]),
+    help="What the files are for; repeatable.  [default: everything that this machine can run]",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    type=click.Choice(["fp32", "fp16", "int8", "fp8"]),
+    help="Number format of the files; repeatable.  [default: all that a target executes well, fp8 excepted]",
+)
 @click.option("--seed", type=int, help="Seed of every random choice.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Where the networks are trained.")
 @click.option("--skip-broken", is_flag=True, default=None, help="Leave out images that cannot be read, and count them.")
@@ -106,6 +120,8 @@ def _values(recipe_file: Path | None, data: str | None, options: dict, settings:
         "loss": "loss.name",
         "strategy": "strategy.name",
         "lam": "strategy.lam",
+        "targets": "deploy.targets",
+        "precisions": "deploy.precisions",
         "skip_broken": "data.skip_broken",
     }
     if data is not None:
@@ -114,7 +130,7 @@ def _values(recipe_file: Path | None, data: str | None, options: dict, settings:
         for field, value in recognise(data).items():
             assign(values, f"data.{field}", value)
     for name, value in options.items():
-        if value is not None:
+        if value not in (None, ()):
             assign(values, places.get(name, name), value)
     for text in settings:
         assign(values, *assignment(text))

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from edgefair.artefacts import Artefact, artefact_list
-from edgefair.data import Examples, balanced_rows, load_examples
+from edgefair.data import Examples, load_examples
+from edgefair.deploy import calibration_rows, make_artefacts
 from edgefair.errors import RecipeError, require
-from edgefair.files import digest, write_bytes, write_json
+from edgefair.files import digest, write_json
 from edgefair.latency import ROUNDS, measure
 from edgefair.machine import describe_machine
 from edgefair.predictions import Predictions
@@ -18,13 +19,14 @@ from edgefair.recipe import Recipe
 from edgefair.report import build_report, teacher_warnings, write_report
 from edgefair.runfolder import RunFolder
 from edgefair.runtimes import load_runtime, predict_rows
-from edgefair.seeds import generator
+from edgefair.targets import chosen
 
 
 def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
     """Do whatever of the main job is not done yet in the run folder `out`; returns the report."""
     # All that can be wrong with the input is said before the run folder is made: a corrected command finds no traces.
     _check_tools(recipe, log)
+    pairs = chosen(recipe.deploy)
     examples = _load(recipe, log)
     _check_groups(recipe, examples)
     _check_networks(recipe, examples)
@@ -45,9 +47,16 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
             made_from | how | run.hashes("teacher"),
             lambda folder: _student(recipe, examples, run, folder, log),
         )
-        how = {name: settings[name] for name in ("export", "quantize")}
-        run.stage("artefacts", how | run.hashes("student"), lambda folder: _artefacts(recipe, examples, run, folder))
-        artefacts = artefact_list(run, recipe)
+        how = {name: settings[name] for name in ("export", "deploy", "quantize")} | {"pairs": pairs}
+        run.stage(
+            "artefacts",
+            how | run.hashes("student"),
+            lambda folder: make_artefacts(
+                recipe, examples, run.path / "student" / "student.safetensors", folder, pairs, log
+            ),
+        )
+        every = artefact_list(run)
+        artefacts = [artefact for artefact in every if not artefact.blocked]
         hashes = {artefact.name: artefact.sha256 for artefact in artefacts}
         run.stage("predictions", made_from | hashes, lambda folder: _predictions(artefacts, examples, folder, log))
         run.stage(
@@ -56,7 +65,7 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
             lambda folder: _latency(recipe, artefacts, examples, folder, log),
         )
         predictions = {a.name: Predictions.load(run.path / "predictions" / f"{a.name}.npz") for a in artefacts}
-        report = build_report(run, artefacts, predictions, data)
+        report = build_report(run, every, predictions, data)
         write_report(report, artefacts, predictions, run.path, examples)
         return report
 
@@ -100,11 +109,7 @@ def _check_networks(recipe: Recipe, examples: Examples) -> None:
     from edgefair.distill import rehearse
 
     rehearse(recipe, examples)
-    _calibration_rows(recipe, examples)
-
-
-def _calibration_rows(recipe: Recipe, examples: Examples) -> np.ndarray:
-    return balanced_rows(examples, "calibration", recipe.quantize.rows_per_cell, generator(recipe.seed, "calibration"))
+    calibration_rows(recipe, examples)
 
 
 def _write_data(examples: Examples, data: dict, folder: Path) -> None:
@@ -133,31 +138,6 @@ def _student(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path, l
     save_weights(model, folder / "student.safetensors", classes)
     write_json(folder / "history.json", history)
     write_json(folder / "lambda.json", {"value": recipe.strategy.lam, "meaning": meaning})
-
-
-def _artefacts(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path) -> None:
-    from edgefair.export import export_onnx
-    from edgefair.models import create
-    from edgefair.quantize import quantize_u8s8
-
-    rows = _calibration_rows(recipe, examples)
-    cells = len(examples.class_names) * len(examples.group_names)
-    # One row of every cell in turn, so that each calibration batch holds all of them.
-    images = examples.images[rows.reshape(cells, -1).T.ravel()]
-    names = {"class_names": list(examples.class_names), "group_names": list(examples.group_names)}
-    model = create(f"file:{run.path / 'student' / 'student.safetensors'}", len(examples.class_names), 0)
-    report = export_onnx(model, images, recipe.export, folder / "student.onnx", names)
-    if "int8" in recipe.quantize.precisions:
-        quantize_u8s8(folder / "student.onnx", folder / "student.int8.onnx", images, recipe.quantize, cells)
-        ids = examples.ids[rows].tolist()
-        report["calibration"] = {
-            "method": recipe.quantize.method,
-            "rows": len(ids),
-            "ids_sha256": digest(ids),
-            "ids": ids,
-        }
-    write_bytes(folder / "null.txt", str(len(examples.class_names)).encode())
-    write_json(folder / "export.json", report)
 
 
 def _predictions(artefacts: list[Artefact], examples: Examples, folder: Path, log) -> None:

@@ -10,15 +10,12 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from edgefair.deploy_sections import BenchRecipe, DeployRecipe, ExportRecipe, GateRecipe, QuantizeRecipe
 from edgefair.errors import RecipeError, nearest
 from edgefair.files import digest
 from edgefair.sections import (
-    BenchRecipe,
     DataRecipe,
-    ExportRecipe,
-    GateRecipe,
     LossRecipe,
-    QuantizeRecipe,
     Section,
     StrategyRecipe,
     StudentRecipe,
@@ -29,6 +26,7 @@ from edgefair.sections import (
 __all__ = [
     "BenchRecipe",
     "DataRecipe",
+    "DeployRecipe",
     "ExportRecipe",
     "GateRecipe",
     "LossRecipe",
@@ -59,6 +57,7 @@ class Recipe(Section):
     strategy: StrategyRecipe = StrategyRecipe()
     train: TrainRecipe = TrainRecipe()
     export: ExportRecipe = ExportRecipe()
+    deploy: DeployRecipe = DeployRecipe()
     quantize: QuantizeRecipe = QuantizeRecipe()
     gate: GateRecipe = GateRecipe()
     bench: BenchRecipe = BenchRecipe()

@@ -1,6 +1,7 @@
-"""The sections of a recipe: every setting, validated, with one sentence each.
+"""The sections of a recipe that make the student: every setting, validated, with one sentence each.
 
-[data] [teacher] [student] [loss] [strategy] [train] [export] [quantize] [gate] [bench]
+[data] [teacher] [student] [loss] [strategy] [train] here; [export] [deploy] [quantize] [gate] [bench] in
+deploy_sections.py.
 """
 
 from typing import Annotated, Any, Literal
@@ -230,67 +231,3 @@ class StrategyRecipe(Section):
     """BIRD: phi at the start; sigmoid(2) lets 88 % of every teacher feature through."""
     meta: bool = True
     """BIRD: move the gate; off leaves the regulariser alone (the paper's ablation)."""
-
-
-class ExportRecipe(Section):
-    """How the student becomes an ONNX file."""
-
-    opset: Annotated[int, Field(ge=18, le=23)] = 18
-    """ONNX operator set; 18 is the newest that every supported runtime reads, TensorRT 10.3 included."""
-    parity: Positive = 1e-4
-    """Largest allowed difference between ONNX Runtime's and PyTorch's logits, as a share of the largest logit."""
-
-
-class QuantizeRecipe(Section):
-    """How the INT8 artefact is made."""
-
-    precisions: tuple[Literal["fp32", "int8"], ...] = ("fp32", "int8")
-    """The artefacts to make and judge."""
-    method: Literal["minmax", "entropy", "percentile"] = "minmax"
-    """How activation ranges are chosen from the calibration rows."""
-    rows_per_cell: Count = 10
-    """Calibration rows of every (class, group) cell."""
-    reduce_range: bool = False
-    """Use 7-bit weights; needed for exact sums on x86 processors without VNNI."""
-
-
-class GateRecipe(Section):
-    """Tolerances of the verdict, fixed before the run."""
-
-    mean_drift_points: Positive = 2.0
-    """Artefact against student: allowed worsening of the mean absolute disparity, percentage points."""
-    max_drift_points: Positive | None = None
-    """The same for the class where it is largest; where not given, 5 if the cells are large enough to show that."""
-    accuracy_drop_points: Positive = 1.0
-    """Artefact against student: allowed loss of accuracy, percentage points."""
-    worst_group_drop_points: Positive = 2.0
-    """Artefact against student: allowed loss of accuracy of any group, percentage points."""
-    flip_percent: Positive = 10.0
-    """Artefact against student: allowed share of rows whose predicted class changes, percent."""
-    teacher_mean_drift_points: Positive = 2.0
-    """Student against teacher: allowed worsening of the mean absolute disparity, percentage points."""
-    teacher_accuracy_drop_points: Positive = 5.0
-    """Student against teacher: allowed loss of accuracy, percentage points."""
-    teacher_worst_group_drop_points: Positive = 5.0
-    """Student against teacher: allowed loss of accuracy of any group, percentage points."""
-    min_cell: Count = 30
-    """Cells of (group, class) with fewer gate rows are named in the verdict as not covered by it."""
-    replicates: Annotated[int, Field(ge=100)] = 2000
-    """Draws behind every bound and noise floor."""
-    max_latency_p90_ms: Positive | None = None
-    """Largest allowed 90th percentile of the batch-1 latency of an artefact, milliseconds."""
-    max_size_mb: Positive | None = None
-    """Largest allowed artefact file, 10^6 bytes."""
-
-
-class BenchRecipe(Section):
-    """How latency is measured."""
-
-    batches: tuple[Count, ...] = (1, 32)
-    """Batch sizes; the first is the one a limit applies to."""
-    warmup: Count = 10
-    """Calls before timing starts."""
-    repeats: Annotated[int, Field(ge=20)] = 200
-    """Timed calls of each artefact and batch size, interleaved between the artefacts."""
-    threads: Count = 1
-    """Threads of the runtime during timing."""

@@ -51,7 +51,7 @@ def candidate_names(text: str) -> list[str]:
         return [text]
     exported = [f"{text.rstrip('/')}:{artefact.name}" for artefact in _artefacts(place)[1] if artefact.claim == "same"]
     if not exported:
-        raise DataError(f"the run folder {text} has no exported artefact to judge; see quantize.precisions.")
+        raise DataError(f"the run folder {text} has no exported artefact to judge; see deploy.targets.")
     return exported
 
 
@@ -90,7 +90,7 @@ def _artefacts(folder: Path) -> tuple[Recipe, list[Artefact]]:
             f"the run folder {folder} has no finished predictions. Run edgefair distill-and-export with the same "
             "settings again; it goes on where it stopped."
         )
-    return recipe, artefact_list(RunFolder(folder, recipe, Log(quiet=True)), recipe)
+    return recipe, artefact_list(RunFolder(folder, recipe, Log(quiet=True)))
 
 
 def _load_one(folder: Path, name: str) -> Source:

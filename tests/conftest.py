@@ -27,6 +27,7 @@ TINY = {
     "train.batch_size": 50,
     "teacher.batch_size": 50,
     "quantize.rows_per_cell": 2,
+    "deploy.targets": ["ort-cpu"],
     "bench.repeats": 20,
     "bench.batches": [1, 4],
     "bench.warmup": 2,

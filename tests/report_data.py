@@ -44,7 +44,7 @@ def entry(mine: Predictions, reference: Predictions | None = None, claim: str = 
     return made
 
 
-def make_report(classes=("cat", "dog"), groups=("warm", "cool"), names=("teacher", "student", "ort-int8"), **about):
+def make_report(classes=("cat", "dog"), groups=("warm", "cool"), names=("teacher", "student", "ort-cpu-int8"), **about):
     """A report of the real shape, from predictions made here."""
     teacher, student, int8 = (predictions(name, classes, groups, seed=i) for i, name in enumerate(names))
     null = entry(predictions("null", classes, groups)) | {"runtime": "null"}
@@ -71,7 +71,7 @@ def make_report(classes=("cat", "dog"), groups=("warm", "cool"), names=("teacher
     return finite(report)
 
 
-def make_gallery(classes=("cat", "dog"), groups=("warm", "cool"), path=("teacher", "student", "ort-int8")) -> dict:
+def make_gallery(classes=("cat", "dog"), groups=("warm", "cool"), path=("teacher", "student", "ort-cpu-int8")) -> dict:
     """A gallery of the real shape: one picture lost by the student, one won back by the last artefact."""
     said = [[classes[0], classes[1], classes[1]], [classes[1], classes[1], classes[0]]]
     items = [

@@ -221,7 +221,7 @@ def test_the_main_job_without_groups_is_honest(folder, tmp_path, quiet):
             loss__name="ckd",
             teacher__epochs=0,
             train__epochs=1,
-            quantize__precisions=["fp32"],
+            deploy__precisions=["fp32"],
         ),
         tmp_path / "run",
         quiet,

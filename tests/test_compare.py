@@ -110,7 +110,7 @@ def test_a_run_with_several_artefacts_must_name_one(capsys, tmp_path):
     code, text = run(capsys, "compare", str(folder), str(folder))
     assert code == 2
     assert "holds 2 exported artefacts: name one of" in text
-    code, text = run(capsys, "compare", str(folder), f"{folder}:ort-int8")
+    code, text = run(capsys, "compare", str(folder), f"{folder}:ort-cpu-int8")
     assert code in (0, None)
-    assert "ort-int8" in text
+    assert "ort-cpu-int8" in text
     assert run(capsys, "compare", "none.npz", str(folder))[0] == 2

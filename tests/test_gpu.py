@@ -44,7 +44,7 @@ def test_the_first_loss_is_the_cpus(quiet, precision):
 
 def test_the_main_job_runs_on_the_device(tmp_path, quiet):
     report = distill_and_export(tiny(device="cuda", train__precision="bf16"), tmp_path / "run", quiet)
-    assert [entry["artefact"] for entry in report["artefacts"]][-2:] == ["ort-int8", "null"]
+    assert [entry["artefact"] for entry in report["artefacts"]][-2:] == ["ort-cpu-int8", "null"]
 
 
 @pytest.mark.parametrize(("strategy", "loss"), sorted(itertools.product(STRATEGIES, LOSSES)))

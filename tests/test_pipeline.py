@@ -33,7 +33,7 @@ def finished(tmp_path_factory):
 def test_every_artefact_is_predicted_judged_and_measured(finished):
     folder, report = finished
     names = [entry["artefact"] for entry in report["artefacts"]]
-    assert names == ["teacher", "student", "ort-fp32", "ort-int8", "null"]
+    assert names == ["teacher", "student", "ort-cpu-fp32", "ort-cpu-int8", "null"]
     for entry in report["artefacts"]:
         assert entry["sha256"] in {sha256(p) for p in folder.glob("*/*") if p.name == entry["file"]}
         assert entry["latency"]["1"]["p50_ms"] <= entry["latency"]["1"]["p90_ms"] <= entry["latency"]["1"]["p99_ms"]
@@ -48,8 +48,8 @@ def test_every_artefact_is_predicted_judged_and_measured(finished):
     claims = {e["artefact"]: (e["reference"], e["verdict"]["claim"]) for e in report["artefacts"] if "verdict" in e}
     assert claims == {
         "student": ("teacher", "no_worse"),
-        "ort-fp32": ("student", "same"),
-        "ort-int8": ("student", "same"),
+        "ort-cpu-fp32": ("student", "same"),
+        "ort-cpu-int8": ("student", "same"),
     }
     assert report["outcome"] in ("pass", "fail", "inconclusive")
 
@@ -57,7 +57,7 @@ def test_every_artefact_is_predicted_judged_and_measured(finished):
 def test_predictions_hold_ids_labels_groups_and_logits_of_the_gate_rows(finished):
     folder, _ = finished
     gate = json.loads((folder / "data/ids.json").read_text())["gate"]
-    student, onnx = (Predictions.load(folder / f"predictions/{name}.npz") for name in ("student", "ort-fp32"))
+    student, onnx = (Predictions.load(folder / f"predictions/{name}.npz") for name in ("student", "ort-cpu-fp32"))
     assert student.ids.tolist() == gate
     assert (student.groups >= 0).all()
     np.testing.assert_allclose(student.logits, onnx.logits, atol=1e-4 * np.abs(student.logits).max())
@@ -74,7 +74,7 @@ def test_report_files_are_json_and_self_contained(finished):
     assert stored["recipe_sha256"] == tiny().hash
     assert "L_task - lambda * L_adv" in stored["lambda"]["meaning"]
     page = (folder / "report.html").read_text()
-    assert "ort-int8" in page
+    assert "ort-cpu-int8" in page
     assert "model-index" in (folder / "MODEL_CARD.md").read_text()
 
 
@@ -137,7 +137,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(tmp_path):
     process = command(killed, recipe, cache)
     output, _ = process.communicate()
     assert process.returncode in (0, 1, 3), output
-    for name in (*WEIGHTS, "artefacts/student.onnx", "artefacts/student.int8.onnx"):
+    for name in (*WEIGHTS, "artefacts/student.onnx", "artefacts/student.int8.ort-cpu.onnx"):
         assert sha256(killed / name) == sha256(straight / name), name
     histories = [json.loads((run / "student/history.json").read_text()) for run in (straight, killed)]
     assert histories[0] == histories[1]
@@ -212,7 +212,7 @@ def test_limits_of_size_and_latency_decide(tmp_path, quiet, finished):
         recipe = tiny(gate__max_size_mb=limit, gate__max_latency_p90_ms=1000 * limit)
         (folder / "recipe.toml").write_text(recipe.to_toml())
         report = distill_and_export(recipe, folder, quiet)
-        entry = next(e for e in report["artefacts"] if e["artefact"] == "ort-int8")
+        entry = next(e for e in report["artefacts"] if e["artefact"] == "ort-cpu-int8")
         assert {check["name"]: check["outcome"] for check in entry["limits"]}["size_mb"] == outcome
         if outcome == "fail":
             assert report["outcome"] == entry["outcome"] == "fail"
@@ -273,8 +273,8 @@ def test_a_cell_without_gate_rows_is_reported_and_never_a_pass(tmp_path, quiet):
     report = distill_and_export(recipe, tmp_path / "run", quiet)
     entries = {entry["artefact"]: entry for entry in report["artefacts"]}
     assert report["outcome"] in ("inconclusive", "fail")
-    assert entries["ort-fp32"]["outcome"] == "inconclusive"
-    assert "no rows of out/dog" in entries["ort-fp32"]["verdict"]["sentence"]
+    assert entries["ort-cpu-fp32"]["outcome"] == "inconclusive"
+    assert "no rows of out/dog" in entries["ort-cpu-fp32"]["verdict"]["sentence"]
     stored = json.loads((tmp_path / "run/report.json").read_text())
     assert stored["artefacts"][1]["metrics"]["disparities"]["mean_abs_disparity"]["value"] is None
     assert "undefined" in (tmp_path / "run/report.html").read_text()

@@ -21,7 +21,7 @@ def test_front_matter_names_the_metrics_of_every_artefact_that_ships():
     (result,) = front["model-index"][0]["results"]
     values = {metric["type"]: metric["value"] for metric in result["metrics"]}
     metrics = report["artefacts"][2]["metrics"]
-    assert "ort-int8" in result["task"]["name"]
+    assert "ort-cpu-int8" in result["task"]["name"]
     assert values["accuracy"] == pytest.approx(metrics["scores"]["accuracy"]["value"], abs=1e-6)
     gap = metrics["disparities"]["mean_abs_disparity"]
     assert values["mean_abs_disparity"] == pytest.approx(gap["value"], abs=1e-6)

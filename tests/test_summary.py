@@ -22,7 +22,7 @@ CLASSES, GROUPS = ("cat", "dog", "cow"), ("warm", "cool")
 def run(folder, seed: int, wrong=(0.1, 0.3), about=None, **recipe):
     """A finished run's report.json, with so many wrong predictions in each group."""
     made = []
-    for i, name in enumerate(("teacher", "student", "ort-int8")):
+    for i, name in enumerate(("teacher", "student", "ort-cpu-int8")):
         p = predictions(name, CLASSES, GROUPS, per_cell=60, wrong=0)
         rng = np.random.default_rng((seed, i))
         flip = rng.random(len(p.labels)) < np.asarray(wrong)[p.groups]
@@ -56,7 +56,7 @@ def test_mean_and_interval_equal_scipy(runs):
     reports = load_runs(runs[0])
     summary = summarise(reports)
     assert summary["seeds"] == [0, 1, 2, 3]
-    assert list(summary["artefacts"]) == ["teacher", "student", "ort-int8"]
+    assert list(summary["artefacts"]) == ["teacher", "student", "ort-cpu-int8"]
     for artefact, metrics in summary["artefacts"].items():
         for metric, spread in metrics.items():
             x = values(reports, artefact, metric)

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from edgefair import manifest
 from edgefair.files import digest, sha256, write_bytes, write_json
 from edgefair.metrics import confusion, equalized_odds_difference
 from edgefair.predictions import Predictions
@@ -27,8 +28,8 @@ def make_run(folder, latency_ms=1.0):
     files = {
         "teacher": ("teacher", "teacher.safetensors", reference),
         "student": ("student", "student.safetensors", reference),
-        "ort-fp32": ("artefacts", "student.onnx", reference),
-        "ort-int8": ("artefacts", "student.int8.onnx", changed(reference, hurt, (reference.labels[hurt] + 1) % 4)),
+        "ort-cpu-fp32": ("artefacts", "student.onnx", reference),
+        "ort-cpu-int8": ("artefacts", "student.int8.onnx", changed(reference, hurt, (reference.labels[hurt] + 1) % 4)),
         "null": ("artefacts", "null.txt", changed(reference, slice(None), 0)),
     }
     write_bytes(folder / "recipe.toml", RECIPE.to_toml().encode())
@@ -39,6 +40,11 @@ def make_run(folder, latency_ms=1.0):
         about = {"artefact": name, "file": file, "sha256": hashes[name], "bytes": 2_000_000, "runtime": "made up"}
         about |= {"version": "1", "machine": {"processor": "chip & <co>", "system": "Linux"}}
         replace(made, about=about).save(folder / "predictions" / f"{name}.npz")
+    entries = [
+        manifest.entry(name, folder / "artefacts" / files[name][1], "ort-cpu", "ort", name[-4:])
+        for name in ("ort-cpu-fp32", "ort-cpu-int8")
+    ]
+    manifest.write(folder / "artefacts", entries)
     times = {name: {"1": {"p50_ms": latency_ms / 2, "p90_ms": latency_ms}} for name in files}
     write_json(folder / "latency" / "latency.json", {"artefacts": times})
     for stage in ("teacher", "student", "artefacts", "predictions", "latency"):
@@ -106,7 +112,7 @@ def test_a_run_folder_is_its_student_and_all_its_exported_artefacts(capsys, fold
     assert "FAIL: 1 of 2 passed, 1 fail" in text
     record = json.loads((tmp_path / "v.json").read_text())
     assert record["reference"]["artefact"] == "student"
-    assert [one["about"]["artefact"] for one in record["candidates"]] == ["ort-fp32", "ort-int8"]
+    assert [one["about"]["artefact"] for one in record["candidates"]] == ["ort-cpu-fp32", "ort-cpu-int8"]
     assert [one["outcome"] for one in record["candidates"]] == ["pass", "fail"]
     assert record["tolerances"]["mean_drift_points"] == 3.0  # from the run's recipe
     assert (record["recipe_sha256"], record["changed_after_the_run"]) == (RECIPE.hash, [])
@@ -115,7 +121,7 @@ def test_a_run_folder_is_its_student_and_all_its_exported_artefacts(capsys, fold
 
 def test_limits_that_moved_after_the_run_are_seen_everywhere(capsys, folder, tmp_path):
     arguments = ("--tolerance-mean", "5", "--json", tmp_path / "v.json", "--junit-xml", tmp_path / "v.xml")
-    code, text = verify(capsys, folder, f"{folder}:ort-fp32", *arguments)
+    code, text = verify(capsys, folder, f"{folder}:ort-cpu-fp32", *arguments)
     assert code == 0
     record = json.loads((tmp_path / "v.json").read_text())
     said = f"tolerances changed after the run {folder}: mean_drift_points 3 -> 5; recipe hash {RECIPE.hash[:12]}, "
@@ -132,13 +138,13 @@ def test_a_recipe_file_sets_the_limits_and_is_compared_with_the_runs_own(capsys,
     code, text = verify(capsys, files / "ref.npz", files / "same.npz", "--recipe", tmp_path / "gate.toml")
     assert code == 3
     assert "after the run" not in text
-    code, text = verify(capsys, folder, f"{folder}:ort-fp32", "--recipe", tmp_path / "gate.toml")
+    code, text = verify(capsys, folder, f"{folder}:ort-cpu-fp32", "--recipe", tmp_path / "gate.toml")
     assert code == 3
     assert "mean_drift_points 3 -> 0.01" in text
 
 
 def test_latency_and_size_are_held_to_their_limits(capsys, folder, files):
-    good = f"{folder}:ort-fp32"
+    good = f"{folder}:ort-cpu-fp32"
     assert verify(capsys, folder, good, "--max-latency-p90-ms", "1.5", "--max-size-mb", "2")[0] == 0
     code, text = verify(capsys, folder, good, "--max-latency-p90-ms", "0.5")
     assert code == 1
@@ -156,8 +162,8 @@ def test_a_limit_without_a_measurement_is_inconclusive(capsys, files, flag):
 
 def test_a_timing_of_another_file_is_no_measurement(capsys, folder, tmp_path):
     again = shutil.copytree(folder, tmp_path / "run")
-    write_json(again / "latency" / "stage.json", {"finished": True, "made_from": {"ort-fp32": "0" * 64}})
-    assert verify(capsys, again, f"{again}:ort-fp32", "--max-latency-p90-ms", "9")[0] == 3
+    write_json(again / "latency" / "stage.json", {"finished": True, "made_from": {"ort-cpu-fp32": "0" * 64}})
+    assert verify(capsys, again, f"{again}:ort-cpu-fp32", "--max-latency-p90-ms", "9")[0] == 3
 
 
 def test_junit_is_well_formed_and_inconclusive_is_a_failure(capsys, folder, files, tmp_path):
@@ -252,8 +258,8 @@ def test_what_cannot_be_read_or_judged_ends_with_2_and_a_sentence(capsys, folder
         ([files / "ref.npz", files / "names.npz"], "the class_names differ"),
         ([files / "ref.npz", files / "few.npz"], "examples are only in the reference"),
         ([files / "empty", files / "ref.npz"], "is not a run folder: no recipe.toml in it"),
-        ([folder, f"{folder}:ort-int9"], "has no artefact 'ort-int9'; did you mean 'ort-int8'?"),
-        ([folder, "nowhere:ort-int8"], "of the run folder nowhere, which does not exist"),
+        ([folder, f"{folder}:ort-cpu-int9"], "has no artefact 'ort-cpu-int9'; did you mean 'ort-cpu-int8'?"),
+        ([folder, "nowhere:ort-cpu-int8"], "of the run folder nowhere, which does not exist"),
         ([folder, f"{files / 'ref.npz'}:x"], "which is a file"),
         ([files / "ref.npz", files / "same.npz", "--tolerance-mean", "-1"], "tolerance 'mean_drift_points' is -1"),
         (
@@ -279,17 +285,17 @@ def test_a_run_without_finished_predictions_is_refused(capsys, folder, tmp_path)
 
 def test_stale_predictions_are_refused(capsys, folder, tmp_path):
     again = shutil.copytree(folder, tmp_path / "run")
-    engine, made = again / "artefacts" / "student.onnx", again / "predictions" / "ort-fp32.npz"
+    engine, made = again / "artefacts" / "student.onnx", again / "predictions" / "ort-cpu-fp32.npz"
     engine.write_bytes(b"rebuilt")
-    code, text = verify(capsys, again, f"{again}:ort-fp32")
+    code, text = verify(capsys, again, f"{again}:ort-cpu-fp32")
     assert code == 2
     assert "stale predictions:" in text
     engine.unlink()
-    assert "student.onnx is missing" in verify(capsys, again, f"{again}:ort-fp32")[1]
-    engine.write_bytes(b"ort-fp32")
-    assert verify(capsys, again, f"{again}:ort-fp32")[0] == 0
-    swapped = Predictions.load(again / "predictions" / "ort-fp32.npz")
+    assert "student.onnx is missing" in verify(capsys, again, f"{again}:ort-cpu-fp32")[1]
+    engine.write_bytes(b"ort-cpu-fp32")
+    assert verify(capsys, again, f"{again}:ort-cpu-fp32")[0] == 0
+    swapped = Predictions.load(again / "predictions" / "ort-cpu-fp32.npz")
     replace(swapped, logits=swapped.logits + 1).save(made)
-    code, text = verify(capsys, again, f"{again}:ort-fp32")
+    code, text = verify(capsys, again, f"{again}:ort-cpu-fp32")
     assert code == 2
     assert "is not the file that its run wrote" in text

@@ -41,8 +41,8 @@ def _flags(command):
 def verify(reference, candidates, recipe_file, claim, junit, json_file, **flags) -> None:
     """Judge every CANDIDATE against REFERENCE on the same rows; the exit code is the worst outcome.
 
-    Each is a predictions file (FILE.npz), a run folder, or one artefact of it (RUN:NAME, such as runs/x:ort-int8). A
-    run folder as REFERENCE is its student, as CANDIDATE all its exported artefacts.
+    Each is a predictions file (FILE.npz), a run folder, or one artefact of it (RUN:NAME, such as
+    runs/x:ort-cpu-int8). A run folder as REFERENCE is its student, as CANDIDATE all its exported artefacts.
 
     Exit codes: 0 pass, 1 fail, 2 wrong input, 3 inconclusive.
     """

@@ -24,13 +24,19 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
     """Judge every artefact from its predictions, latency and size; the outcome is the worst of all verdicts."""
     recipe = run.recipe
     latency = _json(run, "latency/latency.json")
-    entries = [_entry(recipe, artefact, predictions, latency["artefacts"][artefact.name]) for artefact in artefacts]
+    entries = [
+        _entry(recipe, artefact, predictions, latency["artefacts"][artefact.name])
+        for artefact in artefacts
+        if not artefact.blocked
+    ]
+    unverified = [{**one.about(), "reason": one.blocked} for one in artefacts if one.blocked]
     history = {name: _json(run, f"{name}/history.json") for name in ("teacher", "student")}
     return {
         "schema": SCHEMA,
         "edgefair": __version__,
         "created": latency["measured"],
-        "outcome": worst([entry["outcome"] for entry in entries if "outcome" in entry]),
+        # What could not be run is not known: a run with such a file never passes.
+        "outcome": worst([e["outcome"] for e in entries if "outcome" in e] + ["inconclusive" for _ in unverified]),
         "recipe": recipe.model_dump(mode="json"),
         "recipe_sha256": recipe.hash,
         "lambda": _json(run, "student/lambda.json"),
@@ -43,6 +49,7 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
         "remaining": remaining_disparity(entries),
         "evidence": evidence(data, recipe.gate),
         "artefacts": entries,
+        "unverified": unverified,
     }
 
 

@@ -2,24 +2,60 @@
 
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from edgefair.deploy_sections import DeployRecipe
 from edgefair.errors import ArtefactError, RecipeError, nearest
 
 RUNTIMES = {
     "eager": "edgefair.runtimes.eager:Eager",
     "ort": "edgefair.runtimes.ort:Ort",
+    "ort-cuda": "edgefair.runtimes.ort:OrtCuda",
+    "openvino": "edgefair.runtimes.openvino:OpenVino",
+    "tensorrt": "edgefair.runtimes.trt:TensorRT",
+    "tensorrt-rtx": "edgefair.runtimes.trt:TensorRTRTX",
     "null": "edgefair.runtimes.null:Null",
 }
 
 
+@dataclass(frozen=True)
+class Built:
+    """One file that a runtime executes; batch is the only batch size it takes, 0 where any.
+
+    facts: what the builder said of it, as JSON values: versions, settings, share of layers by datatype, warnings.
+    """
+
+    path: Path
+    batch: int = 0
+    facts: dict = field(default_factory=dict)
+
+
 class Runtime(Protocol):
-    """Executes one artefact. Built with (path, threads); threads 0 leaves the choice to the runtime."""
+    """Executes one artefact. Loaded with (path, threads); threads 0 leaves the choice to the runtime."""
 
     num_classes: int
+
+    @classmethod
+    def why_not_build(cls) -> str:
+        """Why files for this runtime cannot be built on this machine, with what to do; "" where they can."""
+        ...
+
+    @classmethod
+    def why_not_run(cls) -> str:
+        """Why this machine cannot execute such files, with what to do; "" where it can."""
+        ...
+
+    @classmethod
+    def build(cls, source: Path, folder: Path, name: str, settings: DeployRecipe) -> list[Built]:
+        """Make what is executed from an ONNX file of the right precision and dialect: files NAME.* in `folder`.
+
+        A runtime that executes ONNX itself returns the source. Raises ArtefactError where the builder refuses.
+        """
+        ...
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """uint8 [B, 3, S, S] -> float32 logits [B, C]."""
@@ -32,10 +68,27 @@ class Runtime(Protocol):
 
 def load_runtime(name: str, path: Path, threads: int = 0) -> Runtime:
     """Load an artefact; raises RecipeError for an unknown runtime, ArtefactError for a file that does not load."""
+    return runtime_class(name)(Path(path), threads)
+
+
+def runtime_class(name: str) -> type[Runtime]:
+    """The class of a runtime; raises RecipeError for an unknown name."""
     if name not in RUNTIMES:
         raise RecipeError(f"unknown runtime '{name}'; {nearest(name, RUNTIMES)}")
     module, _, attribute = RUNTIMES[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)(Path(path), threads)
+    return getattr(importlib.import_module(module), attribute)
+
+
+class ExecutesOnnx:
+    """What runtimes share that execute an ONNX file as it is: there is nothing to build."""
+
+    @classmethod
+    def why_not_build(cls) -> str:
+        return ""
+
+    @classmethod
+    def build(cls, source: Path, folder: Path, name: str, settings: DeployRecipe) -> list[Built]:
+        return [Built(source)]
 
 
 def predict_rows(

@@ -1,0 +1,80 @@
+"""From the student to every file that ships: ONNX in each precision, quantised in each dialect, engines built."""
+
+from pathlib import Path
+
+import numpy as np
+
+from edgefair import manifest
+from edgefair.data import Examples, balanced_rows
+from edgefair.files import digest, write_bytes, write_json
+from edgefair.recipe import Recipe
+from edgefair.runtimes import Built, runtime_class
+from edgefair.seeds import generator
+from edgefair.targets import TARGETS
+
+
+def calibration_rows(recipe: Recipe, examples: Examples) -> np.ndarray:
+    """Row numbers that set the ranges, as many of every (class, group) cell, by seed."""
+    return balanced_rows(examples, "calibration", recipe.quantize.rows_per_cell, generator(recipe.seed, "calibration"))
+
+
+def calibration_images(recipe: Recipe, examples: Examples) -> tuple[np.ndarray, int]:
+    """Their images, one row of every cell in turn, and how many make a batch that holds every cell once."""
+    rows = calibration_rows(recipe, examples)
+    cells = len(examples.class_names) * len(examples.group_names)
+    return examples.images[rows.reshape(cells, -1).T.ravel()], cells
+
+
+def make_artefacts(recipe: Recipe, examples: Examples, student: Path, folder: Path, pairs: list, log) -> None:
+    """Write the file of every (target, precision) pair, manifest.json and export.json into `folder`."""
+    images, cells = calibration_images(recipe, examples)
+    sources, report = _sources(recipe, examples, student, folder, images, cells, pairs)
+    entries = []
+    for target, precision in pairs:
+        log.line(f"building {precision} for {target}")
+        runtime = runtime_class(TARGETS[target].runtime)
+        source = sources[file_name(target, precision)]
+        built = runtime.build(source, folder, f"student.{precision}.{target}", recipe.deploy)
+        entries += [_entry(one, target, precision, runtime.why_not_run()) for one in built]
+    manifest.write(folder, entries)
+    ids = examples.ids[calibration_rows(recipe, examples)].tolist()
+    report["calibration"] = {
+        "method": recipe.quantize.method,
+        "rows": len(ids),
+        "ids_sha256": digest(ids),
+        "ids": ids,
+    }
+    write_bytes(folder / "null.txt", str(len(examples.class_names)).encode())
+    write_json(folder / "export.json", report)
+
+
+def file_name(target: str, precision: str) -> str:
+    """The ONNX file that a target's artefact of this precision is made from; some targets share one."""
+    if precision == "fp32":
+        return "student.onnx"
+    return "student.int8." + TARGETS[target].dialect + ".onnx" if precision == "int8" else f"student.{precision}.onnx"
+
+
+def _sources(recipe, examples, student, folder, images, cells, pairs) -> tuple[dict[str, Path], dict]:
+    """Every ONNX file that the pairs need, by name, and what was found while making them."""
+    from edgefair.export import export_onnx
+    from edgefair.models import create
+    from edgefair.quantize import quantize_u8s8
+
+    names = {"class_names": list(examples.class_names), "group_names": list(examples.group_names)}
+    model = create(f"file:{student}", len(examples.class_names), 0)
+    paths = {name: folder / name for name in ["student.onnx", *(file_name(*pair) for pair in pairs)]}
+    report = export_onnx(model, images, recipe.export, paths["student.onnx"], names)
+    for name, path in paths.items():
+        if ".int8." in name:
+            quantize_u8s8(paths["student.onnx"], path, images, recipe.quantize, cells)
+    return paths, report
+
+
+def _entry(built: Built, target: str, precision: str, blocked: str) -> dict:
+    """The manifest's entry; an engine for single images is an artefact of its own, with a verdict of its own."""
+    name = f"{target}-{precision}" + (f"-b{built.batch}" if built.batch else "")
+    runtime = TARGETS[target].runtime
+    return manifest.entry(
+        name, built.path, target, runtime, precision, batch=built.batch, blocked=blocked, facts=built.facts
+    )
