@@ -59,16 +59,25 @@ def _sources(recipe, examples, student, folder, images, cells, pairs) -> tuple[d
     """Every ONNX file that the pairs need, by name, and what was found while making them."""
     from edgefair.export import export_onnx
     from edgefair.models import create
-    from edgefair.quantize import quantize_u8s8
+    from edgefair.quantize import quantize
 
     names = {"class_names": list(examples.class_names), "group_names": list(examples.group_names)}
     model = create(f"file:{student}", len(examples.class_names), 0)
     paths = {name: folder / name for name in ["student.onnx", *(file_name(*pair) for pair in pairs)]}
     report = export_onnx(model, images, recipe.export, paths["student.onnx"], names)
+    report["quantised"] = {}
     for name, path in paths.items():
-        if ".int8." in name:
-            quantize_u8s8(paths["student.onnx"], path, images, recipe.quantize, cells)
+        if dialect := dialect_of(name):
+            source = paths["student.onnx"]
+            report["quantised"][name] = quantize(source, path, images, dialect, recipe.quantize, cells)
     return paths, report
+
+
+def dialect_of(name: str) -> str:
+    """The dialect that a quantised file's name stands for; "" for other files."""
+    if name == "student.fp8.onnx":
+        return "fp8"
+    return name.removeprefix("student.int8.").removesuffix(".onnx") if name.startswith("student.int8.") else ""
 
 
 def _entry(built: Built, target: str, precision: str, blocked: str) -> dict:

@@ -34,10 +34,14 @@ class DeployRecipe(Section):
 
 
 class QuantizeRecipe(Section):
-    """How the INT8 artefact is made."""
+    """How the INT8 and FP8 artefacts are made."""
 
-    method: Literal["minmax", "entropy", "percentile"] = "minmax"
-    """How activation ranges are chosen from the calibration rows."""
+    method: Literal["auto", "minmax", "entropy", "percentile"] = "auto"
+    """How activation ranges are chosen; auto: percentile for SiLU or squeeze-excitation, else min-max."""
+    percentile: Annotated[float, Field(gt=50, le=100)] = 99.99
+    """Percentile: share of a tensor's values that its range keeps, percent."""
+    keep_float: Literal["auto", "none"] | tuple[str, ...] = "auto"
+    """Nodes that stay in float; auto: squeeze-excitation, and the head of a network that has it."""
     rows_per_cell: Count = 10
     """Calibration rows of every (class, group) cell."""
     reduce_range: bool = False

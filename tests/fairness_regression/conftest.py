@@ -8,7 +8,7 @@ import pytest
 from edgefair.data import Examples, load_examples
 from edgefair.log import Log
 from edgefair.predictions import Predictions
-from edgefair.quantize import quantize_u8s8
+from edgefair.quantize import quantize
 from edgefair.recipe import parse
 from edgefair.testing import predict_engine
 
@@ -46,7 +46,7 @@ def run(path: Path, examples: Examples, images: np.ndarray | None = None) -> Pre
 
 def quantised(images: np.ndarray, path: Path) -> Path:
     """The committed engine in INT8, its ranges taken from `images`."""
-    quantize_u8s8(ENGINES / "student.onnx", path, images, parse({}).quantize, 20)
+    quantize(ENGINES / "student.onnx", path, images, "ort-cpu", parse({}).quantize, 20)
     return path
 
 

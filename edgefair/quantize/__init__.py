@@ -1,0 +1,124 @@
+"""Quantised files in the dialect of what executes them: int8 and fp8 as quantise/dequantise nodes.
+
+    ort-cpu     uint8 activations, all that ONNX Runtime fuses on x86
+    tensorrt    signed symmetric, Q/DQ only before weighted nodes and residuals
+    openvino    as tensorrt
+    fp8         as tensorrt in e4m3, for GPUs of compute capability 8.9 and later
+
+One file cannot serve all: TensorRT misreads uint8 with no more than a warning, and ONNX Runtime on x86 runs signed
+activations slower than float.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from edgefair.errors import ArtefactError, RecipeError, nearest, require
+from edgefair.files import atomic_path, sha256
+from edgefair.quantize import symmetric, u8s8
+from edgefair.quantize.calibrate import Ranges, calibrate
+from edgefair.quantize.graph import Graph
+from edgefair.quantize.prepare import PURPOSE, prepared
+from edgefair.recipe import QuantizeRecipe
+
+__all__ = ["DIALECTS", "Dialect", "Ranges", "calibrate", "quantisable", "quantize"]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """nodes: what can be quantised in a prepared model; write: (model, bounds, names, recipe) -> quantised model."""
+
+    nodes: Callable
+    write: Callable
+    target: str
+
+
+DIALECTS = {
+    "ort-cpu": Dialect(u8s8.nodes, u8s8.write, "ort-cpu"),
+    "tensorrt": Dialect(symmetric.nodes, partial(symmetric.write, number=symmetric.INT8), "tensorrt"),
+    "openvino": Dialect(symmetric.nodes, partial(symmetric.write, number=symmetric.INT8), "openvino"),
+    "fp8": Dialect(symmetric.nodes, partial(symmetric.write, number=symmetric.FP8), "tensorrt"),
+}
+
+
+def quantisable(source: Path, dialect: str, recipe: QuantizeRecipe) -> list[str]:
+    """Names of the nodes of `source` as prepared that the dialect quantises under this recipe, in graph order.
+
+    The names are the same for the same source; give some of them to `quantize` as `keep`. Raises RecipeError for an
+    unknown dialect or an unknown node in quantize.keep_float.
+    """
+    return _quantisable(prepared(source), _dialect(dialect), recipe)
+
+
+def quantize(
+    source: Path,
+    target: Path,
+    images: np.ndarray,
+    dialect: str,
+    recipe: QuantizeRecipe,
+    batch: int,
+    keep: Collection[str] = (),
+    ranges: Ranges | None = None,
+) -> dict:
+    """Write `source` quantised in a dialect to `target` and return what was done, as JSON values.
+
+    images: uint8 [N, 3, S, S] whose activations set the ranges, `batch` at a time; `ranges` from `calibrate` instead
+    save that work, and images are not read then. keep: nodes that stay in float besides those of the recipe; with all
+    of `quantisable` the file computes what `source` does. Raises RecipeError for an unknown dialect or node,
+    ArtefactError for ranges of another file or a graph that cannot be quantised.
+    """
+    rules, model = _dialect(dialect), prepared(source)
+    names = _quantisable(model, rules, recipe)
+    _check_known(keep, [node.name for node in model.graph.node], "keep")
+    ranges = ranges or calibrate(source, images, recipe, batch, cache=Path(target).parent)
+    if ranges.source_sha256 != sha256(source):
+        raise ArtefactError(f"the ranges were found on another file than {source}; calibrate again.")
+    chosen = [name for name in names if name not in set(keep)]
+    with atomic_path(target) as temporary:
+        made = rules.write(model, ranges.bounds, set(chosen), recipe) if chosen else model
+        require("onnx", "onnx", PURPOSE).save(made, temporary)
+    return _facts(dialect, recipe, ranges, chosen, [n for n in names if n in set(keep)])
+
+
+def _facts(dialect: str, recipe: QuantizeRecipe, ranges: Ranges, chosen: list[str], kept: list[str]) -> dict:
+    return {
+        "dialect": dialect,
+        "method": ranges.method,
+        "percentile": ranges.percentile if ranges.method == "percentile" else None,
+        "fallback": ranges.fallback,
+        "quantised": len(chosen),
+        "kept": kept,
+        "versions": {name: require(name, "onnx", PURPOSE).__version__ for name in ("onnx", "onnxruntime")},
+    }
+
+
+def _dialect(name: str) -> Dialect:
+    if name not in DIALECTS:
+        raise RecipeError(f"unknown dialect '{name}'; {nearest(name, DIALECTS)}")
+    return DIALECTS[name]
+
+
+def _quantisable(model, dialect: Dialect, recipe: QuantizeRecipe) -> list[str]:
+    float_nodes = set(_kept_by_recipe(model, recipe))
+    return [node.name for node in dialect.nodes(model) if node.name not in float_nodes]
+
+
+def _kept_by_recipe(model, recipe: QuantizeRecipe) -> list[str]:
+    """Nodes that quantize.keep_float leaves in float."""
+    if recipe.keep_float == "none":
+        return []
+    if recipe.keep_float != "auto":
+        _check_known(recipe.keep_float, [node.name for node in model.graph.node], "quantize.keep_float")
+        return list(recipe.keep_float)
+    graph = Graph(model.graph)
+    gates = graph.squeeze_excitation()
+    return [node.name for nodes in (*gates, graph.head() if gates else []) for node in nodes]
+
+
+def _check_known(asked: Collection[str], known: list[str], where: str) -> None:
+    for name in asked:
+        if name not in known:
+            raise RecipeError(f"{where} names the node '{name}', which the graph does not have; {nearest(name, known)}")

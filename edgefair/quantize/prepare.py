@@ -1,0 +1,68 @@
+"""The graph as it is quantised: optimised by ONNX Runtime, every tensor typed, every node named; always the same."""
+
+import contextlib
+import functools
+import logging
+import tempfile
+from pathlib import Path
+
+from edgefair.errors import ArtefactError, require
+from edgefair.files import sha256
+
+PURPOSE = "quantisation"
+
+
+def prepared(source: Path):
+    """The ModelProto of `source` as prepared, a copy that may be changed.
+
+    Raises ArtefactError where ONNX Runtime cannot read the file.
+    """
+    model = require("onnx", "onnx", PURPOSE).ModelProto()
+    model.ParseFromString(_prepared(Path(source), sha256(source)))
+    return model
+
+
+@functools.lru_cache(maxsize=4)
+def _prepared(source: Path, _sha256: str) -> bytes:
+    onnx = require("onnx", "onnx", PURPOSE)
+    shapes = require("onnxruntime.quantization.shape_inference", "onnx", PURPOSE)
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        target = Path(folder) / "prepared.onnx"
+        try:
+            shapes.quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
+            model = onnx.shape_inference.infer_shapes(onnx.load(target))
+        except Exception as error:  # onnx, protobuf and ONNX Runtime share no class of errors
+            raise ArtefactError(
+                f"{source} cannot be prepared for quantisation ({type(error).__name__}: {error}). Export it again."
+            ) from error
+    _name_nodes(model.graph)
+    _drop_unused_opsets(model)
+    return model.SerializeToString(deterministic=True)
+
+
+def _name_nodes(graph) -> None:
+    """Give a name to nodes that have none, or another's: the optimiser leaves some without."""
+    taken = set()
+    for place, node in enumerate(graph.node):
+        if not node.name or node.name in taken:
+            node.name = f"{node.op_type}_{place}"
+        taken.add(node.name)
+
+
+def _drop_unused_opsets(model) -> None:
+    """Remove the operator sets that the optimiser declares and nothing uses."""
+    used = {node.domain for node in model.graph.node} | {""}
+    kept = [opset for opset in model.opset_import if opset.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+
+
+@contextlib.contextmanager
+def quiet():
+    """Hide the quantiser's advice on the root logger (it asks for what was done already); put the level back."""
+    level = logging.getLogger().level
+    logging.getLogger().setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.getLogger().setLevel(level)
