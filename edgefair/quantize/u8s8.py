@@ -1,5 +1,7 @@
 """uint8 activations, int8 weights per channel: the dialect that ONNX Runtime runs fast on x86, by its own quantiser."""
 
+import numpy as np
+
 from edgefair.errors import ArtefactError, require
 from edgefair.quantize.graph import Graph
 from edgefair.quantize.prepare import PURPOSE, quiet
@@ -31,10 +33,8 @@ def write(model, bounds: dict[str, tuple[float, float]], names: set[str], recipe
     quantization = require("onnxruntime.quantization", "onnx", PURPOSE)
     calibrate = require("onnxruntime.quantization.calibrate", "onnx", PURPOSE)
     quantizer = require("onnxruntime.quantization.qdq_quantizer", "onnx", PURPOSE).QDQQuantizer
-    scaling = {node.name for node in Graph(model.graph).before_weights()}
-    float_nodes = [
-        n.name for n in model.graph.node if n.name in scaling or (n.op_type in LEADING and n.name not in names)
-    ]
+    scaling = [node.name for node in Graph(model.graph).before_weights()]
+    float_nodes = scaling + [n.name for n in model.graph.node if n.op_type in LEADING and n.name not in names]
     with quiet():
         try:
             made = quantizer(
@@ -55,8 +55,6 @@ def write(model, bounds: dict[str, tuple[float, float]], names: set[str], recipe
 
 
 def _tensor_data(bounds: dict, kind) -> dict:
-    import numpy as np
-
     return {
         name: kind(lowest=np.array(low, np.float32), highest=np.array(high, np.float32))
         for name, (low, high) in bounds.items()
