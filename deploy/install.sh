@@ -7,5 +7,5 @@ source=$(cd "$(dirname "$0")/.." && pwd)
 echo "installing into $folder: 6 GB, most of it torch with its CUDA libraries; this takes some minutes" >&2
 python3 -m venv "$folder"
 "$folder/bin/python" -m pip install --quiet --upgrade pip uv
-VIRTUAL_ENV=$folder "$folder/bin/uv" pip install --quiet "$source[test]"
+VIRTUAL_ENV=$folder "$folder/bin/uv" pip install --quiet "${source}[test]"
 "$folder/bin/edgefair" --version

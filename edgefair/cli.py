@@ -7,8 +7,11 @@ from pathlib import Path
 import click
 
 from edgefair import __version__
+from edgefair.commands.build import build
+from edgefair.commands.bundle import bundle
 from edgefair.commands.compare import compare
 from edgefair.commands.plan import plan
+from edgefair.commands.predict import predict
 from edgefair.commands.summarize import summarize
 from edgefair.commands.verify import verify
 from edgefair.errors import EdgefairError
@@ -29,6 +32,9 @@ cli.add_command(verify)
 cli.add_command(compare)
 cli.add_command(summarize)
 cli.add_command(plan)
+cli.add_command(bundle)
+cli.add_command(build)
+cli.add_command(predict)
 
 
 @cli.command("distill-and-export")

@@ -35,7 +35,7 @@ def make_artefacts(recipe: Recipe, examples: Examples, student: Path, folder: Pa
         runtime = runtime_class(TARGETS[target].runtime)
         source = sources[file_name(target, precision)]
         built = runtime.build(source, folder, f"student.{precision}.{target}", recipe.deploy)
-        entries += [_entry(one, target, precision, runtime.why_not_run()) for one in built]
+        entries += [built_entry(one, target, precision) for one in built]
     manifest.write(folder, entries)
     ids = examples.ids[calibration_rows(recipe, examples)].tolist()
     report["calibration"] = {
@@ -80,8 +80,9 @@ def dialect_of(name: str) -> str:
     return name.removeprefix("student.int8.").removesuffix(".onnx") if name.startswith("student.int8.") else ""
 
 
-def _entry(built: Built, target: str, precision: str, blocked: str) -> dict:
+def built_entry(built: Built, target: str, precision: str) -> dict:
     """The manifest's entry; an engine for single images is an artefact of its own, with a verdict of its own."""
+    blocked = runtime_class(TARGETS[target].runtime).why_not_run()
     name = f"{target}-{precision}" + (f"-b{built.batch}" if built.batch else "")
     runtime = TARGETS[target].runtime
     return manifest.entry(

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,14 +31,39 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        raise RunFolderError(
-            f"cannot write {path}: {error.strerror or error}. Nothing half-written was left; free some space or choose "
-            "a writable folder (--out for the run, EDGEFAIR_CACHE for prepared images), then run the same "
-            "command again."
-        ) from error
+        raise _cannot_write(path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `path`, where nothing may be; on success it becomes `path`, else it is removed.
+
+    Raises RunFolderError as `atomic_path` does.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        yield temporary
+        temporary.chmod(0o755)
+        temporary.rename(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _cannot_write(path: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(
+        f"cannot write {path}: {error.strerror or error}. Nothing half-written was left; free some space or choose "
+        "a writable folder (--out for the run, EDGEFAIR_CACHE for prepared images), then run the same "
+        "command again."
+    )
 
 
 def write_bytes(path: Path, content: bytes) -> None:

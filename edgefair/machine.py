@@ -1,29 +1,98 @@
-"""What this machine is, as far as it can be read: a verdict belongs to one device."""
+"""What this machine is, as far as it can be read: a verdict belongs to one device.
+
+What cannot be read is left out. Only settings are read, not what changes by the second: limits of clocks, not clocks.
+"""
 
 import os
 import platform
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
+_ROOT = Path("/")
 
 
-def describe_machine() -> dict:
-    """Processor, cores this process may use, instruction sets that matter for INT8, system and Python."""
-    text = _read("/proc/cpuinfo")
+def describe_machine(root: Path = _ROOT) -> dict:
+    """Processor, cores of this process, instructions that matter for INT8, system; on a Jetson, release and power mode.
+
+    root: where /proc, /sys and /etc are looked for.
+    """
+    text = _read(root / "proc/cpuinfo")
     fields = {line.split(":")[0].strip(): line.split(":", 1)[1].strip() for line in text.splitlines() if ":" in line}
     flags = (fields.get("flags") or fields.get("Features") or "").split()
-    board = _read("/proc/device-tree/model").strip("\0 \n")
-    return {
+    board = _read(root / "proc/device-tree/model").strip("\0 \n")
+    found = {
         "processor": board or fields.get("model name") or platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "instructions": [flag for flag in _FLAGS if flag in flags],
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
+    return found | _known(
+        {"cpu_clock": _clock(root / "sys/devices/system/cpu/cpu0/cpufreq", "scaling_")} | _jetson(root)
+    )
 
 
-def _read(path: str) -> str:
+def _jetson(root: Path) -> dict:
+    """Jetson Linux and JetPack release, power mode, and the limits of the GPU's clock."""
+    release = re.search(r"R(\d+) \(release\), REVISION: ([\d.]+)", _read(root / "etc/nv_tegra_release"))
+    if not release:
+        return {}
+    gpus = sorted(path for path in (root / "sys/class/devfreq").glob("*") if "gpu" in path.name or "ga10b" in path.name)
+    return {
+        "l4t": ".".join(release.groups()),
+        "jetpack": _package(root, "nvidia-jetpack"),
+        "power_mode": _power_mode(root),
+        "gpu_clock": _clock(gpus[0], "") if gpus else None,
+    }
+
+
+def _power_mode(root: Path) -> str | None:
+    """The name of the power mode, from nvpmodel itself or from what it wrote: a number, and a list of names."""
+    if root == _ROOT and (command := shutil.which("nvpmodel")):
+        said = _run([command, "-q"])
+        if mode := re.search(r"NV Power Mode: *(\S+)", said):
+            return mode[1]
+    number = re.search(r"pmode:0*(\d+)", _read(root / "var/lib/nvpmodel/status"))
+    if not number:
+        return None
+    name = re.search(rf"POWER_MODEL ID={number[1]} NAME=(\S+)", _read(root / "etc/nvpmodel.conf"))
+    return name[1] if name else f"mode {number[1]}"
+
+
+def _clock(folder: Path, prefix: str) -> dict | None:
+    """Governor and limits of a clock; equal limits are a locked clock. The files of a CPU are in kHz, others in Hz."""
+    per_mhz = 1_000 if prefix else 1_000_000
+    limits = {name: _read(folder / f"{prefix}{name}_freq").strip() for name in ("min", "max")}
+    values = {"governor": _read(folder / f"{prefix}governor").strip()}
+    values |= {f"{name}_mhz": int(text) / per_mhz for name, text in limits.items() if text.isdigit()}
+    return _known(values) or None
+
+
+def _package(root: Path, name: str) -> str | None:
+    """The version of an installed Debian package."""
+    for part in _read(root / "var/lib/dpkg/status").split("\n\n"):
+        if part.startswith(f"Package: {name}\n") and (version := re.search(r"^Version: (\S+)", part, re.M)):
+            return version[1]
+    return None
+
+
+def _run(command: list[str]) -> str:
+    """What a command prints, even where it complains of missing rights; nothing where it does not answer."""
     try:
-        return Path(path).read_text()
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def _known(values: dict) -> dict:
+    return {name: value for name, value in values.items() if value not in (None, "")}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
     except OSError:
         return ""

@@ -67,3 +67,22 @@ def listed(path: Path) -> dict:
             "It was damaged or replaced; build it again."
         )
     return next(one for one in known if one["sha256"] == now)
+
+
+def unchanged(path: Path) -> str:
+    """SHA-256 of a file that may stand in the manifest beside it; raises ArtefactError where another hash stands there.
+
+    A file that is in no manifest is taken as it is: for ONNX only, because reading that runs no code.
+    """
+    path = Path(path)
+    try:
+        now = sha256(path)
+    except OSError as error:
+        raise ArtefactError(f"cannot read {path}: {error.strerror}. Give a file that edgefair exported.") from None
+    known = [one["sha256"] for one in read(path.parent) if one["file"] == path.name]
+    if known and now not in known:
+        raise ArtefactError(
+            f"{path} is not the file that was exported: its SHA-256 is {now[:12]}, {NAME} says {known[0][:12]}. "
+            "It was edited, cut off or replaced; export it again."
+        )
+    return now

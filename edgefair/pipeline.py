@@ -1,6 +1,5 @@
 """The main job, top to bottom: data, teacher, student, export, artefacts, predictions, latency, verdict, report."""
 
-import hashlib
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +11,15 @@ from edgefair.data import Examples, load_examples
 from edgefair.deploy import calibration_rows, make_artefacts
 from edgefair.errors import RecipeError, require
 from edgefair.files import digest, write_json
+from edgefair.gate_rows import GateRows
 from edgefair.latency import ROUNDS, measure
 from edgefair.machine import describe_machine
+from edgefair.predict import predict
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe
 from edgefair.report import build_report, teacher_warnings, write_report
 from edgefair.runfolder import RunFolder
-from edgefair.runtimes import load_runtime, predict_rows
+from edgefair.runtimes import load_runtime
 from edgefair.targets import chosen
 
 
@@ -141,32 +142,9 @@ def _student(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path, l
 
 
 def _predictions(artefacts: list[Artefact], examples: Examples, folder: Path, log) -> None:
-    rows = examples.rows["gate"]
-    pixels = hashlib.sha256()
-    for row in rows:
-        pixels.update(np.ascontiguousarray(examples.images[row]))
+    gate = GateRows.of(examples)
     for artefact in artefacts:
-        runtime = load_runtime(artefact.runtime, artefact.path)
-        with log.progress(f"predicting with {artefact.name}", len(rows)) as advance:
-            logits = predict_rows(runtime, examples.images, rows, advance)
-        about = {
-            **artefact.about(),
-            **runtime.describe(),
-            "machine": describe_machine(),
-            "rows_sha256": digest(examples.ids[rows].tolist()),
-            "data_sha256": pixels.hexdigest(),
-        }
-        predictions = Predictions(
-            ids=examples.ids[rows],
-            labels=examples.labels[rows],
-            groups=examples.groups[rows],
-            logits=logits,
-            class_names=examples.class_names,
-            group_names=examples.group_names,
-            about=about,
-            identities=None if examples.identity is None else examples.identity[rows],
-        )
-        predictions.save(folder / f"{artefact.name}.npz")
+        predict(artefact, gate, log).save(folder / f"{artefact.name}.npz")
 
 
 def _latency(recipe: Recipe, artefacts: list[Artefact], examples: Examples, folder: Path, log) -> None:

@@ -107,7 +107,7 @@ class Predictions:
                     return Predictions(**arrays, **names, about=dict(header["about"]))
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise DataError(
                 f"{path} is not a readable predictions file ({error}). Make it again with edgefair."
             ) from error
@@ -115,7 +115,7 @@ class Predictions:
 
 
 # What NumPy, zipfile and json raise for a file that is missing, cut off, damaged or something else.
-_UNREADABLE = (
+UNREADABLE = (
     OSError,
     ValueError,
     KeyError,

@@ -49,7 +49,9 @@ def candidate_names(text: str) -> list[str]:
     place, name = _split(text)
     if name or not place.is_dir():
         return [text]
-    exported = [f"{text.rstrip('/')}:{artefact.name}" for artefact in _artefacts(place)[1] if artefact.claim == "same"]
+    exported = [
+        f"{text.rstrip('/')}:{artefact.name}" for artefact in run_artefacts(place)[1] if artefact.claim == "same"
+    ]
     if not exported:
         raise DataError(f"the run folder {text} has no exported artefact to judge; see deploy.targets.")
     return exported
@@ -80,7 +82,7 @@ def _from_file(path: Path, name: str) -> Source:
     return Source(str(path), Predictions.load(path))
 
 
-def _artefacts(folder: Path) -> tuple[Recipe, list[Artefact]]:
+def run_artefacts(folder: Path) -> tuple[Recipe, list[Artefact]]:
     """Recipe and artefacts of a run whose predictions are finished; the folder is only read."""
     if not (folder / "recipe.toml").is_file():
         raise RunFolderError(f"{folder} is not a run folder: no recipe.toml in it. Give the folder that --out named.")
@@ -94,7 +96,7 @@ def _artefacts(folder: Path) -> tuple[Recipe, list[Artefact]]:
 
 
 def _load_one(folder: Path, name: str) -> Source:
-    recipe, artefacts = _artefacts(folder)
+    recipe, artefacts = run_artefacts(folder)
     known = {artefact.name: artefact for artefact in artefacts}
     if name not in known:
         raise DataError(f"the run folder {folder} has no artefact '{name}'; {nearest(name, known)}")

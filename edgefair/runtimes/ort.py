@@ -1,17 +1,24 @@
-"""ONNX Runtime, on the CPU and on CUDA."""
+"""ONNX Runtime, on the CPU and on CUDA: the provider that was asked for is the one that runs, or it is an error."""
 
+import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
+from edgefair import manifest
 from edgefair.errors import ArtefactError, MissingExtra, require
 from edgefair.runtimes import ExecutesOnnx, check_images
+from edgefair.runtimes.onnx_file import Port, cannot_load, cannot_run, census, check_signature
+
+DTYPES = {"float": "float32", "double": "float64"}  # where ONNX Runtime's names are not NumPy's
 
 
 class Ort(ExecutesOnnx):
-    """An ONNX file under ONNX Runtime; the provider that was asked for is the one that runs, or it is an error."""
+    """An ONNX file under ONNX Runtime on the CPU, every graph optimisation on."""
 
     PROVIDER = "CPUExecutionProvider"
+    OPTIONS: ClassVar[dict[str, str]] = {}
     EXTRA = "onnx"
 
     @classmethod
@@ -22,58 +29,81 @@ class Ort(ExecutesOnnx):
             return str(error)
         if cls.PROVIDER in ort.get_available_providers():
             return ""
-        return f"this onnxruntime offers {ort.get_available_providers()}, not {cls.PROVIDER}."
+        return (
+            f"this onnxruntime offers {', '.join(ort.get_available_providers())}, not {cls.PROVIDER}; "
+            f"install it with: pip install 'edgefair[{cls.EXTRA}]'"
+        )
 
     def __init__(self, path: Path, threads: int = 0):
-        ort = require("onnxruntime", self.EXTRA, "running an ONNX file")
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        if self.PROVIDER != "CPUExecutionProvider":
-            # Without this, a provider whose libraries do not load is replaced by the CPU without a word.
-            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        try:
-            self.session = ort.InferenceSession(str(path), options, providers=[self.PROVIDER])
-        except Exception as error:  # the library's exception classes share no public base
-            raise ArtefactError(
-                f"ONNX Runtime cannot load {path} ({type(error).__name__}: {error}). "
-                "Is the file whole? Export it again."
-            ) from error
+        self.ort = require("onnxruntime", self.EXTRA, "running an ONNX file")
+        if reason := self.why_not_run():
+            raise ArtefactError(f"cannot run {path} on {self.PROVIDER}: {reason}")
+        self.path, self.threads = Path(path), threads
+        self.sha256 = manifest.unchanged(self.path)
+        self.session = self._session(self._options())
         if self.session.get_providers()[0] != self.PROVIDER:
             raise ArtefactError(
                 f"ONNX Runtime uses {self.session.get_providers()} where {self.PROVIDER} was asked for."
             )
-        source, result = self.session.get_inputs()[0], self.session.get_outputs()[0]
-        if source.type != "tensor(uint8)" or len(source.shape) != 4 or len(result.shape) != 2:
-            raise ArtefactError(
-                f"{path} takes {source.type} {source.shape} and returns {result.shape}; "
-                "uint8 images in and logits out are needed."
-            )
-        self.input, self.output, self.size, self.num_classes = (
-            source.name,
-            result.name,
-            source.shape[2],
-            result.shape[1],
-        )
-        self.version, self.threads = ort.__version__, threads
+        inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
+        self.size, self.num_classes = check_signature(path, _ports(inputs), _ports(outputs))
+        self.input, self.output = inputs[0].name, outputs[0].name
+
+    def _options(self):
+        options = self.ort.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.log_severity_level = 3
+        if self.PROVIDER != "CPUExecutionProvider":
+            # Without this, the CPU takes the place of a provider whose libraries do not load, and of one that has no
+            # kernel for a node, without a word.
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        return options
+
+    def _session(self, options):
+        try:
+            providers = [(self.PROVIDER, self.OPTIONS)]
+            session = self.ort.InferenceSession(str(self.path), options, providers=providers, enable_fallback=0)
+            session.disable_fallback()  # nor while running
+            return session
+        except Exception as error:  # the library's exception classes share no public base
+            raise cannot_load("ONNX Runtime", self.path, error) from error
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         check_images(images, self.size)
-        return self.session.run([self.output], {self.input: images})[0]
+        try:
+            return self.session.run([self.output], {self.input: images})[0]
+        except Exception as error:
+            raise cannot_run("ONNX Runtime", self.path, len(images), error) from error
 
     def describe(self) -> dict:
         return {
             "runtime": "onnxruntime",
-            "version": self.version,
+            "version": self.ort.__version__,
             "provider": self.PROVIDER,
             "threads": self.threads or "all",
+            "graph_optimization": "all",
+            "sha256": self.sha256,
+            "formats": self.formats(),
         }
+
+    def formats(self) -> dict[str, float]:
+        """Share of the Conv, Gemm and MatMul operators by format, in the graph that runs: after the optimisations."""
+        with tempfile.TemporaryDirectory() as folder:
+            options, optimised = self._options(), Path(folder) / "optimised.onnx"
+            options.optimized_model_filepath = str(optimised)
+            self._session(options)
+            return census(optimised)
 
 
 class OrtCuda(Ort):
-    """The same on an NVIDIA GPU."""
+    """The same on an NVIDIA GPU; INT8 files are simulated there.
+
+    The CUDA provider has no quantised kernels: Q/DQ runs as quantise, dequantise, float convolution. The logits are
+    those of INT8, the time is not: `describe()["latency_meaning"]` says what a measured time is of.
+    """
 
     PROVIDER = "CUDAExecutionProvider"
+    OPTIONS: ClassVar[dict[str, str]] = {"use_tf32": "0"}  # fp32 is what it says
     EXTRA = "onnx-gpu"
 
     @classmethod
@@ -81,3 +111,20 @@ class OrtCuda(Ort):
         from edgefair.runtimes.driver import why_no_gpu
 
         return super().why_not_run() or why_no_gpu()
+
+    def describe(self) -> dict:
+        meaning = "int8 simulated in float: not the latency of int8" if "int8" in self.formats() else "as run"
+        return {**super().describe(), "cpu_fallback": "disabled", "tf32": False, "latency_meaning": meaning}
+
+    def formats(self) -> dict[str, float]:
+        """Shares in the file itself: with the fallback disabled, every node of it runs on CUDA as it is written."""
+        return census(self.path)
+
+
+def _ports(values) -> list[Port]:
+    found = []
+    for value in values:
+        name = value.type.removeprefix("tensor(").removesuffix(")")
+        shape = tuple(side if isinstance(side, int) else None for side in value.shape)
+        found.append(Port(DTYPES.get(name, name), shape))
+    return found

@@ -1,0 +1,1 @@
+../edgefair/device/run_on_device.sh

@@ -1,0 +1,138 @@
+"""The gate rows as every runtime on every device gets them: images with what belongs to them, in one file.
+
+    gate.npz    header (JSON: schema, names, hashes), ids, labels, groups, identities where known, images
+
+The images are stored as they are, not compressed, so that a device maps them instead of loading them.
+"""
+
+import hashlib
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgefair.data import Examples
+from edgefair.errors import DataError
+from edgefair.files import atomic_path, digest
+from edgefair.predictions import UNREADABLE, Predictions
+
+SCHEMA = 1
+_IMAGES = "images.npy"
+_CHUNK = 256  # images held in memory at a time
+
+
+@dataclass(frozen=True)
+class GateRows:
+    """The rows `rows` of `images`, uint8 [M, 3, S, S], in order; the other arrays are [N], as in Predictions."""
+
+    images: np.ndarray
+    rows: np.ndarray
+    ids: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    class_names: tuple[str, ...]
+    group_names: tuple[str, ...]
+    identities: np.ndarray | None
+    rows_sha256: str
+    data_sha256: str
+
+    @staticmethod
+    def of(examples: Examples) -> "GateRows":
+        """The gate list of a data set, with its hashes."""
+        rows = examples.rows["gate"]
+        return GateRows(
+            images=examples.images,
+            rows=rows,
+            ids=examples.ids[rows],
+            labels=examples.labels[rows],
+            groups=examples.groups[rows],
+            class_names=tuple(examples.class_names),
+            group_names=tuple(examples.group_names),
+            identities=None if examples.identity is None else examples.identity[rows],
+            rows_sha256=digest(examples.ids[rows].tolist()),
+            data_sha256=_pixels(examples.images, rows),
+        )
+
+    def predictions(self, logits: np.ndarray, about: dict) -> Predictions:
+        """Logits of these rows as Predictions, with the hashes that say of which rows and images."""
+        about = {**about, "rows_sha256": self.rows_sha256, "data_sha256": self.data_sha256}
+        names = {"class_names": self.class_names, "group_names": self.group_names}
+        return Predictions(self.ids, self.labels, self.groups, logits, **names, about=about, identities=self.identities)
+
+    def save(self, path: Path) -> None:
+        """Write one .npz file, whole or not at all, with no more than a few images in memory."""
+        header = {name: getattr(self, name) for name in ("class_names", "group_names", "rows_sha256", "data_sha256")}
+        arrays = {"header": np.array(json.dumps({"schema": SCHEMA, **header})), "ids": self.ids.astype(np.str_)}
+        arrays |= {"labels": self.labels.astype(np.int64), "groups": self.groups.astype(np.int64)}
+        if self.identities is not None:
+            arrays["identities"] = self.identities.astype(np.str_)
+        with atomic_path(path) as temporary:
+            with open(temporary, "wb") as stream:
+                np.savez(stream, **arrays)
+            with zipfile.ZipFile(temporary, "a") as archive, archive.open(_IMAGES, "w", force_zip64=True) as stream:
+                shape = (len(self.rows), *self.images.shape[1:])
+                what = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(stream, what)
+                for start in range(0, len(self.rows), _CHUNK):
+                    stream.write(np.ascontiguousarray(self.images[self.rows[start : start + _CHUNK]]).data)
+
+    @staticmethod
+    def load(path: Path) -> "GateRows":
+        """Map a file written by `save`; raises DataError where it is missing, damaged or of another schema."""
+        try:
+            return _load(Path(path))
+        except UNREADABLE as error:
+            raise DataError(
+                f"{path} is not a readable file of gate images ({error}). Make the kit again with edgefair bundle."
+            ) from error
+
+
+def _load(path: Path) -> GateRows:
+    with np.load(path, allow_pickle=False) as stored:
+        header = json.loads(str(stored["header"]))
+        if header["schema"] != SCHEMA:
+            raise DataError(f"{path} has gate schema {header['schema']}; this version reads {SCHEMA}.")
+        arrays = {name: stored[name] for name in ("ids", "labels", "groups", "identities") if name in stored}
+    images = _mapped(path)
+    names = {name: tuple(header[name]) for name in ("class_names", "group_names")}
+    hashes = {name: str(header[name]) for name in ("rows_sha256", "data_sha256")}
+    rows = np.arange(len(images))
+    found = GateRows(images, rows, **{"identities": None, **arrays}, **names, **hashes)
+    found.predictions(np.zeros((len(images), len(found.class_names)), np.float32), {})  # checks names, ids and ranges
+    now = {"rows_sha256": digest(found.ids.tolist()), "data_sha256": _pixels(images, rows)}
+    for name, value in now.items():
+        if value != hashes[name]:
+            raise DataError(
+                f"{path} is damaged: {name} is {value[:12]}, its header says {hashes[name][:12]}. Make the kit again."
+            )
+    return found
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """The stored images of an .npz file as a memory map: no zip library maps a member, so its start is looked up."""
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo(_IMAGES)
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{_IMAGES} is compressed")
+    with open(path, "rb") as stream:
+        stream.seek(member.header_offset)
+        local = stream.read(
+            30
+        )  # the local header: 30 bytes, then a name and an extra field of the lengths at 26 and 28
+        stream.seek(int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little"), 1)
+        if np.lib.format.read_magic(stream) != (1, 0):
+            raise ValueError(f"{_IMAGES} is of another version")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+        if dtype != np.uint8 or fortran or len(shape) != 4 or shape[1] != 3:
+            raise ValueError(f"{_IMAGES} holds {dtype} {shape}, not uint8 (rows, 3, side, side)")
+        return np.memmap(path, dtype=np.uint8, mode="r", offset=stream.tell(), shape=shape)
+
+
+def _pixels(images: np.ndarray, rows: np.ndarray) -> str:
+    """SHA-256 of the images of some rows, in order."""
+    pixels = hashlib.sha256()
+    for row in rows:
+        pixels.update(np.ascontiguousarray(images[row]))
+    return pixels.hexdigest()
