@@ -1,6 +1,6 @@
 """What a run judges: teacher and student in PyTorch, each exported file on its runtime, and the null runtime."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgefair import manifest
@@ -12,6 +12,7 @@ class Artefact:
     """One file on one runtime; `reference` names the artefact it is compared with, `claim` what is asked of it.
 
     batch: the only batch size it takes, 0 where any. blocked: why it could not be run on the machine that built it.
+    facts: what its builder recorded.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Artefact:
     target: str = ""
     batch: int = 0
     blocked: str = ""
+    facts: dict = field(default_factory=dict)
 
     def about(self) -> dict:
         """What identifies it, as JSON values."""
@@ -51,7 +53,9 @@ def artefact_list(run: RunFolder) -> list[Artefact]:
 
 def exported(folder: Path, entry: dict) -> Artefact:
     """An entry of the manifest as an artefact that must be the same as the student."""
-    fields = {name: entry[name] for name in ("name", "runtime", "precision", "sha256", "target", "batch", "blocked")}
+    fields = {
+        name: entry[name] for name in ("name", "runtime", "precision", "sha256", "target", "batch", "blocked", "facts")
+    }
     return Artefact(**fields, path=folder / entry["file"], reference="student", claim="same")
 
 

@@ -149,6 +149,8 @@ def _show(report: dict, out: Path) -> None:
     from edgefair.report.terminal import print_report
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 110)  # a file has no edge
     print_report(report, console)
     console.print(f"report: {out / 'report.html'}", soft_wrap=True, markup=False)
 

@@ -65,7 +65,7 @@ def make_report(classes=("cat", "dog"), groups=("warm", "cool"), names=("teacher
         },
         "export": {"opset": 18, "nodes": 24, "parity": {"1": 2e-7}, "calibration": calibration},
         "stage_seconds": {"teacher": 12.3}, "history": {"teacher": [], "student": [{"epoch": 1, **EPOCH}]},
-        "artefacts": artefacts, "remaining": "What remains.", "warnings": [],
+        "artefacts": artefacts, "unverified": [], "remaining": "What remains.", "warnings": [],
         "evidence": {"smallest_cell_rows": 6, "something_new": 1.25},
     }  # fmt: skip
     return finite(report)

@@ -15,6 +15,7 @@ from markupsafe import escape
 
 from edgefair.files import finite
 from edgefair.predictions import Predictions
+from edgefair.report.card import render_card
 from edgefair.report.charts import MOST_CLASSES, build_charts
 from edgefair.report.format import hundredths, interval, machine, significant, worst_group
 from edgefair.report.gallery import _chosen
@@ -252,3 +253,18 @@ def test_numbers_have_sensible_digits():
     assert interval([None, None]) == ""
     assert worst_group([{"accuracy": 0.5}, {"accuracy": None}]) == "undefined"
     assert machine({"processor": "chip", "cores": 2, "instructions": [], "gpu": "x"}) == "chip, 2 cores, gpu x"
+
+
+def test_what_could_not_be_run_is_named_with_its_reason_and_is_no_pass():
+    report = make_report()
+    report["artefacts"][1]["outcome"] = report["artefacts"][2]["outcome"] = "pass"
+    about = {"artefact": "tensorrt-fp16", "file": "x.engine", "sha256": "ab" * 32, "precision": "fp16"}
+    about |= {"target": "tensorrt", "bytes": 10**6, "reason": "no driver answers.", "details": {"layers.Half": 0.9}}
+    report |= {"outcome": "inconclusive", "unverified": [about]}
+    page = render_html(report, {})
+    assert "Built, not verified on a device: no driver answers." in page
+    assert "Yet this is not a pass. Not verified on a device, and so not passed: tensorrt-fp16." in page
+    assert "layers.Half" in page
+    card = render_card(report)
+    assert "tensorrt-fp16" in card
+    assert "no driver answers" in card

@@ -13,11 +13,26 @@ from edgefair.predictions import Predictions
 from edgefair.recipe import GateRecipe, Recipe
 from edgefair.report.claim import fairness_claim
 from edgefair.report.flips import flips_by_group
-from edgefair.runfolder import RunFolder
+from edgefair.runfolder import RunFolder, flat
 from edgefair.seeds import generator
 from edgefair.tolerance import Tolerance
 
 SCHEMA = 1
+# What `about` says of every artefact alike; all else is what its runtime and its builder had to say.
+IDENTITY = [
+    "artefact",
+    "file",
+    "sha256",
+    "precision",
+    "target",
+    "bytes",
+    "runtime",
+    "version",
+    "provider",
+    "machine",
+    "rows_sha256",
+    "data_sha256",
+]
 
 
 def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[str, Predictions], data: dict) -> dict:
@@ -29,7 +44,9 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
         for artefact in artefacts
         if not artefact.blocked
     ]
-    unverified = [{**one.about(), "reason": one.blocked} for one in artefacts if one.blocked]
+    unverified = [
+        {**one.about(), "reason": one.blocked, "details": flat(one.facts)} for one in artefacts if one.blocked
+    ]
     history = {name: _json(run, f"{name}/history.json") for name in ("teacher", "student")}
     return {
         "schema": SCHEMA,
@@ -56,7 +73,12 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
 def _entry(recipe: Recipe, artefact: Artefact, predictions: dict[str, Predictions], latency: dict) -> dict:
     """What is said of one artefact; beside its reference where it has one."""
     mine = predictions[artefact.name]
-    entry = {**mine.about, "latency": latency, "metrics": evaluate(mine, recipe.gate.replicates, recipe.seed)}
+    entry = {
+        **mine.about,
+        "details": flat({k: v for k, v in mine.about.items() if k not in IDENTITY} | artefact.facts),
+        "latency": latency,
+        "metrics": evaluate(mine, recipe.gate.replicates, recipe.seed),
+    }
     if not artefact.reference:
         return entry
     reference, gate = predictions[artefact.reference], recipe.gate

@@ -61,6 +61,13 @@ def plainly(value) -> str:
     return NONE if value is None else f"{value:,.4g}" if isinstance(value, int | float) else str(value)
 
 
+def listed(value) -> str:
+    """A fact that a runtime or builder recorded, whatever its type."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return (", ".join(map(listed, value)) or "none") if isinstance(value, list) else plainly(value)
+
+
 def fixed(value: float | None) -> str:
     """A number of percent or points with one digit."""
     return NONE if value is None else f"{round(value, 1) + 0.0:.1f}".replace("-", "−")
@@ -109,6 +116,7 @@ FILTERS = {
         measured,
         fixed,
         plainly,
+        listed,
         worst_group,
         flips,
         machine,

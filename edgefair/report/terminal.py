@@ -17,11 +17,12 @@ def print_report(report: dict, console: Console) -> None:
     """Print one row an artefact, what lambda meant, every verdict with what decided it, and what remains."""
     batch = str(report["recipe"]["bench"]["batches"][0])
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=0)
+    narrow = console.width < 60 + max(len(entry["artefact"]) for entry in report["artefacts"]) + len("inconclusive")
     for name in COLUMNS:
         table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=True)
     for entry in report["artefacts"]:
         if entry["artefact"] != "null":
-            table.add_row(*_cells(entry, batch))
+            table.add_row(*_cells(entry, batch, narrow))
     console.print(table)
     wrap = {"soft_wrap": not console.is_terminal}  # whole lines for a file, whole words for a person
     for line in _legend(report, batch):
@@ -29,6 +30,13 @@ def print_report(report: dict, console: Console) -> None:
     for entry in report["artefacts"]:
         if "verdict" in entry:
             _print_verdict(entry, console, wrap)
+    for one in report["unverified"]:
+        title = Text.assemble(
+            "\n", (one["artefact"], "bold"), ": ", ("NOT VERIFIED ON A DEVICE", COLOURS["inconclusive"])
+        )
+        console.print(title)
+        size = f"{one['bytes'] / 1e6:.2f} MB"
+        console.print(Text(f"  ? built ({one['file']}, {size}), never counted as passed: {one['reason']}"), **wrap)
     console.print()
     for line in (report["remaining"], *(f"Warning: {warning}" for warning in report["warnings"])):
         console.print(Text(line), **wrap)
@@ -68,7 +76,7 @@ def _legend(report: dict, batch: str) -> list[str]:
     ]
 
 
-def _cells(entry: dict, batch: str) -> list[str]:
+def _cells(entry: dict, batch: str, narrow: bool) -> list[str]:
     metrics = entry["metrics"]
     gap, worst = metrics["disparities"]["mean_abs_disparity"], metrics["disparities"]["deo_max"]
     outcome = entry.get("outcome", "")
@@ -81,7 +89,7 @@ def _cells(entry: dict, batch: str) -> list[str]:
         _percent(worst["value"]),
         f"{entry['latency'][batch]['p90_ms']:.2f}",
         f"{entry['bytes'] / 1e6:.2f}",
-        f"[{COLOURS[outcome]}]{outcome}[/]" if outcome else "-",
+        f"[{COLOURS[outcome]}]{MARKS[outcome] if narrow else outcome}[/]" if outcome else "-",
     ]
 
 

@@ -67,13 +67,16 @@ def _named(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def meaning(outcome: str, judged: list[dict]) -> str:
-    """One plain sentence of what the outcome means, naming the models it rests on."""
+def meaning(report: dict, judged: list[dict]) -> str:
+    """One plain sentence of what the outcome means, naming the models it rests on and those that could not be run."""
     names = {o: _named([e["artefact"] for e in judged if e["outcome"] == o]) for o in SYMBOLS}
+    outcome, unseen = report["outcome"], _named([e["artefact"] for e in report.get("unverified", [])])
     text = MEANING[outcome].format(**names)
+    if outcome == "inconclusive" and unseen and not names["inconclusive"]:
+        text = f"{MEANING['pass']} Yet this is not a pass."
     if outcome == "fail" and names["inconclusive"]:
         text += f" Not enough evidence about: {names['inconclusive']}."
-    return text
+    return text + (f" Not verified on a device, and so not passed: {unseen}." if unseen else "")
 
 
 def verdict_in_words(entry: dict, reference: dict) -> str:
