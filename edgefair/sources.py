@@ -100,6 +100,11 @@ def _load_one(folder: Path, name: str) -> Source:
     known = {artefact.name: artefact for artefact in artefacts}
     if name not in known:
         raise DataError(f"the run folder {folder} has no artefact '{name}'; {nearest(name, known)}")
+    if known[name].blocked:
+        raise ArtefactError(
+            f"{folder}:{name} was built but not verified on a device ({known[name].blocked}) Take it to one with "
+            "edgefair bundle, and judge the predictions file that comes back."
+        )
     path = folder / "predictions" / f"{name}.npz"
     predictions = Predictions.load(path)
     _refuse_stale(known[name], predictions, path)

@@ -19,20 +19,8 @@ from edgefair.tolerance import Tolerance
 
 SCHEMA = 1
 # What `about` says of every artefact alike; all else is what its runtime and its builder had to say.
-IDENTITY = [
-    "artefact",
-    "file",
-    "sha256",
-    "precision",
-    "target",
-    "bytes",
-    "runtime",
-    "version",
-    "provider",
-    "machine",
-    "rows_sha256",
-    "data_sha256",
-]
+IDENTITY = {"artefact", "file", "sha256", "precision", "target", "bytes", "runtime", "version", "provider", "machine"}
+IDENTITY |= {"rows_sha256", "data_sha256"}
 
 
 def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[str, Predictions], data: dict) -> dict:
