@@ -12,7 +12,6 @@ from pathlib import Path
 
 import common  # noqa: F401 (puts the standard library's modules before this folder's)
 import methods
-import numpy as np
 import torch
 
 from edgefair.data import Examples, load_examples
@@ -20,7 +19,11 @@ from edgefair.models import create, save_weights
 from edgefair.recipe import Recipe
 from edgefair.seeds import derive, generator
 
-NETWORKS = {"efficientnet_b0": "timm:efficientnet_b0", "lite0": "timm:tf_efficientnet_lite0", "resnet18": "timm:resnet18"}
+NETWORKS = {
+    "efficientnet_b0": "timm:efficientnet_b0",
+    "lite0": "timm:tf_efficientnet_lite0",
+    "resnet18": "timm:resnet18",
+}
 DATA = {
     "trifeature": {"data.name": "trifeature", "data.train_rows": 8000, "train.optimizer": "adamw"},
     "fairface": {"data.name": "fairface", "data.max_rows": 20000, "data.task": "gender", "data.group": "race"},

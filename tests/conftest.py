@@ -4,6 +4,8 @@ import os
 
 # Before torch is imported: waiting threads that spin slow a shared machine down many times over.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+if "PYTEST_XDIST_WORKER" in os.environ:  # several test processes share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
 

@@ -13,7 +13,7 @@ from edgefair.export import export_onnx
 from edgefair.models import create, save_weights
 from edgefair.quantize import quantize
 from edgefair.recipe import ExportRecipe, QuantizeRecipe
-from edgefair.runtimes import RUNTIMES, load_runtime, predict_rows
+from edgefair.runtimes import RUNTIMES, load_runtime, predict_rows, runtime_class
 
 NAMES = {"class_names": ["a", "b", "c"], "group_names": ["x", "y"]}
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 3, 32, 32), dtype=np.uint8)
@@ -104,10 +104,24 @@ def test_other_calibration_methods(files, tmp_path, method):
     assert load_runtime("ort", tmp_path / "q.onnx").predict(IMAGES[:2]).shape == (2, 3)
 
 
-ARTEFACTS = {"eager": "m.safetensors", "ort": "m.onnx", "null": "null.txt"}
+ARTEFACTS = {"eager": "m.safetensors", "null": "null.txt", **dict.fromkeys(("ort", "ort-cuda", "openvino"), "m.onnx")}
+BUILT = {"tensorrt", "tensorrt-rtx"}  # engines have tests of their own
 
 
-@pytest.mark.parametrize("name", sorted(RUNTIMES))
+def test_no_runtime_is_forgotten():
+    assert set(RUNTIMES) == set(ARTEFACTS) | BUILT
+
+
+@pytest.fixture
+def usable(name):
+    """Skip a runtime that this machine cannot run, with its own reason."""
+    reason = getattr(runtime_class(name), "why_not_run", str)()
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.mark.usefixtures("usable")
+@pytest.mark.parametrize("name", sorted(ARTEFACTS))
 def test_every_runtime_predicts_describes_and_counts(files, name):
     runtime = load_runtime(name, files / ARTEFACTS[name], threads=1)
     seen = []
@@ -120,7 +134,8 @@ def test_every_runtime_predicts_describes_and_counts(files, name):
     assert {"runtime", "version", "provider", "threads"} <= set(runtime.describe())
 
 
-@pytest.mark.parametrize("name", sorted(RUNTIMES))
+@pytest.mark.usefixtures("usable")
+@pytest.mark.parametrize("name", sorted(ARTEFACTS))
 def test_every_runtime_refuses_a_truncated_or_missing_file(files, tmp_path, name):
     whole = (files / ARTEFACTS[name]).read_bytes()
     (tmp_path / "half").write_bytes(whole[: len(whole) // 2])
