@@ -5,8 +5,6 @@ What cannot be read is left out. Only the first device that CUDA shows to this p
 
 import ctypes
 import functools
-import shutil
-import subprocess
 from pathlib import Path
 
 from edgefair.runtimes.driver import why_no_gpu
@@ -50,13 +48,6 @@ def describe_gpu() -> dict:
     """Everything of the device that can be read now, as JSON values; {} where there is no GPU."""
     found = device()
     return {**found, **_nvml(found["pci"]), **_jetson()} if found else {}
-
-
-def energy_mj() -> int | None:
-    """Millijoules the device has used since the driver was loaded, None where it does not say."""
-    found = device()
-    answer = _Nvml(found["pci"]).ask("nvmlDeviceGetTotalEnergyConsumption", ctypes.c_ulonglong) if found else None
-    return answer
 
 
 class _Nvml:
@@ -110,13 +101,9 @@ def _jetson(root: Path = Path("/")) -> dict:
             text = _read(folder / file)
             if text.isdigit():
                 values[name] = int(text) // 10**6
-    release = _read(root / "etc" / "nv_tegra_release").removeprefix("# ").split(", GCID")[0]
-    if release:
-        values["l4t"] = release
-    if command := shutil.which("nvpmodel"):
-        said = subprocess.run([command, "-q"], capture_output=True, text=True, check=False).stdout
-        mode = [line.split(":", 1)[1].strip() for line in said.splitlines() if line.startswith("NV Power Mode")]
-        values |= {"power_mode": mode[0]} if mode else {}
+    release = _read(root / "etc/nv_tegra_release").removeprefix("# ").split(", GCID")[0]
+    said = {"l4t": release, "power_mode": _read(root / "var/lib/nvpmodel/status")}
+    values |= {name: text for name, text in said.items() if text}
     return values
 
 

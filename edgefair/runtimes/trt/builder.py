@@ -28,7 +28,8 @@ def build(flavour: Flavour, source: Path, folder: Path, name: str, settings: Dep
     log = logger(trt)
     log.messages.clear()
     builder = _builder(trt, log, flavour)
-    batch = parse(trt, builder, log, source).network.get_input(0).shape[0]
+    parsed = parse(trt, builder, log, source)
+    batch = parsed.network.get_input(0).shape[0]
     if batch not in (-1, 1):
         raise ArtefactError(f"{source} takes batches of {batch} only; export it with a dynamic batch, or with batch 1.")
     engines = [

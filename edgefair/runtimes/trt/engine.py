@@ -66,6 +66,7 @@ class TensorRT:
         for name, address in self.memory.device.items():
             context.set_tensor_address(name, address)
         self.shaped = None  # the batch that the context is set to
+        self.cuda = cuda_version(self.memory.call(self.cudart.cudaRuntimeGetVersion))
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         check_images(images, self.size)
@@ -96,7 +97,7 @@ class TensorRT:
             "version": trt.__version__,
             "provider": "cuda",
             "threads": 0,
-            "cuda_runtime": cuda_version(self.memory.call(self.cudart.cudaRuntimeGetVersion)),
+            "cuda_runtime": self.cuda,
             "validity": self.loaded.validity,
             **describe_gpu(),
             **{name: facts.get(name) for name in known},

@@ -56,27 +56,26 @@ def _computes_in(layer, codes: dict[str, str]) -> str:
 
 def engine_summary(text: str) -> dict:
     """The same from the engine inspector's JSON, in the form of TensorRT 10 or of 11."""
-    layers = json.loads(text)["Layers"]
-    if not all(isinstance(layer, dict) for layer in layers):
+    rows = json.loads(text)["Layers"]
+    if not all(isinstance(row, dict) for row in rows):
         raise ArtefactError("the engine was built without details of its layers, so its datatypes cannot be counted.")
-    opaque = [layer for layer in layers if layer.get("LayerType") == "Myelin" or "ForeignNode" in layer.get("Name", "")]
+    opaque = [row for row in rows if row.get("LayerType") == "Myelin" or "ForeignNode" in row.get("Name", "")]
     counted = [
-        (_engine_datatype(layer), _is_any(layer, ENGINE_PRODUCTS))
-        for layer in layers
-        if layer not in opaque and not _is_any(layer, ENGINE_MOVES)
+        (_row_computes_in(row), _is_any(row, ENGINE_PRODUCTS))
+        for row in rows
+        if row not in opaque and not _is_any(row, ENGINE_MOVES)
     ]
     return _summary("engine", counted, []) | {"opaque": len(opaque)}
 
 
-def _is_any(layer: dict, signs: tuple[str, ...]) -> bool:
-    return any(sign in layer.get("LayerType", "").lower() for sign in signs)
+def _is_any(row: dict, signs: tuple[str, ...]) -> bool:
+    return any(sign in row.get("LayerType", "").lower() for sign in signs)
 
 
-def _engine_datatype(layer: dict) -> str:
-    """Of its first input; "Format/Datatype" is one text in TensorRT 10, two fields in 11."""
-    tensor = next((tensor for side in ("Inputs", "Outputs") for tensor in layer.get(side, [])), {})
-    text = tensor.get("Datatype") or tensor.get("DataType") or tensor.get("Format/Datatype") or ""
-    found = _DATATYPE.search(text)
+def _row_computes_in(row: dict) -> str:
+    """The datatype of its first input; "Format/Datatype" is one text in TensorRT 10, two fields in 11."""
+    end = next((end for side in ("Inputs", "Outputs") for end in row.get(side, [])), {})
+    found = _DATATYPE.search(end.get("Datatype") or end.get("DataType") or end.get("Format/Datatype") or "")
     name = found.group().upper() if found else "UNKNOWN"
     return NAMES.get(name, name.lower())
 

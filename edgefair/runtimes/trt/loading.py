@@ -32,8 +32,11 @@ def load(flavour: Flavour, path: Path) -> Loaded:
     Opening an engine runs code of its own, and opening one without a driver ends the process: hence the order.
     Raises ArtefactError, or MissingExtra where the library is not installed.
     """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ArtefactError(f"{path} cannot be read ({error.strerror}).") from error
     entry = manifest.listed(path)
-    content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise ArtefactError(f"{path} changed while it was being read. {REBUILD}")
     trt = library(flavour)

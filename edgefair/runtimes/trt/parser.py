@@ -58,6 +58,6 @@ def _check_ends(trt, network, source: Path) -> None:
         for tensor in map(get, range(count))
     ]
     raise ArtefactError(
-        f"{source} has the inputs and outputs {'; '.join(ends)}; uint8 images (batch, 3, S, S) in and float logits "
-        "(batch, classes) out are needed. Export it with edgefair."
+        f"{source} has the inputs and outputs {'; '.join(ends) or 'none'}; uint8 images (batch, 3, S, S) in and "
+        "float logits (batch, classes) out are needed. Export it with edgefair."
     )

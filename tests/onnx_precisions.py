@@ -1,0 +1,61 @@
+"""An exported fp32 ONNX file in other precisions, by hand: what TensorRT takes, and what it must not be given."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+ZEROS = {
+    "int8": lambda name: numpy_helper.from_array(np.int8(0), name),
+    "uint8": lambda name: numpy_helper.from_array(np.uint8(0), name),
+    "fp8": lambda name: helper.make_tensor(name, TensorProto.FLOAT8E4M3FN, [], [0.0]),
+}
+
+
+def quantised(source: Path, target: Path, codes: str, weights: str = "", operators=("Conv", "Gemm")) -> Path:
+    """Q/DQ before both inputs of every convolution and product; per tensor, with one made-up scale for all."""
+    model = onnx.load(source)
+    graph = model.graph
+    if codes == "fp8":
+        model.opset_import[0].version = 19  # the first with float8
+    graph.initializer.append(numpy_helper.from_array(np.float32(0.05), "scale"))
+    graph.initializer.extend([ZEROS[codes]("zero"), ZEROS[weights or codes]("zero_w")])
+    nodes, made = [], {}
+    for node in graph.node:
+        for side, zero in ((0, "zero"), (1, "zero_w")) if node.op_type in operators else ():
+            name = node.input[side]
+            if name not in made:
+                made[name] = f"{name}_dq"
+                nodes.append(helper.make_node("QuantizeLinear", [name, "scale", zero], [f"{name}_q"], f"{name}_Q"))
+                inputs = [f"{name}_q", "scale", zero]
+                nodes.append(helper.make_node("DequantizeLinear", inputs, [made[name]], f"{name}_DQ"))
+            node.input[side] = made[name]
+        nodes.append(node)
+    return _save(model, nodes, target)
+
+
+def halved(source: Path, target: Path) -> Path:
+    """Weights and arithmetic in float16, logits in float32."""
+    model = onnx.load(source)
+    graph = model.graph
+    for tensor in graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
+    for node in graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.i == TensorProto.FLOAT:
+                attribute.i = TensorProto.FLOAT16
+    last = graph.node[-1]
+    last.output[0] = "half_logits"
+    cast = helper.make_node("Cast", ["half_logits"], [graph.output[0].name], "to_float", to=TensorProto.FLOAT)
+    return _save(model, [*graph.node, cast], target)
+
+
+def _save(model: onnx.ModelProto, nodes: list, target: Path) -> Path:
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del model.graph.node[:], model.graph.value_info[:]
+    model.graph.node.extend(copies)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, target)
+    return target
