@@ -95,12 +95,13 @@ def _summary(source: str, counted: list[tuple[str, bool]], quantised: list[str])
 def prove(summary: dict, name: str) -> None:
     """Raise ArtefactError where no layer computes in the precision that `name` (PART.PRECISION.PART) claims.
 
-    A network must have a product in it, and in a datatype of its codes if it has any. Of an engine, any layer will do,
-    and layers that do not show their inside are believed: the network that it was built from has been checked.
+    There must be a product in it, and one in the datatype of a network's codes if it has any; where no product is told
+    from other layers, any layer will do. An engine with layers that do not show their inside is believed: the network
+    that it was built from has been checked.
     """
     claimed = next((part for part in name.split(".") if part in PRECISIONS), "")
     wanted = ({claimed} - {""}) | set(summary["quantised"])
-    found = set(summary["products"] if summary["source"] == "network" else summary["share"])
+    found = set(summary["products"] or summary["share"])
     if summary["opaque"] or wanted <= found:
         return
     raise ArtefactError(
