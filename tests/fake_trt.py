@@ -321,8 +321,8 @@ class Runtime(Object):
 
     def deserialize_cuda_engine(self, content):
         self._trt._opened += 1
-        if self._trt._faults.get("deserialize"):
-            self._trt._log.log(self._trt._severity.ERROR, "Serialization assertion plan.header.size == blobSize failed")
+        if text := self._trt._faults.get("deserialize"):
+            self._trt._log.log(self._trt._severity.ERROR, text)
             return None
         return self._trt._classes["ICudaEngine"](content)
 

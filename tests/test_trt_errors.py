@@ -39,6 +39,7 @@ def machine(monkeypatch, tmp_path):
     ],
 )
 def test_a_missing_library_names_its_extra(monkeypatch, tmp_path, name, said):
+    Machine(monkeypatch, tmp_path).start()
     monkeypatch.setitem(sys.modules, name.replace("-", "_"), None)
     runtime = runtime_class(name)
     for reason in (runtime.why_not_build(), runtime.why_not_run()):
@@ -46,6 +47,8 @@ def test_a_missing_library_names_its_extra(monkeypatch, tmp_path, name, said):
             raise MissingExtra(reason)
     with pytest.raises(MissingExtra, match=said):
         runtime.build(tmp_path / "s.onnx", tmp_path, "s", None)
+    monkeypatch.undo()
+    forget_device()
 
 
 def test_cuda_python_is_needed_to_run_and_not_to_build(machine, monkeypatch):
@@ -205,8 +208,8 @@ def test_rtx_asks_the_library_whether_an_engine_fits(machine):
 
 
 LOADS = {
-    "deserialize": "cannot load .*plan.header.size == blobSize failed",
-    "context": "has no room to run",
+    "deserialize": r"cannot load .*plan\.header\.size == blobSize failed\. Build it again",
+    "context": r"has no room to run: .*smaller deploy\.max_batch",
 }
 
 
@@ -215,7 +218,7 @@ LOADS = {
 def test_what_does_not_load_is_an_error_with_the_librarys_reason(machine, version, fault):
     found = machine(version)
     path = found.list(found.build())[0]
-    found.trt._faults[fault] = True
+    found.trt._faults[fault] = "Serialization assertion plan.header.size == blobSize failed"
     with pytest.raises(ArtefactError, match=LOADS[fault]):
         load_runtime(found.trt.__name__.replace("_", "-"), path)
     assert found.gpu.empty
@@ -223,8 +226,8 @@ def test_what_does_not_load_is_an_error_with_the_librarys_reason(machine, versio
 
 def test_an_engine_that_tensorrt_cannot_open_after_building_it_is_an_error_and_for_rtx_not(machine):
     with pytest.raises(ArtefactError, match="has just built does not load"):
-        machine(TRT10, deserialize=True).build()
-    dynamic, _ = machine(RTX, deserialize=True).build()  # it may be for other devices
+        machine(TRT10, deserialize="not for this device").build()
+    dynamic, _ = machine(RTX, deserialize="not for this device").build()  # it may be for other devices
     assert dynamic.facts["layers"]["source"] == "network"
 
 
@@ -235,6 +238,16 @@ def test_a_full_gpu_says_what_to_lower_and_keeps_nothing(machine, room):
     with pytest.raises(ArtefactError, match=r"out of memory .*cudaMalloc failed.*smaller deploy\.max_batch"):
         found.runtime(path)
     assert found.gpu.empty
+
+
+def test_what_the_library_could_not_allocate_says_what_to_lower(machine):
+    found = machine(TRT10)
+    with pytest.raises(ArtefactError, match=r"cannot build .*out of memory.*smaller deploy\.max_batch"):
+        found.build(refused="Error Code 2: OutOfMemory (Cuda out of memory)")
+    path = found.list(found.build())[0]
+    found.trt._faults["deserialize"] = "Cuda Runtime (cudaErrorMemoryAllocation)"
+    with pytest.raises(ArtefactError, match=r"cannot load .*smaller deploy\.max_batch"):
+        found.runtime(path)
 
 
 def test_faults_while_running_are_errors(machine):

@@ -102,8 +102,9 @@ def test_facts_say_how_each_engine_was_made(machine):
 
 def test_tf32_is_on_only_where_asked_for_and_recorded(machine):
     source = write_source(machine.folder / "s.onnx")
-    built = machine.runtime.build(source, machine.folder, "s.fp32", DeployRecipe(tf32=True))
+    built = machine.runtime.build(source, machine.folder, "s.fp32", DeployRecipe(tf32=True, optimization_level=5))
     assert [(one.facts["tf32"], one.facts["flags"]) for one in built] == [(True, ["TF32"])] * 2
+    assert [config.builder_optimization_level for config in machine.trt._built] == [5, 5]
 
 
 def test_the_timing_cache_belongs_to_version_and_device_and_is_hashed(machine):

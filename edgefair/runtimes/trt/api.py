@@ -10,12 +10,15 @@ from edgefair.errors import MissingExtra
 NUMERIC = (
     "defaulting to int8",  # uint8 codes above 127 would be clipped
     "will use int8 instead",
-    "clamp",
+    "was clamped",
+    "clamping to",
     "outside of int8_t range",
     "weights are affected by this issue",  # subnormal or infinite after conversion
     "could affect accuracy",
     "non-int8 implementation",
 )
+
+LOWER = "Build with a smaller deploy.max_batch or deploy.workspace_mb, or end what else uses the GPU."
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,12 @@ def logger(trt):
             return " | ".join(" ".join(text.split()) for text in dict.fromkeys(errors[-3:])) or "no reason was given"
 
     return Collector()
+
+
+def advice(reason: str, otherwise: str = "Change what it names, or choose another target.") -> str:
+    """What to do about an error of the library's."""
+    full = "out of memory" in reason.lower() or "cudaerrormemoryallocation" in reason.lower()
+    return LOWER if full else otherwise
 
 
 def _noise(text: str) -> bool:

@@ -11,7 +11,7 @@ from edgefair.files import write_bytes
 from edgefair.runtimes import Built
 from edgefair.runtimes.gpu import device
 from edgefair.runtimes.trt import rtx
-from edgefair.runtimes.trt.api import Flavour, library, logger, numeric
+from edgefair.runtimes.trt.api import Flavour, advice, library, logger, numeric
 from edgefair.runtimes.trt.inspector import engine_summary, network_summary, prove
 from edgefair.runtimes.trt.parser import Parsed, parse
 
@@ -110,7 +110,10 @@ def _shapes(builder, network, config, fixed: int, largest: int) -> dict:
 def _serialized(trt, flavour, builder, parsed: Parsed, config, log, source: Path) -> bytes:
     blob = builder.build_serialized_network(parsed.network, config)
     if blob is None:
-        raise ArtefactError(f"{flavour.title} {trt.__version__} cannot build an engine of {source}: {log.last()}.")
+        reason = log.last()
+        raise ArtefactError(
+            f"{flavour.title} {trt.__version__} cannot build an engine of {source}: {reason}. {advice(reason)}"
+        )
     _refuse_other_numbers(trt, log, source)
     return bytes(memoryview(blob))
 
@@ -125,7 +128,7 @@ def _refuse_other_numbers(trt, log, source: Path) -> None:
 
 def _timing_cache(config, folder: Path, version: str) -> tuple[Path, str | None]:
     """Let the builder use what it measured before with this version on this device; returns file and hash."""
-    gpu = device() or {"device": "none", "compute_capability": "0.0"}
+    gpu = device()
     about = re.sub(r"[^A-Za-z0-9.]+", "_", f"{gpu['device']}_{gpu['compute_capability']}")
     path = folder / f"timing-{version}-{about}.cache"
     content = path.read_bytes() if path.exists() else b""

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from edgefair.deploy_sections import DeployRecipe
-from edgefair.errors import ArtefactError, MissingExtra
+from edgefair.errors import ArtefactError
 from edgefair.runtimes import Built, check_images
 from edgefair.runtimes.driver import why_no_gpu
 from edgefair.runtimes.gpu import cuda_version, describe_gpu
-from edgefair.runtimes.trt.api import RTX, TENSORRT, Flavour, cuda_runtime, library, why_missing
+from edgefair.runtimes.trt.api import LOWER, RTX, TENSORRT, Flavour, advice, cuda_runtime, library, why_missing
 from edgefair.runtimes.trt.builder import build
 from edgefair.runtimes.trt.loading import load
 from edgefair.runtimes.trt.memory import Memory
@@ -23,23 +23,22 @@ class TensorRT:
 
     @classmethod
     def why_not_build(cls) -> str:
-        return why_missing(cls.FLAVOUR, library) or ("" if cls.FLAVOUR.portable else why_no_gpu())
+        return ("" if cls.FLAVOUR.portable else why_no_gpu()) or why_missing(cls.FLAVOUR, library)
 
     @classmethod
     def why_not_run(cls) -> str:
-        return why_missing(cls.FLAVOUR, library, cuda_runtime) or why_no_gpu()
+        return why_no_gpu() or why_missing(cls.FLAVOUR, library, cuda_runtime)
 
     @classmethod
     def build(cls, source: Path, folder: Path, name: str, settings: DeployRecipe) -> list[Built]:
         # Asked first: without a driver, TensorRT's builder is a null pointer.
-        if reason := cls.why_not_build():
-            raise (MissingExtra if why_missing(cls.FLAVOUR, library) else ArtefactError)(reason)
+        if not cls.FLAVOUR.portable and (reason := why_no_gpu()):
+            raise ArtefactError(f"{cls.FLAVOUR.title} builds on the device itself: {reason}")
         return build(cls.FLAVOUR, Path(source), Path(folder), name, settings)
 
     def __init__(self, path: Path, threads: int = 0):
         self.context = self.memory = self.loaded = None
         self.loaded = load(self.FLAVOUR, Path(path))
-        self.cudart = cuda_runtime(self.FLAVOUR)
         try:
             self._prepare(path)
         except BaseException:
@@ -48,6 +47,7 @@ class TensorRT:
 
     def _prepare(self, path: Path) -> None:
         """Read the engine's shapes, make its context, and allocate once for the largest batch."""
+        self.cudart = cuda_runtime(self.FLAVOUR)
         engine = self.loaded.engine
         self.input, self.output = _ends(self.loaded.trt, engine, path)
         shape = tuple(engine.get_tensor_shape(self.input))
@@ -56,10 +56,7 @@ class TensorRT:
         self.size, self.num_classes = shape[2], engine.get_tensor_shape(self.output)[1]
         self.context = context = engine.create_execution_context()
         if context is None:
-            raise ArtefactError(
-                f"{path} has no room to run: {self.loaded.log.last()}. Build it with a smaller deploy.max_batch or "
-                "deploy.workspace_mb, or end what else uses the GPU."
-            )
+            raise ArtefactError(f"{path} has no room to run: {self.loaded.log.last()}. {LOWER}")
         dtype = {"FLOAT": np.float32, "HALF": np.float16}[engine.get_tensor_dtype(self.output).name]
         images, logits = (self.max_batch, *shape[1:]), (self.max_batch, self.num_classes)
         self.memory = Memory(self.cudart, {self.input: (images, np.uint8), self.output: (logits, dtype)})
@@ -86,7 +83,8 @@ class TensorRT:
             self.shaped = len(part)
         memory.upload(self.input, part)
         if not context.execute_async_v3(int(memory.stream)):
-            raise ArtefactError(f"the engine did not run: {self.loaded.log.last()}.")
+            reason = self.loaded.log.last()
+            raise ArtefactError(f"the engine did not run: {reason}. {advice(reason, 'Load it again.')}")
         return memory.download(self.output, len(part))
 
     def describe(self) -> dict:

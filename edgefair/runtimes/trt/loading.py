@@ -9,7 +9,7 @@ from edgefair.errors import ArtefactError
 from edgefair.runtimes.driver import why_no_gpu
 from edgefair.runtimes.gpu import device
 from edgefair.runtimes.trt import rtx
-from edgefair.runtimes.trt.api import Flavour, library, logger
+from edgefair.runtimes.trt.api import Flavour, advice, library, logger
 
 REBUILD = "Build it again with edgefair on this device."
 
@@ -27,7 +27,7 @@ class Loaded:
 
 
 def load(flavour: Flavour, path: Path) -> Loaded:
-    """Open an engine: its hash stands in manifest.json, then library, driver, version and device fit, in this order.
+    """Open an engine: its hash stands in manifest.json, then driver, library, version and device fit, in this order.
 
     Opening an engine runs code of its own, and opening one without a driver ends the process: hence the order.
     Raises ArtefactError, or MissingExtra where the library is not installed.
@@ -39,9 +39,9 @@ def load(flavour: Flavour, path: Path) -> Loaded:
     entry = manifest.listed(path)
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise ArtefactError(f"{path} changed while it was being read. {REBUILD}")
-    trt = library(flavour)
     if reason := why_no_gpu():
         raise ArtefactError(f"{path} needs a GPU to run: {reason}")
+    trt = library(flavour)
     facts = entry["facts"]
     _compare(flavour, trt, path, facts)
     log = logger(trt)
@@ -50,7 +50,10 @@ def load(flavour: Flavour, path: Path) -> Loaded:
     found = _valid(trt, runtime, content, path, facts) if flavour.portable else None
     engine = runtime.deserialize_cuda_engine(content)
     if engine is None:
-        raise ArtefactError(f"{flavour.title} {trt.__version__} cannot load {path}: {log.last()}. {REBUILD}")
+        reason = log.last()
+        raise ArtefactError(
+            f"{flavour.title} {trt.__version__} cannot load {path}: {reason}. {advice(reason, REBUILD)}"
+        )
     return Loaded(trt, log, runtime, engine, facts, found)
 
 

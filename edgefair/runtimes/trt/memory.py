@@ -5,6 +5,7 @@ import ctypes
 import numpy as np
 
 from edgefair.errors import ArtefactError
+from edgefair.runtimes.trt.api import LOWER
 
 
 class Memory:
@@ -46,10 +47,7 @@ class Memory:
             return f"{function} failed on the GPU: {code.name} ({int(code)}). The process must be started again."
         failed, free, total = self.cudart.cudaMemGetInfo()
         room = "" if int(failed) else f" ({free >> 20} of {total >> 20} MiB are free)"
-        return (
-            f"the GPU is out of memory{room}: {function} failed. Build with a smaller deploy.max_batch or "
-            "deploy.workspace_mb, or end what else uses the GPU."
-        )
+        return f"the GPU is out of memory{room}: {function} failed. {LOWER}"
 
     def upload(self, name: str, values: np.ndarray) -> None:
         """Queue a copy of the first len(values) rows to the device."""
