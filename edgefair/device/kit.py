@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import tomli_w
+from PIL import Image
 
 from edgefair import __version__, manifest
 from edgefair.data import load_examples
@@ -60,7 +61,7 @@ def bundle(run: Path, out: Path, log) -> int:
     if not out.name.endswith(".tar.gz"):
         with atomic_folder(out) as temporary:
             fill(temporary)
-        return sum(path.stat().st_size for path in out.iterdir())
+        return sum(path.stat().st_size for path in _files(out))
     with atomic_path(out) as part, tempfile.TemporaryDirectory(dir=out.parent) as temporary:
         place = Path(temporary) / out.name.removesuffix(".tar.gz")
         place.mkdir()
@@ -109,15 +110,21 @@ def _write(
         shutil.copyfile(path, place / path.name)
     manifest.write(place, _executable(place))
     gate.save(place / "gate.npz")
-    np.save(place / "latency.npy", np.ascontiguousarray(latency))
-    settings = recipe.model_dump(mode="json", exclude_none=True, include={"deploy", "bench"})
+    (place / "latency").mkdir()
+    for number, image in enumerate(latency):
+        Image.fromarray(image.transpose(1, 2, 0)).save(place / "latency" / f"{number:04d}.png")
+    settings = recipe.model_dump(mode="json", exclude_none=True, include={"deploy"})
     write_bytes(place / "recipe.toml", tomli_w.dumps(settings).encode())
     script = resources.files("edgefair.device") / SCRIPT
     write_bytes(place / SCRIPT, script.read_bytes())
     (place / SCRIPT).chmod(0o755)
     write_bytes(place / "README.md", _readme(run, files).encode())
-    written = {path.name: sha256(path) for path in sorted(place.iterdir())}
+    written = {path.relative_to(place).as_posix(): sha256(path) for path in _files(place)}
     write_json(place / NAME, {"schema": SCHEMA, **made_from, "files": written})
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _executable(place: Path) -> list[dict]:
@@ -148,7 +155,7 @@ judges nothing. On the host:
     edgefair verify {run} KIT/results/*.npz
 
 Runtimes: tensorrt, tensorrt-rtx, ort, ort-cuda, openvino. Models: {", ".join(path.name for path in files)}.
-`gate.npz` and `latency.npy` hold images of the data set: treat them as the data set itself.
+`gate.npz` and `latency` hold images of the data set: treat them as the data set itself.
 """
 
 
