@@ -83,6 +83,8 @@ class GateRows:
         """Map a file written by `save`; raises DataError where it is missing, damaged or of another schema."""
         try:
             return _load(Path(path))
+        except DataError as error:
+            raise DataError(f"{path}: {error} Make the kit again with edgefair bundle.") from None
         except UNREADABLE as error:
             raise DataError(
                 f"{path} is not a readable file of gate images ({error}). Make the kit again with edgefair bundle."
@@ -90,10 +92,10 @@ class GateRows:
 
 
 def _load(path: Path) -> GateRows:
-    with np.load(path, allow_pickle=False) as stored:
+    with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
         header = json.loads(str(stored["header"]))
         if header["schema"] != SCHEMA:
-            raise DataError(f"{path} has gate schema {header['schema']}; this version reads {SCHEMA}.")
+            raise DataError(f"the gate rows have schema {header['schema']}; this version reads {SCHEMA}.")
         arrays = {name: stored[name] for name in ("ids", "labels", "groups", "identities") if name in stored}
     images = _mapped(path)
     names = {name: tuple(header[name]) for name in ("class_names", "group_names")}
@@ -104,9 +106,7 @@ def _load(path: Path) -> GateRows:
     now = {"rows_sha256": digest(found.ids.tolist()), "data_sha256": _pixels(images, rows)}
     for name, value in now.items():
         if value != hashes[name]:
-            raise DataError(
-                f"{path} is damaged: {name} is {value[:12]}, its header says {hashes[name][:12]}. Make the kit again."
-            )
+            raise DataError(f"damaged: {name} is {value[:12]}, the header says {hashes[name][:12]}.")
     return found
 
 

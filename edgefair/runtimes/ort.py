@@ -9,6 +9,8 @@ import numpy as np
 from edgefair import manifest
 from edgefair.errors import ArtefactError, MissingExtra, require
 from edgefair.runtimes import ExecutesOnnx, check_images
+from edgefair.runtimes.driver import why_no_gpu
+from edgefair.runtimes.gpu import describe_gpu
 from edgefair.runtimes.onnx_file import Port, cannot_load, cannot_run, census, check_signature
 
 DTYPES = {"float": "float32", "double": "float64"}  # where ONNX Runtime's names are not NumPy's
@@ -52,7 +54,7 @@ class Ort(ExecutesOnnx):
     def _options(self):
         options = self.ort.SessionOptions()
         options.intra_op_num_threads = self.threads
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # errors come as exceptions
         if self.PROVIDER != "CPUExecutionProvider":
             # Without this, the CPU takes the place of a provider whose libraries do not load, and of one that has no
             # kernel for a node, without a word.
@@ -66,6 +68,11 @@ class Ort(ExecutesOnnx):
             session.disable_fallback()  # nor while running
             return session
         except Exception as error:  # the library's exception classes share no public base
+            if "fallback to CPU EP" in str(error):
+                raise ArtefactError(
+                    f"{self.PROVIDER} does not run all of {self.path}: its libraries do not load here, or it has no "
+                    "kernel for an operator. The CPU does not take its place; use --runtime ort for that."
+                ) from error
             raise cannot_load("ONNX Runtime", self.path, error) from error
 
     def predict(self, images: np.ndarray) -> np.ndarray:
@@ -108,13 +115,12 @@ class OrtCuda(Ort):
 
     @classmethod
     def why_not_run(cls) -> str:
-        from edgefair.runtimes.driver import why_no_gpu
-
         return super().why_not_run() or why_no_gpu()
 
     def describe(self) -> dict:
-        meaning = "int8 simulated in float: not the latency of int8" if "int8" in self.formats() else "as run"
-        return {**super().describe(), "cpu_fallback": "disabled", "tf32": False, "latency_meaning": meaning}
+        about = super().describe()
+        meaning = "int8 simulated in float: not the latency of int8" if "int8" in about["formats"] else "as run"
+        return about | {"cpu_fallback": "disabled", "tf32": False, "latency_meaning": meaning} | describe_gpu()
 
     def formats(self) -> dict[str, float]:
         """Shares in the file itself: with the fallback disabled, every node of it runs on CUDA as it is written."""
