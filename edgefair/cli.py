@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edgefair import __version__
+from edgefair.commands.bench import bench
 from edgefair.commands.build import build
 from edgefair.commands.bundle import bundle
 from edgefair.commands.compare import compare
@@ -35,6 +36,7 @@ cli.add_command(plan)
 cli.add_command(bundle)
 cli.add_command(build)
 cli.add_command(predict)
+cli.add_command(bench)
 
 
 @cli.command("distill-and-export")

@@ -1,51 +1,62 @@
-"""Latency: warmed up, interleaved between artefacts, reported as percentiles of single calls."""
+"""The latency file: what was timed where, by the SHA-256 of each file, as `bench`, the main job and devices write it.
 
-import time
+    {"schema": 1, "kind": "edgefair-latency", "measured", "machine", "threads", "scenario", "rules", "preprocessing",
+     "clocks", "energy", "files": {NAME: {"sha256", "bytes", "runtime", "load_ms", ...}},
+     "artefacts": {NAME: {BATCH: {"p50_ms", "p90_ms", "p99_ms", "mean_ms", "calls", "p90_upper_ms", "images_per_s",
+                                  "joules_per_image", "speedup": {"to", "p50", "p90", "mean"}}}},
+     "control": {BATCH: {"ratio", "interval", "quiet"}}, "rounds": {BATCH: {NAME: {"p50_ms", "p90_ms", "mean_ms"}}}}
+
+A batch is a text, for JSON has no other keys. control is the first artefact beside itself: how still the machine was.
+"""
+
+import json
+from pathlib import Path
 
 import numpy as np
 
-from edgefair.runtimes import Runtime
+from edgefair.bench.early_stopping import upper_estimate
+from edgefair.errors import DataError
 
-ROUNDS = 10
+SCHEMA, KIND = 1, "edgefair-latency"
 PERCENTILES = (50, 90, 99)
 
 
-def measure(
-    runtimes: dict[str, Runtime], images: np.ndarray, batches: tuple[int, ...], warmup: int, repeats: int, advance
-) -> dict:
-    """Time `predict` of each runtime at each batch size: {name: {batch: {p50_ms, p90_ms, p99_ms, mean_ms, calls}}}.
-
-    Calls come in rounds, every runtime in each round, so that a disturbance of the machine hits all of them; the first
-    call of a round refills the caches and is not counted.
-    """
-    result: dict[str, dict] = {name: {} for name in runtimes}
-    for batch in batches:
-        part = np.ascontiguousarray(np.resize(images, (batch, *images.shape[1:])))
-        for runtime in runtimes.values():
-            for _ in range(warmup):
-                runtime.predict(part)
-        samples: dict[str, list[float]] = {name: [] for name in runtimes}
-        for _ in range(ROUNDS):
-            for name, runtime in runtimes.items():
-                samples[name] += _round(runtime, part, -(-repeats // ROUNDS))
-                advance(1)
-        for name, values in samples.items():
-            result[name][str(batch)] = summary(np.array(values))
-    return result
+def summary(times_ms: np.ndarray, batch: int = 1, joules: float | None = None) -> dict:
+    """Percentiles, mean, MLPerf's upper estimate of p90 and images per second of calls of `batch` images each."""
+    images = batch * len(times_ms)
+    return {
+        **{f"p{q}_ms": float(np.percentile(times_ms, q)) for q in PERCENTILES},
+        "mean_ms": float(times_ms.mean()),
+        "calls": len(times_ms),
+        "p90_upper_ms": upper_estimate(times_ms),
+        "images_per_s": float(images / (times_ms.sum() / 1e3)),
+        "joules_per_image": None if joules is None else joules / images,
+    }
 
 
-def _round(runtime: Runtime, images: np.ndarray, calls: int) -> list[float]:
-    """Milliseconds of each of `calls` calls, after one that is not counted."""
-    runtime.predict(images)
-    times = []
-    for _ in range(calls):
-        start = time.perf_counter()
-        runtime.predict(images)
-        times.append((time.perf_counter() - start) * 1e3)
-    return times
+def read(path: Path) -> dict:
+    """A latency file; raises DataError where it is missing, damaged, or something else."""
+    try:
+        record = json.loads(Path(path).read_text())
+        kind, schema = record["kind"], record["schema"]
+        assert isinstance(record["control"], dict)
+        assert isinstance(record["machine"], dict)
+        for name, file in record["files"].items():
+            assert isinstance(file["sha256"], str)
+            assert all(isinstance(row["p90_ms"], int | float) for row in record["artefacts"][name].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+        raise DataError(
+            f"{path} is not a readable latency file ({type(error).__name__}: {error}). "
+            "Write one with edgefair bench ... --json FILE."
+        ) from error
+    if (kind, schema) != (KIND, SCHEMA):
+        raise DataError(f"{path} is a '{kind}' of schema {schema}; this version reads '{KIND}' of schema {SCHEMA}.")
+    return record
 
 
-def summary(times_ms: np.ndarray) -> dict[str, float]:
-    """Percentiles and mean of call times."""
-    values = {f"p{q}_ms": float(np.percentile(times_ms, q)) for q in PERCENTILES}
-    return {**values, "mean_ms": float(times_ms.mean()), "calls": len(times_ms)}
+def of_file(record: dict, sha256: str | None) -> tuple[str, dict]:
+    """Name and rows, {batch: row}, of the file of that hash; ("", {}) where it was not timed."""
+    for name, file in record["files"].items():
+        if sha256 and file["sha256"] == sha256:
+            return name, record["artefacts"].get(name, {})
+    return "", {}

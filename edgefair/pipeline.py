@@ -1,25 +1,20 @@
 """The main job, top to bottom: data, teacher, student, export, artefacts, predictions, latency, verdict, report."""
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from edgefair.artefacts import Artefact, artefact_list
+from edgefair.bench.of_run import time_artefacts
 from edgefair.data import Examples, load_examples
 from edgefair.deploy import calibration_rows, make_artefacts
 from edgefair.errors import RecipeError, require
 from edgefair.files import digest, write_json
 from edgefair.gate_rows import GateRows
-from edgefair.latency import ROUNDS, measure
-from edgefair.machine import describe_machine
 from edgefair.predict import predict
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe
 from edgefair.report import build_report, teacher_warnings, write_report
 from edgefair.runfolder import RunFolder
-from edgefair.runtimes import load_runtime
 from edgefair.targets import chosen
 
 
@@ -62,8 +57,8 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
         run.stage("predictions", made_from | hashes, lambda folder: _predictions(artefacts, examples, folder, log))
         run.stage(
             "latency",
-            {"bench": settings["bench"], "record": 2} | hashes,  # 2: with the date of measuring
-            lambda folder: _latency(recipe, artefacts, examples, folder, log),
+            {"bench": settings["bench"], "record": 3} | hashes,  # 3: with ratios, control and files
+            lambda folder: write_json(folder / "latency.json", time_artefacts(artefacts, examples, recipe, log)),
         )
         predictions = {a.name: Predictions.load(run.path / "predictions" / f"{a.name}.npz") for a in artefacts}
         report = build_report(run, every, predictions, data)
@@ -145,14 +140,3 @@ def _predictions(artefacts: list[Artefact], examples: Examples, folder: Path, lo
     gate = GateRows.of(examples)
     for artefact in artefacts:
         predict(artefact, gate, log).save(folder / f"{artefact.name}.npz")
-
-
-def _latency(recipe: Recipe, artefacts: list[Artefact], examples: Examples, folder: Path, log) -> None:
-    bench = recipe.bench
-    runtimes = {artefact.name: load_runtime(artefact.runtime, artefact.path, bench.threads) for artefact in artefacts}
-    images = np.asarray(examples.images[examples.rows["calibration"][: max(bench.batches)]])
-    with log.progress("measuring latency", len(bench.batches) * len(runtimes) * ROUNDS) as advance:
-        times = measure(runtimes, images, bench.batches, bench.warmup, bench.repeats, advance)
-    measured = datetime.now(UTC).isoformat(timespec="seconds")
-    about = {"measured": measured, "machine": describe_machine(), "threads": bench.threads}
-    write_json(folder / "latency.json", {**about, "artefacts": times})

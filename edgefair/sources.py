@@ -23,6 +23,7 @@ class Source:
     predictions: Predictions
     recipe: Recipe | None = None
     latency: dict = field(default_factory=dict)  # batch size as text -> percentiles; empty where nothing was measured
+    control: dict = field(default_factory=dict)  # batch size as text -> how still the machine was then
 
     def about(self) -> dict:
         """What identifies it, as JSON values."""
@@ -40,13 +41,13 @@ class Source:
 
 def reference_source(text: str) -> Source:
     """The reference that `text` names; a whole run folder stands for its student."""
-    place, name = _split(text)
+    place, name = split_name(text)
     return _load_one(place, name or STUDENT) if place.is_dir() else _from_file(place, name)
 
 
 def candidate_names(text: str) -> list[str]:
     """The candidates that `text` stands for: all exported artefacts of a run folder, else the one it names."""
-    place, name = _split(text)
+    place, name = split_name(text)
     if name or not place.is_dir():
         return [text]
     exported = [
@@ -65,7 +66,7 @@ def single_source(text: str) -> Source:
     return reference_source(names[0])
 
 
-def _split(text: str) -> tuple[Path, str]:
+def split_name(text: str) -> tuple[Path, str]:
     """`RUN:NAME` in two, unless a file or folder of the whole text exists."""
     place, colon, name = text.rpartition(":")
     if not colon or Path(text).exists():
@@ -108,15 +109,16 @@ def _load_one(folder: Path, name: str) -> Source:
     path = folder / "predictions" / f"{name}.npz"
     predictions = Predictions.load(path)
     _refuse_stale(known[name], predictions, path)
-    return Source(f"{folder}:{name}", predictions, recipe, _latency(folder / "latency", known[name]))
+    return Source(f"{folder}:{name}", predictions, recipe, *_latency(folder / "latency", known[name]))
 
 
-def _latency(folder: Path, artefact: Artefact) -> dict:
-    """What the run measured on this very file; nothing where the timing is unfinished or of another file."""
+def _latency(folder: Path, artefact: Artefact) -> tuple[dict, dict]:
+    """What the run measured on this very file, and its control; nothing where unfinished or of another file."""
     stage = _json(folder / "stage.json")
     if not stage.get("finished") or stage.get("made_from", {}).get(artefact.name) != artefact.sha256:
-        return {}
-    return _json(folder / "latency.json").get("artefacts", {}).get(artefact.name, {})
+        return {}, {}
+    record = _json(folder / "latency.json")
+    return record.get("artefacts", {}).get(artefact.name, {}), record.get("control", {})
 
 
 def _refuse_stale(artefact: Artefact, predictions: Predictions, path: Path) -> None:

@@ -4,14 +4,14 @@ A candidate that cannot be judged (missing file, other rows, other classes) is a
 nothing was shown about it. A limit on latency or size without a measurement is inconclusive, never skipped.
 """
 
-import math
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edgefair import __version__
-from edgefair.checks import Check, judge
-from edgefair.errors import EdgefairError
+from edgefair import __version__, latency
+from edgefair.budgets import latency_check, size_check
+from edgefair.checks import Check
+from edgefair.errors import EdgefairError, RecipeError
 from edgefair.files import finite
 from edgefair.gate import compare, worst
 from edgefair.limits import Limits, changes, recipe_limits, with_flags
@@ -86,12 +86,18 @@ class Result:
 
 
 def verify(
-    reference: str, candidates: list[str], flags: dict, recipe_file: Path | None = None, claim: str = "same"
+    reference: str,
+    candidates: list[str],
+    flags: dict,
+    recipe_file: Path | None = None,
+    claim: str = "same",
+    latency_file: Path | None = None,
 ) -> Result:
     """Judge every candidate against the reference.
 
     Limits come from the run folders' recipe, replaced by the [gate] of `recipe_file` where one is given, then by
-    `flags`; whatever differs from a run's own recipe is listed. Raises EdgefairError where the reference or a limit is
+    `flags`; whatever differs from a run's own recipe is listed. latency_file: what `edgefair bench` wrote, here or on a
+    device; then a limit on latency is judged by it alone. Raises EdgefairError where the reference or a limit is
     wrong; a wrong candidate is an outcome "error" of its own.
     """
     source = reference_source(reference)
@@ -100,8 +106,10 @@ def verify(
     given = parse(read(recipe_file)) if recipe_file else next(iter(runs.values()), None)
     base = recipe_limits(given, claim) if given else Limits(claim, Tolerance())
     limits = with_flags(base, flags)
+    elsewhere = _elsewhere(latency_file, limits)
     judged = tuple(
-        _judge(source, one, limits, given.seed if given else 0) if isinstance(one, Source) else one for one in found
+        _judge(source, one, limits, given.seed if given else 0, elsewhere) if isinstance(one, Source) else one
+        for one in found
     )
     return Result(
         reference=source,
@@ -146,12 +154,20 @@ def _changed(runs: dict[str, Recipe], limits: Limits) -> list[str]:
     return lines
 
 
-def _judge(reference: Source, candidate: Source, limits: Limits, seed: int) -> Judged:
+def _elsewhere(latency_file: Path | None, limits: Limits) -> dict | None:
+    if latency_file is None:
+        return None
+    if limits.max_latency_p90_ms is None:
+        raise RecipeError(f"{latency_file} was given, but no limit on latency is set; add --max-latency-p90-ms.")
+    return latency.read(latency_file)
+
+
+def _judge(reference: Source, candidate: Source, limits: Limits, seed: int, elsewhere: dict | None) -> Judged:
     try:
         verdict = compare(reference.predictions, candidate.predictions, limits.tolerance, claim=limits.claim, seed=seed)
     except EdgefairError as error:
         return Judged(candidate.name, "error", str(error), source=candidate)
-    extra = [check for check in (_latency(candidate, limits), _size(candidate, limits)) if check]
+    extra = [check for check in (_latency(candidate, limits, elsewhere), _size(candidate, limits)) if check]
     outcome = worst([verdict.outcome, *(check.outcome for check in extra)])
     sentence = verdict.sentence if outcome == verdict.outcome else _prefixed(outcome, verdict.sentence)
     sentence = " ".join([sentence, *(f"{c.sentence[0].upper()}{c.sentence[1:]}" for c in extra)])
@@ -163,24 +179,22 @@ def _prefixed(outcome: str, sentence: str) -> str:
     return f"{outcome.upper()}.{sentence.partition('.')[2]}"
 
 
-def _latency(candidate: Source, limits: Limits) -> Check | None:
+def _latency(candidate: Source, limits: Limits, elsewhere: dict | None) -> Check | None:
+    """The run's own timing, or that of a latency file: the one whose file has the candidate's hash."""
     if limits.max_latency_p90_ms is None:
         return None
+    rows, control, where = candidate.latency, candidate.control, ""
+    if elsewhere is not None:
+        name, rows = latency.of_file(elsewhere, candidate.predictions.about.get("sha256"))
+        control = elsewhere["control"]
+        where = f"on {elsewhere['machine'].get('processor')}" if name else "in the latency file"
     batch = str(candidate.recipe.bench.batches[0]) if candidate.recipe else "1"
-    value = candidate.latency.get(batch, {}).get("p90_ms", math.nan)
-    return _limit("latency_p90_ms", f"p90 latency at batch {batch}", value, limits.max_latency_p90_ms, "ms")
+    batch = next(iter(rows)) if len(rows) == 1 else batch  # an engine for one batch size is timed at that size only
+    quiet = control.get(batch, {}).get("quiet")
+    return latency_check(rows.get(batch, {}), batch, limits.max_latency_p90_ms, quiet, where)
 
 
 def _size(candidate: Source, limits: Limits) -> Check | None:
     if limits.max_size_mb is None:
         return None
-    size = candidate.predictions.about.get("bytes")
-    value = size / 1e6 if isinstance(size, int | float) else math.nan
-    return _limit("size_mb", "file size", value, limits.max_size_mb, "MB")
-
-
-def _limit(name: str, what: str, value: float, limit: float, unit: str) -> Check:
-    """A limit on a measured fact; without a measurement nothing is known, which is not a pass."""
-    outcome = judge(value, value, limit)
-    said = f"{what} was not measured" if math.isnan(value) else f"{what} is {value:.3g} {unit}"
-    return Check(name, value, value, limit, unit, outcome, f"{said}; allowed are {limit:g} {unit}: {outcome}.")
+    return size_check(candidate.predictions.about.get("bytes"), limits.max_size_mb)

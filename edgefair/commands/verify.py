@@ -28,6 +28,12 @@ def _flags(command):
 @click.argument("reference")
 @click.argument("candidates", nargs=-1, required=True, metavar="CANDIDATE...")
 @_flags
+@click.option(
+    "--latency",
+    "latency_file",
+    type=click.Path(path_type=Path),
+    help="Latency measured elsewhere, such as on the device: what edgefair bench --json wrote, by SHA-256 of the file.",
+)
 @click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="TOML file whose [gate] sets limits.")
 @click.option(
     "--claim",
@@ -38,7 +44,7 @@ def _flags(command):
 )
 @click.option("--junit-xml", "junit", type=click.Path(path_type=Path), help="Write the checks as JUnit XML.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the verdicts as JSON.")
-def verify(reference, candidates, recipe_file, claim, junit, json_file, **flags) -> None:
+def verify(reference, candidates, latency_file, recipe_file, claim, junit, json_file, **flags) -> None:
     """Judge every CANDIDATE against REFERENCE on the same rows; the exit code is the worst outcome.
 
     Each is a predictions file (FILE.npz), a run folder, or one artefact of it (RUN:NAME, such as
@@ -56,7 +62,7 @@ def verify(reference, candidates, recipe_file, claim, junit, json_file, **flags)
     for old in (json_file, junit):
         if old:
             old.unlink(missing_ok=True)  # what an earlier call found must not stand beside an error of this one
-    result = run(reference, list(candidates), flags, recipe_file, claim.replace("-", "_"))
+    result = run(reference, list(candidates), flags, recipe_file, claim.replace("-", "_"), latency_file)
     if json_file:
         write_json(json_file, result.to_dict())
     if junit:

@@ -6,6 +6,7 @@ import numpy as np
 
 from edgefair import __version__
 from edgefair.artefacts import Artefact
+from edgefair.budgets import latency_check, size_check
 from edgefair.evaluate import evaluate
 from edgefair.gate import compare, worst
 from edgefair.plan import supported_tolerance
@@ -27,11 +28,7 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
     """Judge every artefact from its predictions, latency and size; the outcome is the worst of all verdicts."""
     recipe = run.recipe
     latency = _json(run, "latency/latency.json")
-    entries = [
-        _entry(recipe, artefact, predictions, latency["artefacts"][artefact.name])
-        for artefact in artefacts
-        if not artefact.blocked
-    ]
+    entries = [_entry(recipe, artefact, predictions, latency) for artefact in artefacts if not artefact.blocked]
     unverified = [
         {**one.about(), "reason": one.blocked, "details": flat(one.facts)} for one in artefacts if one.blocked
     ]
@@ -46,6 +43,9 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
         "recipe_sha256": recipe.hash,
         "lambda": _json(run, "student/lambda.json"),
         "machine": latency["machine"],
+        "bench": {
+            name: latency[name] for name in ("scenario", "rules", "preprocessing", "clocks", "energy", "control")
+        },
         "data": data,
         "export": _json(run, "artefacts/export.json"),
         "stage_seconds": run.seconds(),
@@ -64,7 +64,8 @@ def _entry(recipe: Recipe, artefact: Artefact, predictions: dict[str, Prediction
     entry = {
         **mine.about,
         "details": flat({k: v for k, v in mine.about.items() if k not in IDENTITY} | artefact.facts),
-        "latency": latency,
+        "latency": latency["artefacts"][artefact.name],
+        "load_ms": latency["files"][artefact.name]["load_ms"],
         "metrics": evaluate(mine, recipe.gate.replicates, recipe.seed),
     }
     if not artefact.reference:
@@ -72,7 +73,8 @@ def _entry(recipe: Recipe, artefact: Artefact, predictions: dict[str, Prediction
     reference, gate = predictions[artefact.reference], recipe.gate
     limits = tolerance(gate, artefact.claim)
     verdict = compare(reference, mine, limits, claim=artefact.claim, seed=recipe.seed).to_dict()
-    beyond = _limits(gate, entry, str(recipe.bench.batches[0])) if artefact.claim == "same" else []
+    batch = str(artefact.batch or recipe.bench.batches[0])
+    beyond = _limits(gate, entry, batch, latency["control"]) if artefact.claim == "same" else []
     claim_rng = generator(recipe.seed, "fairness claim")
     return entry | {
         "reference": artefact.reference,
@@ -143,24 +145,15 @@ def tolerance(gate: GateRecipe, claim: str) -> Tolerance:
     return Tolerance(**points, max_drift_points=largest, **rest)
 
 
-def _limits(gate: GateRecipe, entry: dict, batch: str) -> list[dict]:
+def _limits(gate: GateRecipe, entry: dict, batch: str, control: dict) -> list[dict]:
     """Latency and size against the recipe's limits; a limit that is not set is not judged."""
-    p90, size = entry["latency"][batch]["p90_ms"], entry["bytes"] / 1e6
-    rows = [
-        ("latency_p90_ms", f"p90 latency at batch {batch}", p90, gate.max_latency_p90_ms, "ms"),
-        ("size_mb", "file size", size, gate.max_size_mb, "MB"),
-    ]
-    return [
-        {
-            "name": name,
-            "value": value,
-            "limit": limit,
-            "outcome": "pass" if value <= limit else "fail",
-            "sentence": f"{what} is {value:.3g} {unit}; allowed are {limit:g} {unit}.",
-        }
-        for name, what, value, limit, unit in rows
-        if limit is not None
-    ]
+    checks = []
+    if gate.max_latency_p90_ms is not None:
+        row, quiet = entry["latency"].get(batch, {}), control.get(batch, {}).get("quiet")
+        checks.append(latency_check(row, batch, gate.max_latency_p90_ms, quiet))
+    if gate.max_size_mb is not None:
+        checks.append(size_check(entry["bytes"], gate.max_size_mb))
+    return [{name: getattr(one, name) for name in ("name", "value", "limit", "outcome", "sentence")} for one in checks]
 
 
 def _json(run: RunFolder, name: str):

@@ -1,0 +1,119 @@
+"""Energy where the device reports it: counters of Intel RAPL and NVML, power sensors of Jetson boards.
+
+A meter has `name`, `start()` and `stop() -> joules since start, or None`. Nothing here is ever 0 for "not reported".
+"""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from edgefair.bench.nvml import open_nvml
+
+SYS = Path("/sys")
+
+
+class NoMeter:
+    """Where no device reports."""
+
+    name = "not reported"
+
+    def start(self) -> None:
+        """Nothing to begin."""
+
+    def stop(self) -> None:
+        return None
+
+
+class Counter:
+    """Joules that a device adds up itself; `read()` in joules, which falls back to zero at `wrap`."""
+
+    def __init__(self, name: str, read: Callable[[], float | None], wrap: float = 0.0):
+        self.name, self.read, self.wrap = name, read, wrap
+
+    def start(self) -> None:
+        self.before = self.read()
+
+    def stop(self) -> float | None:
+        after = self.read()
+        if None in (self.before, after):
+            return None
+        return after - self.before + (self.wrap if after < self.before else 0.0)
+
+
+class Sampled:
+    """A sensor of watts, read when the work ends: watts times seconds, so a mean over rounds and no exact sum."""
+
+    def __init__(self, name: str, read: Callable[[], float | None], clock: Callable[[], float] = time.perf_counter):
+        self.name, self.read, self.clock = name, read, clock
+
+    def start(self) -> None:
+        self.begun = self.clock()
+
+    def stop(self) -> float | None:
+        seconds, watts = self.clock() - self.begun, self.read()
+        return None if watts is None else watts * seconds
+
+
+class Sum:
+    """Several counters of one kind as one, such as the sockets of a machine."""
+
+    def __init__(self, parts: list[Counter]):
+        self.name, self.parts = ", ".join(part.name for part in parts), parts
+
+    def start(self) -> None:
+        for part in self.parts:
+            part.start()
+
+    def stop(self) -> float | None:
+        used = [part.stop() for part in self.parts]
+        return None if None in used else sum(used)
+
+
+def find_meter(gpu: bool, root: Path = SYS):
+    """The best meter of this machine: for a GPU artefact the GPU's, else a board's, else the processor packages'."""
+    if gpu and (device := open_nvml()) and device.energy_joules() is not None:
+        return Counter(f"NVML, {device.name}", device.energy_joules)
+    return _jetson(root) or _rapl(root) or NoMeter()
+
+
+def _rapl(root: Path) -> Sum | None:
+    """Packages (not their parts, which they contain) whose counter this user may read."""
+    parts = []
+    for zone in sorted((root / "class/powercap").glob("intel-rapl:*")):
+        if zone.name.count(":") == 1 and _number(zone / "energy_uj") is not None:
+            wrap = (_number(zone / "max_energy_range_uj") or 0.0) / 1e6
+            file = zone / "energy_uj"
+            parts.append(Counter(f"RAPL {_text(zone / 'name')}", lambda file=file: _product(1e-6, file), wrap))
+    return Sum(parts) if parts else None
+
+
+def _jetson(root: Path) -> Sampled | None:
+    """The whole board's input of an INA3221: millivolts times milliamperes."""
+    for label in sorted((root / "bus/i2c/drivers/ina3221").glob("*/hwmon/hwmon*/in*_label")):
+        if _text(label) in ("VDD_IN", "VIN_SYS_5V0", "POM_5V_IN"):
+            volts = label.with_name(label.name.replace("_label", "_input"))
+            amperes = volts.with_name(volts.name.replace("in", "curr", 1))
+            if _product(1e-6, volts, amperes) is not None:
+                return Sampled(f"INA3221 {_text(label)}", lambda v=volts, a=amperes: _product(1e-6, v, a))
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _number(path: Path) -> float | None:
+    try:
+        return float(_text(path))
+    except ValueError:
+        return None
+
+
+def _product(factor: float, *paths: Path) -> float | None:
+    """The numbers in the files multiplied, None where one is not readable."""
+    numbers = [_number(path) for path in paths]
+    return None if None in numbers else factor * math.prod(numbers)

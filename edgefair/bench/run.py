@@ -1,0 +1,114 @@
+"""`edgefair bench`: load, measure, probe, write down, judge."""
+
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edgefair import latency
+from edgefair.bench.clocks import clocks
+from edgefair.bench.energy import find_meter
+from edgefair.bench.entrants import Entrant
+from edgefair.bench.measure import Design, Loaded, batch_sizes, measure
+from edgefair.bench.probe import GPU, probe
+from edgefair.bench.queries import Queries, folder_queries, random_queries
+from edgefair.bench.rules import Rules
+from edgefair.bench.speedup import Noise
+from edgefair.errors import RecipeError
+from edgefair.files import sha256
+from edgefair.machine import describe_machine
+from edgefair.runtimes import Runtime, load_runtime
+
+NULL = "null"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the command line asks for."""
+
+    rules: Rules
+    batches: tuple[int, ...] = (1,)
+    threads: int = 1
+    size: int | None = None
+    images: Path | None = None
+    include_preprocess: bool = False
+    seed: int = 0
+    probe: bool = True
+    noise: Noise = field(default_factory=Noise)
+
+
+def run_bench(found: list[Entrant], plan: Plan, log) -> dict:
+    """Measure all entrants interleaved and return the record of a latency file; the first is what others are beside.
+
+    The first is loaded twice: what it differs from itself is the machine's noise. A runtime that computes nothing is
+    measured among them: what it takes is the harness's.
+    """
+    with ExitStack() as stack:
+        runtimes = {one.name: load_runtime(one.runtime, one.path, plan.threads) for one in found}
+        queries = _queries(list(runtimes.values()), plan)
+        loaded = {one.name: Loaded(runtimes[one.name], one.batch, one.runtime != NULL) for one in found}
+        first = found[0]
+        again = Loaded(load_runtime(first.runtime, first.path, plan.threads), first.batch, first.runtime != NULL)
+        if NULL not in {one.runtime for one in found}:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            (folder / "null.txt").write_text(str(runtimes[first.name].num_classes))
+            loaded[NULL] = Loaded(load_runtime(NULL, folder / "null.txt"), timed=False)
+        against = {one.name: first.name for one in found[1:]}
+        design = Design(plan.rules, against, (first.name, again), plan.seed, plan.noise)
+        meter = find_meter(gpu=any(one.runtime in GPU for one in found))
+        batches = batch_sizes(loaded, plan.batches)
+        rounds = len(batches) * plan.rules.rounds * (len(loaded) + 1)
+        before = clocks(gpu=meter.name.startswith("NVML"))
+        with log.progress("measuring", rounds) as advance:
+            timings = measure(loaded, queries.call_of, batches, design, advance=advance, meter=meter)
+    files = {one.name: _file(one, runtimes[one.name], queries, plan) for one in found}
+    return {**header(plan.rules, plan.threads, queries, before, meter.name), "files": files, **timings}
+
+
+def header(rules: Rules, threads: int, queries: Queries, at: dict, energy: str) -> dict:
+    """What a latency file says of the whole measurement."""
+    return {
+        "schema": latency.SCHEMA,
+        "kind": latency.KIND,
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": describe_machine(),
+        "threads": threads,
+        "scenario": rules.scenario,
+        "rules": rules.to_dict(),
+        "preprocessing": queries.about(),
+        "clocks": at,
+        "energy": energy,
+    }
+
+
+def _queries(runtimes: list[Runtime], plan: Plan) -> Queries:
+    sizes = {size for runtime in runtimes if (size := getattr(runtime, "size", None))}
+    sizes |= {plan.size} if plan.size else set()
+    if len(sizes) != 1:
+        said = f"are for images of {sorted(sizes)} pixels a side" if sizes else "do not say how large their images are"
+        raise RecipeError(f"these artefacts {said}; give one size with --size, and files that take it.")
+    (size,) = sizes
+    if plan.images is None:
+        return random_queries(size, plan.seed)
+    return folder_queries(plan.images, size, plan.include_preprocess)
+
+
+def _file(one: Entrant, runtime: Runtime, queries: Queries, plan: Plan) -> dict:
+    """What is known of a file beside its times."""
+    about = {
+        "sha256": sha256(one.path),
+        "bytes": one.path.stat().st_size,
+        "precision": one.precision,
+        "batch": one.batch,
+        **runtime.describe(),
+        "runtime": one.runtime,
+    }
+    if not plan.probe:
+        return about
+    batch = one.batch or plan.batches[0]
+    return (
+        about
+        | {"load": "a fresh process"}
+        | probe(one.runtime, one.path, plan.threads, batch, queries.images.shape[-1])
+    )
