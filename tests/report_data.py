@@ -14,7 +14,10 @@ from edgefair.seeds import generator
 PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
 PIXEL += "AAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 HOSTILE = "</script><script>alert('x')</script>"
-LATENCY = {"p50_ms": 0.2, "p90_ms": 0.31, "p99_ms": 1.5, "mean_ms": 0.25, "calls": 20}
+LATENCY = {"p50_ms": 0.2, "p90_ms": 0.31, "p99_ms": 1.5, "mean_ms": 0.25, "calls": 20, "p90_upper_ms": None}
+LATENCY |= {"images_per_s": 4000.0, "joules_per_image": None}
+RATIO = {"ratio": 3.25, "interval": (3.1, 3.4), "word": "faster"}
+SPEEDUP = {"speedup": {"to": "student", **dict.fromkeys(("p50", "p90", "mean"), RATIO)}}
 EPOCH = {"loss": 2.0, "ce": 1.5, "adversary": 0.7, "validation_accuracy": 0.4, "validation_balanced": None}
 
 
@@ -34,7 +37,8 @@ def predictions(name: str, classes: tuple, groups: tuple, per_cell: int = 6, wro
 
 def entry(mine: Predictions, reference: Predictions | None = None, claim: str = "same") -> dict:
     """What build_report writes of one artefact."""
-    made = {**mine.about, "latency": {"1": LATENCY, "32": LATENCY}, "metrics": evaluate(mine, 100, 0)}
+    timed = {"latency": {"1": LATENCY, "32": LATENCY | SPEEDUP}, "load_ms": 12.5}
+    made = {**mine.about, **timed, "metrics": evaluate(mine, 100, 0)}
     if reference is not None:
         verdict = compare(reference, mine, Tolerance(replicates=100), claim=claim).to_dict()
         limit = {"name": "size_mb", "value": 0.36, "limit": 1.0, "outcome": "pass", "sentence": "file size is fine."}
@@ -65,6 +69,7 @@ def make_report(classes=("cat", "dog"), groups=("warm", "cool"), names=("teacher
         },
         "export": {"opset": 18, "nodes": 24, "parity": {"1": 2e-7}, "calibration": calibration},
         "stage_seconds": {"teacher": 12.3}, "history": {"teacher": [], "student": [{"epoch": 1, **EPOCH}]},
+        "bench": {"control": {"32": {"of": "ort-cpu-fp32", "ratio": 1.12, "interval": (1.0, 1.25), "quiet": False}}},
         "artefacts": artefacts, "unverified": [], "remaining": "What remains.", "warnings": [],
         "evidence": {"smallest_cell_rows": 6, "something_new": 1.25},
     }  # fmt: skip

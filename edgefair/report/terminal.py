@@ -79,7 +79,7 @@ def _legend(report: dict, batch: str) -> list[str]:
 def _cells(entry: dict, batch: str, narrow: bool) -> list[str]:
     metrics = entry["metrics"]
     gap, worst = metrics["disparities"]["mean_abs_disparity"], metrics["disparities"]["deo_max"]
-    outcome = entry.get("outcome", "")
+    outcome, row = entry.get("outcome", ""), _timing(entry, batch)
     return [
         entry["artefact"],
         _percent(metrics["scores"]["accuracy"]["value"]),
@@ -87,10 +87,16 @@ def _cells(entry: dict, batch: str, narrow: bool) -> list[str]:
         _percent(gap["value"]),
         f"({_percent(gap['floor'])})",
         _percent(worst["value"]),
-        f"{entry['latency'][batch]['p90_ms']:.2f}",
+        f"{row['p90_ms']:.2f}" if row else "-",
         f"{entry['bytes'] / 1e6:.2f}",
         f"[{COLOURS[outcome]}]{MARKS[outcome] if narrow else outcome}[/]" if outcome else "-",
     ]
+
+
+def _timing(entry: dict, batch: str) -> dict:
+    """The row of that batch size, or of the only one that an engine takes."""
+    rows = entry["latency"]
+    return next(iter(rows.values())) if len(rows) == 1 else rows.get(batch, {})
 
 
 def _percent(value: float | None) -> str:
