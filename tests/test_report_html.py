@@ -201,7 +201,7 @@ def test_undefined_values_are_called_undefined():
 
 
 def test_speed_shows_ratios_with_intervals_and_how_still_the_machine_was():
-    assert "3.25<br><span class=\"note\">3.10 to 3.40</span></td><td>student</td><td>faster</td>" in PLAIN
+    assert '3.25<br><span class="note">3.10 to 3.40</span></td><td>student</td><td>faster</td>' in PLAIN
     assert "ort-cpu-fp32 loaded twice and measured beside itself was 1.12 times as fast (1.00 to 1.25)" in PLAIN
     assert "too noisy, and every comparison is inconclusive." in PLAIN
 

@@ -1,13 +1,11 @@
-"""Cores and clocks: pin the process, and say at which frequencies and in which power mode it was measured."""
+"""Cores and clocks: pin the process, and say on which cores and at which frequencies it was measured."""
 
 import os
 from pathlib import Path
 
-from edgefair.bench.nvml import open_nvml
 from edgefair.errors import RecipeError
 
 CPUS = Path("/sys/devices/system/cpu")
-NVPMODEL = Path("/var/lib/nvpmodel/status")  # Jetson
 
 
 def pin(cores: tuple[int, ...]) -> None:
@@ -20,20 +18,14 @@ def pin(cores: tuple[int, ...]) -> None:
     os.sched_setaffinity(0, cores)
 
 
-def clocks(root: Path = CPUS, nvpmodel: Path = NVPMODEL, gpu: bool = False) -> dict:
-    """Governor and current frequency of the cores in use, power mode, GPU clocks; what is not readable is None."""
+def clocks(root: Path = CPUS) -> dict:
+    """The cores in use, their governors and their frequencies now; None where that is not readable."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     folders = [root / f"cpu{core}" / "cpufreq" for core in cores]
     governors = sorted({text for folder in folders if (text := _text(folder / "scaling_governor"))})
     khz = [int(text) for folder in folders if (text := _text(folder / "scaling_cur_freq")).isdigit()]
-    device = open_nvml() if gpu else None
-    return {
-        "cores": cores,
-        "governor": ", ".join(governors) or None,
-        "mhz": [round(value / 1000) for value in khz] or None,
-        "power_mode": _text(nvpmodel) or None,
-        "gpu_mhz": device.clocks_mhz() if device else None,
-    }
+    mhz = [round(value / 1000) for value in khz]
+    return {"cores": cores, "governor": ", ".join(governors) or None, "mhz": mhz or None}
 
 
 def _text(path: Path) -> str:

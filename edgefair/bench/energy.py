@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edgefair.bench.nvml import open_nvml
+from edgefair.runtimes.gpu import energy_mj
 
 SYS = Path("/sys")
 
@@ -72,9 +72,14 @@ class Sum:
 
 def find_meter(gpu: bool, root: Path = SYS):
     """The best meter of this machine: for a GPU artefact the GPU's, else a board's, else the processor packages'."""
-    if gpu and (device := open_nvml()) and device.energy_joules() is not None:
-        return Counter(f"NVML, {device.name}", device.energy_joules)
+    if gpu and energy_mj() is not None:
+        return Counter("the GPU's own counter (NVML)", _gpu_joules)
     return _jetson(root) or _rapl(root) or NoMeter()
+
+
+def _gpu_joules() -> float | None:
+    used = energy_mj()
+    return None if used is None else used / 1e3
 
 
 def _rapl(root: Path) -> Sum | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edgefair import manifest
 from edgefair.artefacts import artefact_list
-from edgefair.errors import ArtefactError, DataError, MissingExtra, RecipeError, RunFolderError, nearest
+from edgefair.errors import DataError, MissingExtra, RecipeError, RunFolderError, nearest
 from edgefair.log import Log
 from edgefair.recipe import parse, read
 from edgefair.runfolder import RunFolder
@@ -70,7 +70,7 @@ def _of_file(text: str, runtimes: list[str]) -> list[Entrant]:
     found = []
     for runtime in runtimes:
         reason = why_not(runtime)  # first of all, for it refuses an unknown name
-        about = manifest.listed(path) if known or runtime in ENGINES else {}
+        about = manifest.listed(path) if known or runtime in ENGINES else {}  # an engine must be listed
         if reason:
             raise RecipeError(f"runtime '{runtime}' cannot run here: {reason}")
         found.append(Entrant(path.name, path, runtime, about.get("batch", 0), about.get("precision", "unknown")))
@@ -116,11 +116,8 @@ def _manifest(folder: Path) -> dict[str, Entrant]:
 
 
 def _unchanged(entrant: Entrant) -> Entrant:
-    """Refuse a file that is not what the manifest names; what stands in none (teacher, student, null) passes."""
-    if not entrant.path.is_file():
-        raise ArtefactError(f"{entrant.path} is missing. Export it again.")
-    if any(one["file"] == entrant.path.name for one in manifest.read(entrant.path.parent)):
-        manifest.listed(entrant.path)
+    """Refuse a file that is missing or not what the manifest beside it names."""
+    manifest.unchanged(entrant.path)
     return entrant
 
 

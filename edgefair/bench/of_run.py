@@ -9,7 +9,7 @@ from edgefair.bench.measure import Design, Loaded, batch_sizes, measure
 from edgefair.bench.probe import GPU, timed_load
 from edgefair.bench.queries import POOL, Queries
 from edgefair.bench.rules import Rules
-from edgefair.bench.run import header
+from edgefair.bench.run import file_facts, header
 from edgefair.data import Examples
 from edgefair.recipe import Recipe
 
@@ -29,10 +29,10 @@ def time_artefacts(artefacts: list[Artefact], examples: Examples, recipe: Recipe
     design = Design(rules, _against(artefacts), control, recipe.seed)
     batches = batch_sizes(loaded, bench.batches)
     gpu = any(one.runtime in GPU for one in artefacts)
-    meter, at = find_meter(gpu), clocks(gpu=gpu)
+    meter, at = find_meter(gpu), clocks()
     with log.progress("measuring latency", len(batches) * rules.rounds * (len(loaded) + bool(control))) as advance:
         timings = measure(loaded, queries.call_of, batches, design, advance=advance, meter=meter)
-    files = {one.name: _file(one, *loads[one.name]) for one in artefacts}
+    files = {one.name: _file(one, loaded[one.name], loads[one.name][1]) for one in artefacts}
     return {**header(rules, bench.threads, queries, at, meter.name), "files": files, **timings}
 
 
@@ -51,7 +51,6 @@ def _against(artefacts: list[Artefact]) -> dict[str, str]:
     return found
 
 
-def _file(artefact: Artefact, runtime, load_ms: float) -> dict:
-    about = {"sha256": artefact.sha256, "bytes": artefact.path.stat().st_size, "precision": artefact.precision}
-    about |= {"batch": artefact.batch, **runtime.describe(), "runtime": artefact.runtime}
+def _file(one: Artefact, loaded: Loaded, load_ms: float) -> dict:
+    about = file_facts(one.path, one.sha256, one.runtime, one.precision, loaded)
     return about | {"load": "the measuring process", "load_ms": load_ms}

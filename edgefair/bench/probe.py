@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefair.bench.nvml import open_nvml
 from edgefair.runtimes import Runtime, load_runtime, runtime_class
+from edgefair.runtimes.gpu import memory_used_mb
 
 GPU = ("ort-cuda", "tensorrt", "tensorrt-rtx")  # runtimes whose memory, clocks and energy are a GPU's
 CALLS = 3
@@ -37,16 +37,16 @@ def probe(runtime: str, path: Path, threads: int, batch: int, size: int) -> dict
 def inside(runtime: str, path: Path, threads: int, batch: int, size: int) -> dict:
     """The same, measured in this process."""
     _import_library(runtime)
-    device = open_nvml() if runtime in GPU else None
+    gpu_memory = memory_used_mb if runtime in GPU else lambda: None
     images = np.zeros((batch, 3, size, size), np.uint8)
-    before, gpu_before = _reset_peak(), device and device.memory_used_mb()
+    before, gpu_before = _reset_peak(), gpu_memory()
     loaded, load_ms = timed_load(runtime, path, threads)
     begun = time.perf_counter()
     loaded.predict(images)
     first = time.perf_counter() - begun
     for _ in range(CALLS - 1):
         loaded.predict(images)
-    peak, gpu = _status("VmHWM"), device and device.memory_used_mb()
+    peak, gpu = _status("VmHWM"), gpu_memory()
     return {
         "load_ms": load_ms,
         "first_call_ms": first * 1e3,

@@ -47,9 +47,9 @@ def run_bench(found: list[Entrant], plan: Plan, log) -> dict:
     with ExitStack() as stack:
         runtimes = {one.name: load_runtime(one.runtime, one.path, plan.threads) for one in found}
         queries = _queries(list(runtimes.values()), plan)
-        loaded = {one.name: Loaded(runtimes[one.name], one.batch, one.runtime != NULL) for one in found}
+        loaded = {one.name: _loaded(one, runtimes[one.name]) for one in found}
         first = found[0]
-        again = Loaded(load_runtime(first.runtime, first.path, plan.threads), first.batch, first.runtime != NULL)
+        again = _loaded(first, load_runtime(first.runtime, first.path, plan.threads))
         if NULL not in {one.runtime for one in found}:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             (folder / "null.txt").write_text(str(runtimes[first.name].num_classes))
@@ -59,11 +59,16 @@ def run_bench(found: list[Entrant], plan: Plan, log) -> dict:
         meter = find_meter(gpu=any(one.runtime in GPU for one in found))
         batches = batch_sizes(loaded, plan.batches)
         rounds = len(batches) * plan.rules.rounds * (len(loaded) + 1)
-        before = clocks(gpu=meter.name.startswith("NVML"))
+        before = clocks()
         with log.progress("measuring", rounds) as advance:
             timings = measure(loaded, queries.call_of, batches, design, advance=advance, meter=meter)
-    files = {one.name: _file(one, runtimes[one.name], queries, plan) for one in found}
+    files = {one.name: _file(one, loaded[one.name], queries, plan) for one in found}
     return {**header(plan.rules, plan.threads, queries, before, meter.name), "files": files, **timings}
+
+
+def _loaded(one: Entrant, runtime: Runtime) -> Loaded:
+    """An engine without a manifest's word says itself whether it takes one batch size only."""
+    return Loaded(runtime, one.batch or getattr(runtime, "batch", 0), one.runtime != NULL)
 
 
 def header(rules: Rules, threads: int, queries: Queries, at: dict, energy: str) -> dict:
@@ -94,21 +99,16 @@ def _queries(runtimes: list[Runtime], plan: Plan) -> Queries:
     return folder_queries(plan.images, size, plan.include_preprocess)
 
 
-def _file(one: Entrant, runtime: Runtime, queries: Queries, plan: Plan) -> dict:
+def _file(one: Entrant, loaded: Loaded, queries: Queries, plan: Plan) -> dict:
     """What is known of a file beside its times."""
-    about = {
-        "sha256": sha256(one.path),
-        "bytes": one.path.stat().st_size,
-        "precision": one.precision,
-        "batch": one.batch,
-        **runtime.describe(),
-        "runtime": one.runtime,
-    }
+    about = file_facts(one.path, sha256(one.path), one.runtime, one.precision, loaded)
     if not plan.probe:
         return about
-    batch = one.batch or plan.batches[0]
-    return (
-        about
-        | {"load": "a fresh process"}
-        | probe(one.runtime, one.path, plan.threads, batch, queries.images.shape[-1])
-    )
+    batch, size = loaded.batch or plan.batches[0], queries.images.shape[-1]
+    return about | {"load": "a fresh process"} | probe(one.runtime, one.path, plan.threads, batch, size)
+
+
+def file_facts(path: Path, digest: str, runtime: str, precision: str, loaded: Loaded) -> dict:
+    """What identifies a file and what ran it."""
+    about = {"sha256": digest, "bytes": path.stat().st_size, "precision": precision, "batch": loaded.batch}
+    return about | loaded.runtime.describe() | {"runtime": runtime}

@@ -50,6 +50,26 @@ def describe_gpu() -> dict:
     return {**found, **_nvml(found["pci"]), **_jetson()} if found else {}
 
 
+def energy_mj() -> int | None:
+    """Millijoules the device has used since the driver was loaded, None where it does not say."""
+    found = device()
+    answer = _Nvml(found["pci"]).ask("nvmlDeviceGetTotalEnergyConsumption", ctypes.c_ulonglong) if found else None
+    return answer
+
+
+def memory_used_mb() -> float | None:
+    """10^6 bytes in use on the device, by all processes; None where it does not say."""
+    found = device()
+    used = _Nvml(found["pci"]).ask("nvmlDeviceGetMemoryInfo", _Memory) if found else None
+    return None if used is None else used / 1e6
+
+
+class _Memory(ctypes.Structure):
+    """nvmlMemory_t, whose value is what is in use."""
+
+    _fields_ = (("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("value", ctypes.c_ulonglong))
+
+
 class _Nvml:
     """The management library of the driver; a question that it does not answer is None."""
 
