@@ -1,5 +1,6 @@
 """MLPerf's early-stopping estimate: an upper bound of a latency percentile that assumes nothing of the distribution."""
 
+import functools
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ from edgefair.distributions import regularised_beta
 PERCENTILE, CONFIDENCE = 0.9, 0.99  # MLPerf Inference rules, single stream
 
 
+@functools.lru_cache(maxsize=256)
 def allowed_over(queries: int, percentile: float = PERCENTILE, confidence: float = CONFIDENCE) -> int:
     """The largest t with I_p(q - t, t + 1) <= 1 - c, -1 where there is none.
 
