@@ -1,6 +1,7 @@
 # GPU image: runs the main job and the tests. PyPI's torch brings its own CUDA libraries; the driver comes from the host.
-#   docker build -t edgefair . && docker run --rm --gpus all edgefair
+#   docker build -t edgefair . && docker run --rm --gpus all -v "$PWD/runs:/edgefair/runs" edgefair
 #   docker run --rm --gpus all --entrypoint python edgefair -m pytest
+# deploy/compose.yaml does both; deploy/jetson/Dockerfile is the image of a device.
 FROM python:3.12.8-slim-bookworm
 
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility

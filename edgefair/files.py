@@ -92,8 +92,11 @@ def finite(value):
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file's content, as 64 hexadecimal digits."""
+    content = hashlib.sha256()
     with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        while part := stream.read(1 << 20):
+            content.update(part)
+    return content.hexdigest()
 
 
 def digest(value) -> str:

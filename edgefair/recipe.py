@@ -3,7 +3,7 @@
 A recipe is frozen. Its hash is written into the report, so a setting changed after the run is visible.
 """
 
-import tomllib
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +22,11 @@ from edgefair.sections import (
     TeacherRecipe,
     TrainRecipe,
 )
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # a Jetson with JetPack 6, whose TensorRT comes for its own Python
+    import tomli as tomllib
 
 __all__ = [
     "BenchRecipe",

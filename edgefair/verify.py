@@ -5,7 +5,7 @@ nothing was shown about it. A limit on latency or size without a measurement is 
 """
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from edgefair import __version__, latency
@@ -117,7 +117,7 @@ def verify(
         judged=judged,
         changes=tuple(_changed(runs, limits)),
         recipe_sha256=given.hash if given else None,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
 
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tarfile
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -211,17 +210,6 @@ def test_a_file_of_ones_own_is_built_elsewhere_under_its_own_name(capsys, tmp_pa
     assert code in (0, None)
     assert f"mine-openvino-int8\t{tmp_path / 'o' / 'mine.onnx'}\n" in text
     assert [one["precision"] for one in manifest.read(tmp_path / "o")] == ["int8"]
-
-
-def test_the_script_passes_shell_and_shellcheck():
-    path = Path(__file__).parent.parent / "deploy" / "run_on_device.sh"
-    assert path.read_bytes().startswith(b"#!/bin/sh\n")
-    assert os.access(path, os.X_OK)
-    subprocess.run(["sh", "-n", str(path)], check=True)
-    if checker := shutil.which(
-        "shellcheck", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    ):
-        subprocess.run([checker, str(path)], check=True)
 
 
 def test_the_script_says_that_engines_without_a_device_are_not_verified(kit, program):

@@ -3,7 +3,7 @@
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from edgefair import latency
@@ -76,7 +76,7 @@ def header(rules: Rules, threads: int, queries: Queries, at: dict, energy: str) 
     return {
         "schema": latency.SCHEMA,
         "kind": latency.KIND,
-        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "measured": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": describe_machine(),
         "threads": threads,
         "scenario": rules.scenario,
