@@ -21,7 +21,12 @@ TORCH_FREE = (
     "runfolder",
     "runtimes",
     "runtimes.ort",
+    "runtimes.openvino",
     "runtimes.null",
+    "predict",
+    "gate_rows",
+    "device.build",
+    "device.kit",
 )
 
 
