@@ -11,6 +11,7 @@ from edgefair.commands.bench import bench
 from edgefair.commands.build import build
 from edgefair.commands.bundle import bundle
 from edgefair.commands.compare import compare
+from edgefair.commands.lint import lint
 from edgefair.commands.plan import plan
 from edgefair.commands.predict import predict
 from edgefair.commands.summarize import summarize
@@ -37,6 +38,7 @@ cli.add_command(bundle)
 cli.add_command(build)
 cli.add_command(predict)
 cli.add_command(bench)
+cli.add_command(lint)
 
 
 @cli.command("distill-and-export")

@@ -28,7 +28,7 @@ def calibration_images(recipe: Recipe, examples: Examples) -> tuple[np.ndarray, 
 def make_artefacts(recipe: Recipe, examples: Examples, student: Path, folder: Path, pairs: list, log) -> None:
     """Write the file of every (target, precision) pair, manifest.json and export.json into `folder`."""
     images, cells = calibration_images(recipe, examples)
-    sources, report = _sources(recipe, examples, student, folder, images, cells, pairs)
+    sources, report = _sources(recipe, examples, student, folder, images, cells, pairs, log)
     entries = []
     for target, precision in pairs:
         log.line(f"building {precision} for {target}")
@@ -55,7 +55,7 @@ def file_name(target: str, precision: str) -> str:
     return "student.int8." + TARGETS[target].dialect + ".onnx" if precision == "int8" else f"student.{precision}.onnx"
 
 
-def _sources(recipe, examples, student, folder, images, cells, pairs) -> tuple[dict[str, Path], dict]:
+def _sources(recipe, examples, student, folder, images, cells, pairs, log) -> tuple[dict[str, Path], dict]:
     """Every ONNX file that the pairs need, by name, and what was found while making them."""
     from edgefair.export import export_onnx
     from edgefair.models import create
@@ -64,12 +64,16 @@ def _sources(recipe, examples, student, folder, images, cells, pairs) -> tuple[d
     names = {"class_names": list(examples.class_names), "group_names": list(examples.group_names)}
     model = create(f"file:{student}", len(examples.class_names), 0)
     paths = {name: folder / name for name in ["student.onnx", *(file_name(*pair) for pair in pairs)]}
-    report = export_onnx(model, images, recipe.export, paths["student.onnx"], names)
-    report["quantised"] = {}
+    source = paths["student.onnx"]
+    report = export_onnx(model, images, recipe.export, source, names) | {"quantised": {}}
     for name, path in paths.items():
-        if dialect := dialect_of(name):
-            source = paths["student.onnx"]
-            report["quantised"][name] = quantize(source, path, images, dialect, recipe.quantize, cells)
+        if name == "student.fp16.onnx":
+            report["fp16"] = export_onnx(model, images, recipe.export, path, names, "fp16")
+        elif dialect := dialect_of(name):
+            facts = quantize(source, path, images, dialect, recipe.quantize, cells)
+            report["quantised"][name] = facts
+            for tensor, reason in facts["fallback"].items():
+                log.line(f"{name}: range of {tensor}: {reason}")
     return paths, report
 
 

@@ -14,6 +14,8 @@ class ExportRecipe(Section):
     """ONNX operator set; 18 is the newest that every supported runtime reads, TensorRT 10.3 included."""
     parity: Positive = 1e-4
     """Largest allowed difference between ONNX Runtime's and PyTorch's logits, as a share of the largest logit."""
+    parity_fp16: Positive = 5e-3
+    """The same of the fp16 file against PyTorch in fp32."""
 
 
 class DeployRecipe(Section):
@@ -44,8 +46,8 @@ class QuantizeRecipe(Section):
     """Nodes that stay in float; auto: squeeze-excitation, and the head of a network that has it."""
     rows_per_cell: Count = 10
     """Calibration rows of every (class, group) cell."""
-    reduce_range: bool = False
-    """Use 7-bit weights; needed for exact sums on x86 processors without VNNI."""
+    reduce_range: Literal["auto"] | bool = "auto"
+    """CPU targets: 7-bit weights, without which sums overflow on x86 lacking VNNI; auto: if this processor does."""
 
 
 class GateRecipe(Section):

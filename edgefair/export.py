@@ -1,6 +1,7 @@
-"""The student as one ONNX file: uint8 NCHW in, logits out, checked, and compared with PyTorch."""
+"""The student as one ONNX file: uint8 NCHW in, logits out, checked, and compared with PyTorch; in fp32 or fp16."""
 
 import contextlib
+import copy
 import io
 import logging
 from pathlib import Path
@@ -28,35 +29,67 @@ class _Logits(nn.Module):
         return self.model(images).logits
 
 
+class _HalfLogits(nn.Module):
+    """Pixels scaled in fp32, the network in fp16, logits as fp32: what strongly typed engines execute as it stands."""
+
+    def __init__(self, model: Classifier):
+        super().__init__()
+        self.model = copy.deepcopy(model)
+        self.model.backbone.half()
+
+    def forward(self, images: Tensor) -> Tensor:
+        pixels = images.to(self.model.scale.dtype) * self.model.scale + self.model.shift
+        return self.model.backbone(pixels.half(), False).logits.float()
+
+
+WRAPPERS = {"fp32": _Logits, "fp16": _HalfLogits}
+PARITY_FIELDS = {"fp32": "parity", "fp16": "parity_fp16"}
+
+
 def export_onnx(
-    model: Classifier, images: np.ndarray, recipe: ExportRecipe, path: Path, names: dict[str, list[str]]
+    model: Classifier,
+    images: np.ndarray,
+    recipe: ExportRecipe,
+    path: Path,
+    names: dict[str, list[str]],
+    precision: str = "fp32",
 ) -> dict:
-    """Write `model` with a dynamic batch to `path` and return how far its logits are from PyTorch's.
+    """Write `model` with a dynamic batch to `path` and return how far its logits are from PyTorch's in fp32.
 
     images: uint8 [>= 8, 3, S, S] to compare on, at batch sizes 1, 3 and 8. names: text lists for the file's metadata.
+    precision: fp32 or fp16 (input, scaling of the pixels and logits stay as they are).
     Raises ArtefactError where onnx.checker refuses the file or max |difference| > parity * max |logit|.
     """
     model = model.cpu().eval()
     model.to(memory_format=torch.contiguous_format)
+    example = torch.from_numpy(np.ascontiguousarray(images[:2]))
     with atomic_path(path) as temporary:
-        _write(model, torch.from_numpy(np.ascontiguousarray(images[:2])), recipe.opset, temporary, names)
+        _write(WRAPPERS[precision](model).eval(), example, recipe.opset, temporary, names)
         parity = _compare(model, images, temporary)
-        worst = max(parity.values())
-        if worst > recipe.parity:
-            raise ArtefactError(
-                f"the exported logits differ from PyTorch's by {worst:.2g} of the largest logit "
-                f"(batch sizes {parity}); allowed is export.parity = {recipe.parity:g}. "
-                "The network may use an operation that exports inexactly."
-            )
+        _check_parity(parity, recipe, PARITY_FIELDS[precision])
     return {"opset": recipe.opset, "parity": parity, "nodes": len(onnx.load(path).graph.node)}
 
 
-def _write(model: Classifier, example: Tensor, opset: int, path: Path, names: dict[str, list[str]]) -> None:
+def _check_parity(parity: dict[str, float], recipe: ExportRecipe, field: str) -> None:
+    """Raise ArtefactError unless every difference is within the recipe's field; NaN is not."""
+    worst, allowed = (
+        max(parity.values(), key=lambda value: np.inf if np.isnan(value) else value),
+        getattr(recipe, field),
+    )
+    if not worst <= allowed:
+        raise ArtefactError(
+            f"the exported logits differ from PyTorch's by {worst:.2g} of the largest logit "
+            f"(batch sizes {parity}); allowed is export.{field} = {allowed:g}. "
+            "The network may use an operation that exports inexactly, or numbers that fp16 does not reach."
+        )
+
+
+def _write(module: nn.Module, example: Tensor, opset: int, path: Path, names: dict[str, list[str]]) -> None:
     batch = torch.export.Dim("batch", min=1)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()):  # the exporter prints its progress even when told not to
         program = torch.onnx.export(
-            _Logits(model).eval(),
+            module,
             (example,),
             dynamo=True,
             dynamic_shapes=({0: batch},),

@@ -9,6 +9,7 @@ One file cannot serve all: TensorRT misreads uint8 with no more than a warning, 
 activations slower than float.
 """
 
+import platform
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
@@ -18,13 +19,17 @@ import numpy as np
 
 from edgefair.errors import ArtefactError, RecipeError, nearest, require
 from edgefair.files import atomic_path, sha256
+from edgefair.machine import describe_machine
 from edgefair.quantize import symmetric, u8s8
 from edgefair.quantize.calibrate import Ranges, calibrate
 from edgefair.quantize.graph import Graph
+from edgefair.quantize.lint import blocking, lint_model, summary
 from edgefair.quantize.prepare import PURPOSE, prepared
 from edgefair.recipe import QuantizeRecipe
 
 __all__ = ["DIALECTS", "Dialect", "Ranges", "calibrate", "quantisable", "quantize"]
+
+X86 = ("x86_64", "amd64", "i686", "i386")
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,9 @@ class Dialect:
 DIALECTS = {
     "ort-cpu": Dialect(u8s8.nodes, u8s8.write, "ort-cpu"),
     "tensorrt": Dialect(symmetric.nodes, partial(symmetric.write, number=symmetric.INT8), "tensorrt"),
-    "openvino": Dialect(symmetric.nodes, partial(symmetric.write, number=symmetric.INT8), "openvino"),
+    "openvino": Dialect(
+        symmetric.nodes, partial(symmetric.write, number=symmetric.INT8, sums_of_16_bits=True), "openvino"
+    ),
     "fp8": Dialect(symmetric.nodes, partial(symmetric.write, number=symmetric.FP8), "tensorrt"),
 }
 
@@ -70,7 +77,7 @@ def quantize(
     of `quantisable` the file computes what `source` does. Raises RecipeError for an unknown dialect or node,
     ArtefactError for ranges of another file or a graph that cannot be quantised.
     """
-    rules, model = _dialect(dialect), prepared(source)
+    rules, model, recipe = _dialect(dialect), prepared(source), settled(recipe)
     names = _quantisable(model, rules, recipe)
     _check_known(keep, [node.name for node in model.graph.node], "keep")
     ranges = ranges or calibrate(source, images, recipe, batch, cache=Path(target).parent)
@@ -79,8 +86,31 @@ def quantize(
     chosen = [name for name in names if name not in set(keep)]
     with atomic_path(target) as temporary:
         made = rules.write(model, ranges.bounds, set(chosen), recipe) if chosen else model
+        findings = [one for one in lint_model(made) if one.target == rules.target]
+        _refuse(dialect, blocking(findings))
         require("onnx", "onnx", PURPOSE).save(made, temporary)
-    return _facts(dialect, recipe, ranges, chosen, [n for n in names if n in set(keep)])
+    return _facts(dialect, recipe, ranges, chosen, [n for n in names if n in set(keep)]) | {"lint": summary(findings)}
+
+
+def _refuse(dialect: str, findings: list) -> None:
+    """Raise ArtefactError for a file that its own target would reject or misread."""
+    if findings:
+        said = "; ".join(f"{one.node}: {one.target} {one.severity} it: {one.message}" for one in findings[:3])
+        raise ArtefactError(
+            f"the file in dialect '{dialect}' would not run as it says ({len(findings)} findings: {said}). "
+            "Leave these nodes in float with quantize.keep_float, or report the network."
+        )
+
+
+def settled(recipe: QuantizeRecipe) -> QuantizeRecipe:
+    """The recipe with reduce_range decided: on for an x86 processor without VNNI, whose sums of products have 16 bits.
+
+    There 255 * 127 * 2 does not fit and is cut without a word, in ONNX Runtime and in OpenVINO; 255 * 64 * 2 does.
+    """
+    if recipe.reduce_range != "auto":
+        return recipe
+    exact = {"avx512_vnni", "avx_vnni", "amx_int8"} & set(describe_machine()["instructions"])
+    return recipe.model_copy(update={"reduce_range": platform.machine().lower() in X86 and not exact})
 
 
 def _facts(dialect: str, recipe: QuantizeRecipe, ranges: Ranges, chosen: list[str], kept: list[str]) -> dict:
@@ -88,6 +118,7 @@ def _facts(dialect: str, recipe: QuantizeRecipe, ranges: Ranges, chosen: list[st
         "dialect": dialect,
         "method": ranges.method,
         "percentile": ranges.percentile if ranges.method == "percentile" else None,
+        "reduce_range": recipe.reduce_range,
         "fallback": ranges.fallback,
         "quantised": len(chosen),
         "kept": kept,

@@ -38,16 +38,25 @@ def nodes(model) -> list:
     return [node for node in graph.nodes if node.name in names]
 
 
-def write(model, bounds: dict[str, tuple[float, float]], names: set[str], recipe: QuantizeRecipe, number: Format):
+def write(
+    model,
+    bounds: dict[str, tuple[float, float]],
+    names: set[str],
+    recipe: QuantizeRecipe,
+    number: Format,
+    sums_of_16_bits: bool = False,
+):
     """Return `model` with Q/DQ before the operands of the nodes `names`.
 
     scale = max(|low|, |high|) / largest for an activation and max |w| / largest for each output channel of a weight;
-    the largest is 127 for int8 and 448 for fp8 (e4m3). Weights are stored in eight bits.
+    the largest is 127 for int8 and 448 for fp8 (e4m3). Weights are stored in eight bits. sums_of_16_bits: the target
+    may be a processor where recipe.reduce_range matters: weights are then at most 64.
     """
     model = _with_opset(model, FP8_OPSET) if number == FP8 else model
+    weights = Format(number.name, 64) if sums_of_16_bits and recipe.reduce_range else number
     graph = Graph(model.graph)
     residual = {add.name: index for add, index, main in graph.residuals() if main.name in names}
-    writer = _Writer(graph, bounds, number)
+    writer = _Writer(graph, bounds, number, weights)
     for node in graph.nodes:
         if node.name in names and node.op_type == "Add":
             index = residual.get(node.name)  # none where its convolution stays in float: nothing to fuse with
@@ -72,10 +81,10 @@ def channel_axis(node, dims) -> int:
 class _Writer:
     """Makes each Q/DQ once, in the order in which its tensor is first needed."""
 
-    def __init__(self, graph: Graph, bounds: dict, number: Format):
+    def __init__(self, graph: Graph, bounds: dict, activations: Format, weights: Format):
         self.onnx = require("onnx", "onnx", PURPOSE)
-        self.graph, self.bounds, self.number = graph, bounds, number
-        self.kind = getattr(self.onnx.TensorProto, number.name)
+        self.graph, self.bounds, self.activations, self.weights = graph, bounds, activations, weights
+        self.kind = getattr(self.onnx.TensorProto, activations.name)
         self.nodes: list = []
         self.tensors: list = []
         self.made: dict[str, str] = {}
@@ -83,7 +92,7 @@ class _Writer:
     def activation(self, tensor: str) -> str:
         if tensor not in self.made:
             largest = np.float32(max(abs(bound) for bound in self.bounds[tensor]))
-            parameters = self._parameters(tensor, self._scale(largest))
+            parameters = self._parameters(tensor, _scale(largest, self.activations))
             quantised = f"{tensor}_quantized"
             self._node(QUANTISE, tensor, parameters, quantised)
             self._node(DEQUANTISE, quantised, parameters, f"{tensor}_dequantized")
@@ -94,20 +103,15 @@ class _Writer:
         if tensor not in self.made:
             values = self.onnx.numpy_helper.to_array(self.graph.constants[tensor])
             others = tuple(i for i in range(values.ndim) if i != axis)
-            scale = self._scale(np.abs(values).max(axis=others))  # [channels]
+            scale = _scale(np.abs(values).max(axis=others), self.weights)  # [channels]
             exact = values / np.expand_dims(scale, others)
-            if self.number == INT8:
-                exact = np.clip(np.rint(exact), -127, 127)
+            if self.weights.name == "INT8":
+                exact = np.clip(np.rint(exact), -self.weights.largest, self.weights.largest)
             quantised = f"{tensor}_quantized"
             self.tensors.append(self._tensor(quantised, exact))
             self._node(DEQUANTISE, quantised, self._parameters(tensor, scale), f"{tensor}_dequantized", axis=axis)
             self.made[tensor] = f"{tensor}_dequantized"
         return self.made[tensor]
-
-    def _scale(self, largest: np.ndarray) -> np.ndarray:
-        """largest / the format's largest; 1 where nothing but zeros (or what float32 cannot divide) was seen."""
-        scale = np.asarray(largest, np.float32) / np.float32(self.number.largest)
-        return np.where(scale < np.finfo(np.float32).tiny, np.float32(1), scale).astype(np.float32)
 
     def _parameters(self, tensor: str, scale: np.ndarray) -> list[str]:
         names = [f"{tensor}_scale", f"{tensor}_zero_point"]
@@ -116,7 +120,7 @@ class _Writer:
         return names
 
     def _tensor(self, name: str, values: np.ndarray):
-        if self.number == INT8:  # make_tensor would store each value in an integer of 32 bits
+        if self.activations == INT8:  # make_tensor would store each value in an integer of 32 bits
             return self.onnx.numpy_helper.from_array(values.astype(np.int8), name)
         return self.onnx.helper.make_tensor(name, self.kind, values.shape, values.ravel())
 
@@ -124,6 +128,12 @@ class _Writer:
         self.nodes.append(
             self.onnx.helper.make_node(kind, [source, *parameters], [target], f"{target}_{kind}", **attributes)
         )
+
+
+def _scale(largest: np.ndarray, number: Format) -> np.ndarray:
+    """largest / the format's largest; 1 where nothing but zeros (or what float32 cannot divide) was seen."""
+    scale = np.asarray(largest, np.float32) / np.float32(number.largest)
+    return np.where(scale < np.finfo(np.float32).tiny, np.float32(1), scale).astype(np.float32)
 
 
 def _replace(graph, writer: _Writer) -> None:
