@@ -118,9 +118,7 @@ def _mapped(path: Path) -> np.ndarray:
         raise ValueError(f"{_IMAGES} is compressed")
     with open(path, "rb") as stream:
         stream.seek(member.header_offset)
-        local = stream.read(
-            30
-        )  # the local header: 30 bytes, then a name and an extra field of the lengths at 26 and 28
+        local = stream.read(30)  # the local header; a name and an extra field follow, of the lengths at 26 and 28
         stream.seek(int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little"), 1)
         if np.lib.format.read_magic(stream) != (1, 0):
             raise ValueError(f"{_IMAGES} is of another version")

@@ -226,9 +226,14 @@ def test_a_folder_that_is_no_kit_is_not_built_from(capsys, tmp_path):
     for path, words in ((tmp_path, "has schema 9"), (tmp_path.parent, "is no device kit")):
         code, text = run(capsys, "build", str(path), "--runtime", "ort")
         assert (code, words in text) == (2, True), text
-    (tmp_path / "x.onnx").write_bytes(b"no ONNX at all")
-    code, text = run(capsys, "build", str(tmp_path / "x.onnx"), "--runtime", "ort")
-    assert code == 2
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x.onnx").write_bytes(b"no ONNX at all")
+    code, text = run(capsys, "build", str(tmp_path / "elsewhere" / "x.onnx"), "--runtime", "ort")
+    assert (code, "x.onnx is no readable ONNX file" in text) == (2, True)
+    toy_onnx(tmp_path / "elsewhere" / "y.onnx")
+    where = ["--runtime", "ort", "--out", str(tmp_path / "kit.json")]
+    code, text = run(capsys, "build", str(tmp_path / "elsewhere" / "y.onnx"), *where)
+    assert (code, "cannot write into" in text) == (2, True)
 
 
 def truncated(path):

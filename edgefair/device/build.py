@@ -8,7 +8,7 @@ from edgefair import manifest
 from edgefair.deploy import built_entry, file_name
 from edgefair.deploy_sections import DeployRecipe
 from edgefair.device import kit
-from edgefair.errors import ArtefactError, RecipeError
+from edgefair.errors import ArtefactError, EdgefairError, RecipeError, RunFolderError
 from edgefair.files import atomic_path
 from edgefair.runtimes import Built, runtime_class
 from edgefair.runtimes.onnx_file import census, narrowest
@@ -39,7 +39,10 @@ def build(
     source = Path(source)
     sources = _of_kit(source, target, precisions) if source.is_dir() else _of_file(source, precisions)
     folder = Path(folder) if folder else (source if source.is_dir() else source.parent)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"cannot write into {folder}: {error.strerror}. Choose another with --out.") from None
     entries = []
     for path, precision in sources:
         log.line(f"building {precision} for {target} from {path.name}")
@@ -85,9 +88,11 @@ def _of_file(path: Path, precisions: tuple[str, ...]) -> list[tuple[Path, str]]:
     if (path.parent / kit.NAME).is_file():
         kit.check(path.parent)
     try:
-        precision = narrowest(census(path))
+        precision = narrowest(census(path)) or "unknown"
+    except EdgefairError:
+        raise
     except Exception as error:  # protobuf's and onnx's own classes share no public base
         raise ArtefactError(f"{path} is no readable ONNX file ({type(error).__name__}). Export it again.") from error
     if precisions and precision not in precisions:
         raise ArtefactError(f"{path} holds {precision}, asked for is {', '.join(precisions)}.")
-    return [(path, precision or "fp32")]
+    return [(path, precision)]

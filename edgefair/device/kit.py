@@ -4,8 +4,8 @@ kit.json            what it was made from, and the SHA-256 of every file
 manifest.json       the ONNX files, for the builders and runtimes
 student*.onnx       one file a precision and dialect
 gate.npz            the gate rows
-latency.npy         uint8 images of calibration rows, to measure with
-recipe.toml         the settings of the engines and of measuring
+latency/*.png       images of calibration rows, to measure with
+recipe.toml         the settings of the engines
 run_on_device.sh    does all of it; README.md says how
 """
 
