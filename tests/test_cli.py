@@ -27,6 +27,8 @@ TORCH_FREE = (
     "gate_rows",
     "device.build",
     "device.kit",
+    "quantize",
+    "quantize.lint",
 )
 
 

@@ -8,12 +8,15 @@ import pytest
 import torch
 
 from edgefair import export
+from edgefair.deploy import dialect_of, file_name
 from edgefair.errors import ArtefactError
 from edgefair.export import export_onnx
 from edgefair.models import create, save_weights
-from edgefair.quantize import quantize
+from edgefair.quantize import DIALECTS, quantize
 from edgefair.recipe import ExportRecipe, QuantizeRecipe
 from edgefair.runtimes import RUNTIMES, load_runtime, predict_rows, runtime_class
+from edgefair.targets import TARGETS
+from tests.rtx import Builds
 
 NAMES = {"class_names": ["a", "b", "c"], "group_names": ["x", "y"]}
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 3, 32, 32), dtype=np.uint8)
@@ -29,6 +32,7 @@ def files(tmp_path_factory):
         model(torch.from_numpy(part))
     save_weights(model, folder / "m.safetensors", 3)
     export_onnx(model, IMAGES, ExportRecipe(), folder / "m.onnx", NAMES)
+    export_onnx(model, IMAGES, ExportRecipe(), folder / "m.fp16.onnx", NAMES, "fp16")
     quantize(folder / "m.onnx", folder / "m.int8.onnx", IMAGES, "ort-cpu", QuantizeRecipe(), 8)
     (folder / "null.txt").write_text("3")
     return folder
@@ -66,6 +70,39 @@ def test_parity_is_enforced(tmp_path):
     with pytest.raises(ArtefactError, match=r"differ from PyTorch's .* export\.parity = 1e-15"):
         export_onnx(model, IMAGES, ExportRecipe(parity=1e-15), tmp_path / "m.onnx", NAMES)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_fp16_is_half_the_size_and_takes_and_returns_the_same(files):
+    """Half a network between two casts: pixels are scaled in fp32, logits are fp32 again."""
+    model = onnx.load(files / "m.fp16.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    weights = {t.data_type for t in model.graph.initializer if len(t.dims) == 4 and np.prod(t.dims) > 3}
+    assert weights == {onnx.TensorProto.FLOAT16}
+    assert model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert model.graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    assert [node.op_type for node in model.graph.node].count("Cast") == 3
+    assert (files / "m.fp16.onnx").stat().st_size < 0.6 * (files / "m.onnx").stat().st_size
+    expected = load_runtime("ort", files / "m.onnx").predict(IMAGES)
+    got = load_runtime("ort", files / "m.fp16.onnx").predict(IMAGES)
+    assert 0 < np.abs(got - expected).max() < 5e-3 * np.abs(expected).max()
+    assert Builds().verdict(files / "m.fp16.onnx", build=True) == "clean"
+
+
+def test_fp16_has_a_parity_of_its_own_and_leaves_the_model_in_fp32():
+    model = create("cifar:resnet8", 3, 0)
+    export.WRAPPERS["fp16"](model)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    export._check_parity({"1": 4e-3}, ExportRecipe(), "parity_fp16")
+    for broken in (6e-3, float("nan")):
+        with pytest.raises(ArtefactError, match=r"allowed is export\.parity_fp16 = 0\.005"):
+            export._check_parity({"1": 1e-3, "3": broken}, ExportRecipe(), "parity_fp16")
+
+
+def test_every_precision_has_its_file():
+    assert file_name("tensorrt", "fp16") == "student.fp16.onnx"
+    assert dialect_of(file_name("tensorrt-rtx", "fp8")) == "fp8"
+    assert {dialect_of(file_name(target, "int8")) for target in TARGETS} <= set(DIALECTS)
+    assert dialect_of("student.onnx") == dialect_of("student.fp16.onnx") == ""
 
 
 def test_int8_is_u8s8_per_channel_and_small(files):

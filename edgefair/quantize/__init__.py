@@ -80,24 +80,31 @@ def quantize(
     rules, model, recipe = _dialect(dialect), prepared(source), settled(recipe)
     names = _quantisable(model, rules, recipe)
     _check_known(keep, [node.name for node in model.graph.node], "keep")
+    chosen = [name for name in names if name not in set(keep)]
+    facts = {
+        "dialect": dialect,
+        "quantised": len(chosen),
+        "kept": [name for name in names if name in set(keep)],
+        "kept_by_recipe": [node.name for node in rules.nodes(model) if node.name not in names],
+        "reduce_range": recipe.reduce_range,
+    }
     ranges = ranges or calibrate(source, images, recipe, batch, cache=Path(target).parent)
     if ranges.source_sha256 != sha256(source):
         raise ArtefactError(f"the ranges were found on another file than {source}; calibrate again.")
-    chosen = [name for name in names if name not in set(keep)]
     with atomic_path(target) as temporary:
         made = rules.write(model, ranges.bounds, set(chosen), recipe) if chosen else model
         findings = [one for one in lint_model(made) if one.target == rules.target]
         _refuse(dialect, blocking(findings))
         require("onnx", "onnx", PURPOSE).save(made, temporary)
-    return _facts(dialect, recipe, ranges, chosen, [n for n in names if n in set(keep)]) | {"lint": summary(findings)}
+    return facts | ranges.facts() | {"lint": summary(findings)}
 
 
 def _refuse(dialect: str, findings: list) -> None:
     """Raise ArtefactError for a file that its own target would reject or misread."""
     if findings:
-        said = "; ".join(f"{one.node}: {one.target} {one.severity} it: {one.message}" for one in findings[:3])
+        said = "; ".join(f"{one['nodes'][0]}: {one['severity']}, {one['message']}" for one in summary(findings))
         raise ArtefactError(
-            f"the file in dialect '{dialect}' would not run as it says ({len(findings)} findings: {said}). "
+            f"the file in dialect '{dialect}' would not run as it says on {findings[0].target} ({said}). "
             "Leave these nodes in float with quantize.keep_float, or report the network."
         )
 
@@ -111,19 +118,6 @@ def settled(recipe: QuantizeRecipe) -> QuantizeRecipe:
         return recipe
     exact = {"avx512_vnni", "avx_vnni", "amx_int8"} & set(describe_machine()["instructions"])
     return recipe.model_copy(update={"reduce_range": platform.machine().lower() in X86 and not exact})
-
-
-def _facts(dialect: str, recipe: QuantizeRecipe, ranges: Ranges, chosen: list[str], kept: list[str]) -> dict:
-    return {
-        "dialect": dialect,
-        "method": ranges.method,
-        "percentile": ranges.percentile if ranges.method == "percentile" else None,
-        "reduce_range": recipe.reduce_range,
-        "fallback": ranges.fallback,
-        "quantised": len(chosen),
-        "kept": kept,
-        "versions": {name: require(name, "onnx", PURPOSE).__version__ for name in ("onnx", "onnxruntime")},
-    }
 
 
 def _dialect(name: str) -> Dialect:

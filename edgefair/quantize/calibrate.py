@@ -4,9 +4,7 @@ A range says what a tensor holds, not how it is written down, so one file of ran
 choice of layers that stay in float.
 """
 
-import contextlib
 import hashlib
-import io
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,12 +13,10 @@ import numpy as np
 
 from edgefair.errors import ArtefactError, require
 from edgefair.files import digest, sha256, write_json
+from edgefair.quantize import histograms
 from edgefair.quantize.graph import Graph
 from edgefair.quantize.prepare import PURPOSE, prepared
 from edgefair.recipe import QuantizeRecipe
-
-BINS = {"percentile": 2048, "entropy": 512}
-LEVELS = 128  # what an entropy histogram is compared with: the levels of one sign of eight bits
 
 
 @dataclass(frozen=True)
@@ -38,10 +34,16 @@ class Ranges:
     bounds: dict[str, tuple[float, float]]
     fallback: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def key(self) -> str:
-        """SHA-256 of what the ranges were made from."""
-        return _key(self.source_sha256, self.images_sha256, self.method, self.percentile)
+    def facts(self) -> dict:
+        """How the ranges were found, as JSON values."""
+        return {
+            "method": self.method,
+            "percentile": self.percentile if self.method == "percentile" else None,
+            "rows": self.rows,
+            "images_sha256": self.images_sha256,
+            "fallback": self.fallback,
+            "versions": {name: require(name, "onnx", PURPOSE).__version__ for name in ("onnx", "onnxruntime")},
+        }
 
 
 def used_method(source: Path, recipe: QuantizeRecipe) -> str:
@@ -64,8 +66,8 @@ def calibrate(
     images: uint8 [N, 3, S, S], any N, run `batch` at a time; the ranges do not depend on it. Two passes: the first
     finds the smallest and largest values, the second fills histograms that span them. Percentile keeps
     `recipe.percentile` percent of the values, cutting half of the rest at either end; entropy clips where the
-    Kullback-Leibler divergence of the quantised from the full histogram is least (Migacz, GTC 2017), by ONNX Runtime's
-    collector. Raises ArtefactError without images, and for activations that are not finite.
+    Kullback-Leibler divergence of the quantised from the full histogram is least (see histograms). Raises
+    ArtefactError without images, and for activations that are not finite.
     """
     if not len(images):
         raise ArtefactError("there are no calibration rows; give the calibration list at least one (data.*).")
@@ -83,9 +85,9 @@ def calibrate(
 
 
 def _key(source_sha256: str, images_sha256: str, method: str, percentile: float) -> str:
-    version = require("onnxruntime", "onnx", PURPOSE).__version__
+    versions = {"format": 1, "onnxruntime": require("onnxruntime", "onnx", PURPOSE).__version__}
     cut = percentile if method == "percentile" else None
-    return digest({"source": source_sha256, "images": images_sha256, "method": method, "cut": cut, "ort": version})
+    return digest({"source": source_sha256, "images": images_sha256, "method": method, "cut": cut} | versions)
 
 
 def _read(path: Path) -> Ranges | None:
@@ -100,51 +102,46 @@ def _read(path: Path) -> Ranges | None:
 
 def _collect(source: Path, images: np.ndarray, method: str, percentile: float, batch: int) -> tuple[dict, dict]:
     """Bounds by tensor, and the tensors whose histogram cannot be made with the reason."""
-    bounds: dict[str, tuple] = {}
-    for name, values in _activations(source, images, batch):
-        low, high = bounds.get(name, (np.inf, -np.inf))
-        bounds[name] = (min(low, float(values.min())), max(high, float(values.max())))
-    broken = [name for name, pair in bounds.items() if not np.isfinite(pair).all()]
-    if broken:
-        raise ArtefactError(
-            f"the activations '{broken[0]}' are not finite on the calibration rows (range {bounds[broken[0]]}), so "
-            "they cannot be quantised. The weights may have diverged; train the student again."
-        )
+    bounds = _smallest_and_largest(source, images, batch)
     if method == "minmax":
         return bounds, {}
-    collector, fallback = _collector(method, percentile, bounds)
-    with contextlib.redirect_stdout(io.StringIO()):  # the collector prints its progress
-        for name, values in _activations(source, images, batch):
-            if name not in fallback:
-                collector.collect({name: values})
-        found = collector.compute_collection_result() if collector.histogram_dict else {}
-    return bounds | {name: _clipped(found[name], bounds[name]) for name in found}, fallback
-
-
-def _clipped(found: tuple, bounds: tuple[float, float]) -> tuple[float, float]:
-    """A histogram's edges can lie beyond the values in it; a range never does."""
-    return max(float(found[0]), bounds[0]), min(float(found[1]), bounds[1])
-
-
-def _collector(method: str, percentile: float, bounds: dict) -> tuple:
-    """ONNX Runtime's collector with an empty histogram for every tensor, as wide as its values, and the fallbacks.
-
-    Starting from the final width makes the result independent of the batches, and a first batch of tiny values cannot
-    ask for more bins than memory holds.
-    """
-    calibrate = require("onnxruntime.quantization.calibrate", "onnx", PURPOSE)
-    bins = BINS[method]
-    collector = calibrate.HistogramCollector(method, False, bins, LEVELS, percentile, "same")
+    widths = {name: max(abs(low), abs(high)) for name, (low, high) in bounds.items()}
+    made = {name: histograms.empty(width) for name, width in widths.items()}
+    for name, values in _activations(source, images, batch):
+        if made[name] is not None:
+            histograms.count(made[name], values, widths[name])
     fallback = {}
-    for name, (low, high) in bounds.items():
-        width = np.float32(max(abs(low), abs(high)))
-        try:
-            counts, edges = np.histogram(np.zeros(0, np.float32), bins, range=(-width, width))
-        except ValueError as error:  # values so near to zero that float32 has no numbers between the edges
-            fallback[name] = f"min-max instead of {method}: {error}"
-            continue
-        collector.histogram_dict[name] = (counts, edges, np.float32(low), np.float32(high), width)
-    return collector, fallback
+    for name, histogram in made.items():
+        if histogram is None and widths[name]:  # a tensor of zeros has its range already
+            fallback[name] = f"min-max instead of {method}: the values are too near to zero ({widths[name]:.2g})"
+        elif histogram is not None:
+            bounds[name] = _clipped(histogram, bounds[name], widths[name], method, percentile)
+    return bounds, fallback
+
+
+def _smallest_and_largest(source: Path, images: np.ndarray, batch: int) -> dict[str, tuple[float, float]]:
+    bounds: dict[str, tuple[float, float]] = {}
+    for name, values in _activations(source, images, batch):
+        low, high = bounds.get(name, (np.inf, -np.inf))
+        bounds[name] = float(np.minimum(low, values.min())), float(np.maximum(high, values.max()))
+    for name, pair in bounds.items():
+        if not np.isfinite(pair).all():
+            raise ArtefactError(
+                f"the activations '{name}' are not finite on the calibration rows (range {pair}), so they cannot be "
+                "quantised. The weights may have diverged; train the student again."
+            )
+    return bounds
+
+
+def _clipped(histogram, bounds: tuple[float, float], width: float, method: str, percentile: float) -> tuple:
+    """The method's range; the edges of a histogram can lie beyond the values in it, a range never does."""
+    percentiles = method == "percentile"
+    found = (
+        histograms.percentile_range(histogram, width, percentile)
+        if percentiles
+        else histograms.entropy_range(histogram, width)
+    )
+    return max(found[0], bounds[0]), min(found[1], bounds[1])
 
 
 def _activations(source: Path, images: np.ndarray, batch: int):
@@ -158,9 +155,11 @@ def _activations(source: Path, images: np.ndarray, batch: int):
     options.log_severity_level = 3
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs() if output.type == "tensor(float)"]
+    names.sort(key=known.__contains__)  # in the order of the graph, its own outputs last
     for start in range(0, len(images), batch):
         part = {session.get_inputs()[0].name: images[start : start + batch]}
-        yield from zip(names, session.run(names, part), strict=True)
+        found = zip(names, session.run(names, part), strict=True)
+        yield from ((name, values) for name, values in found if values.size)
 
 
 def _is_float(info) -> bool:

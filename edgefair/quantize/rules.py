@@ -107,7 +107,7 @@ def scale(graph: Quantised) -> Said:
         elif not (values > 0).all():
             yield NVIDIA, REJECTS, node.name, "a scale that is not positive"
             if not (np.isfinite(values).all() and values.all()):
-                yield CPU, MISREADS, node.name, "a scale of zero or not a number: what it quantises is lost"
+                yield CPU, INEXACT, node.name, "a scale of zero or not a number: what it quantises is lost"
 
 
 def channels(graph: Quantised) -> Said:

@@ -106,7 +106,7 @@ class _Writer:
             scale = _scale(np.abs(values).max(axis=others), self.weights)  # [channels]
             exact = values / np.expand_dims(scale, others)
             if self.weights.name == "INT8":
-                exact = np.clip(np.rint(exact), -self.weights.largest, self.weights.largest)
+                exact = np.clip(np.rint(exact), -self.weights.largest, self.weights.largest).astype(int)
             quantised = f"{tensor}_quantized"
             self.tensors.append(self._tensor(quantised, exact))
             self._node(DEQUANTISE, quantised, self._parameters(tensor, scale), f"{tensor}_dequantized", axis=axis)
@@ -120,9 +120,11 @@ class _Writer:
         return names
 
     def _tensor(self, name: str, values: np.ndarray):
-        if self.activations == INT8:  # make_tensor would store each value in an integer of 32 bits
-            return self.onnx.numpy_helper.from_array(values.astype(np.int8), name)
-        return self.onnx.helper.make_tensor(name, self.kind, values.shape, values.ravel())
+        made = self.onnx.helper.make_tensor(name, self.kind, values.shape, values.ravel())
+        if made.int32_data:  # one number of 32 bits each, where a byte does
+            made.raw_data = np.array(made.int32_data).astype(np.uint8).tobytes()
+            made.ClearField("int32_data")
+        return made
 
     def _node(self, kind: str, source: str, parameters: list[str], target: str, **attributes) -> None:
         self.nodes.append(
