@@ -182,6 +182,7 @@ class IBuilderConfig(Object):
 
     def set_compute_capability(self, capability, index):
         self._capabilities.append((capability, index))
+        return not self._trt._faults.get("capability")
 
 
 class Builder(Object):
@@ -292,7 +293,7 @@ class IExecutionContext(Object):
 
     def set_tensor_address(self, name, address):
         self._addresses[name] = address
-        return True
+        return not self._trt._faults.get("address")
 
     def execute_async_v3(self, stream):
         if self._trt._faults.get("execute"):

@@ -1,4 +1,4 @@
-"""An exported fp32 ONNX file in other precisions, by hand: what TensorRT takes, and what it must not be given."""
+"""Quantised by hand, without the care that `edgefair.quantize` takes: what TensorRT must not be given."""
 
 from pathlib import Path
 
@@ -33,23 +33,6 @@ def quantised(source: Path, target: Path, codes: str, weights: str = "", operato
             node.input[side] = made[name]
         nodes.append(node)
     return _save(model, nodes, target)
-
-
-def halved(source: Path, target: Path) -> Path:
-    """Weights and arithmetic in float16, logits in float32."""
-    model = onnx.load(source)
-    graph = model.graph
-    for tensor in graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT:
-            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
-    for node in graph.node:
-        for attribute in node.attribute:
-            if node.op_type == "Cast" and attribute.i == TensorProto.FLOAT:
-                attribute.i = TensorProto.FLOAT16
-    last = graph.node[-1]
-    last.output[0] = "half_logits"
-    cast = helper.make_node("Cast", ["half_logits"], [graph.output[0].name], "to_float", to=TensorProto.FLOAT)
-    return _save(model, [*graph.node, cast], target)
 
 
 def _save(model: onnx.ModelProto, nodes: list, target: Path) -> Path:

@@ -151,6 +151,11 @@ def test_a_broken_timing_cache_is_named(machine):
         found.build()
 
 
+def test_a_capability_that_the_library_does_not_take_is_named(machine):
+    with pytest.raises(ArtefactError, match=r"does not build for compute capability 8\.0"):
+        machine(RTX, capability=True).build()
+
+
 def test_harmless_warnings_are_kept_with_the_engine(machine):
     found = machine(RTX)
     dynamic, single = found.build(warnings=["a hint", "a hint"], build_warnings=["another"])
@@ -209,6 +214,7 @@ def test_rtx_asks_the_library_whether_an_engine_fits(machine):
 
 LOADS = {
     "deserialize": r"cannot load .*plan\.header\.size == blobSize failed\. Build it again",
+    "address": "does not take memory for 'images'",
     "context": r"has no room to run: .*smaller deploy\.max_batch",
 }
 

@@ -13,46 +13,58 @@ from edgefair.deploy_sections import DeployRecipe
 from edgefair.errors import ArtefactError
 from edgefair.export import export_onnx
 from edgefair.models import create
-from edgefair.recipe import ExportRecipe
+from edgefair.quantize import quantize
+from edgefair.recipe import ExportRecipe, QuantizeRecipe
 from edgefair.runtimes import load_runtime, runtime_class
 from edgefair.runtimes.driver import why_no_gpu
 
-from .onnx_precisions import halved, quantised
+from .onnx_precisions import quantised
 
 trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install 'edgefair[rtx]'")
 
 RTX = runtime_class("tensorrt-rtx")
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 3, 32, 32), dtype=np.uint8)
+NAMES = {"class_names": ["a", "b", "c"], "group_names": ["x", "y"]}
 SETTINGS = DeployRecipe(max_batch=8)
 
 
 @pytest.fixture(scope="module")
-def student(tmp_path_factory):
-    """A ResNet-8 with used batch statistics as an ONNX file."""
-    path = tmp_path_factory.mktemp("student") / "student.onnx"
+def model():
+    """A ResNet-8 with used batch statistics."""
     model = create("cifar:resnet8", 3, 0)
     model.train()
     model(torch.from_numpy(IMAGES))
-    export_onnx(model, IMAGES, ExportRecipe(), path, {"class_names": ["a", "b", "c"], "group_names": ["x", "y"]})
-    return path
-
-
-def in_precision(student, folder, precision):
-    """The student's file in this precision."""
-    if precision == "fp32":
-        return student
-    make = {"fp16": lambda path: halved(student, path)}.get(precision, lambda path: quantised(student, path, precision))
-    return make(folder / f"{precision}.onnx")
+    return model
 
 
 @pytest.fixture(scope="module")
-def engines(student, tmp_path_factory):
+def student(model, tmp_path_factory):
+    """It as an ONNX file."""
+    path = tmp_path_factory.mktemp("student") / "student.onnx"
+    export_onnx(model, IMAGES, ExportRecipe(), path, NAMES)
+    return path
+
+
+def in_precision(model, student, folder, precision):
+    """The file that a run makes of it in this precision."""
+    path = folder / f"{precision}.onnx"
+    if precision == "fp32":
+        return student
+    if precision == "fp16":
+        export_onnx(model, IMAGES, ExportRecipe(), path, NAMES, precision)
+    else:
+        quantize(student, path, IMAGES, {"int8": "tensorrt"}.get(precision, precision), QuantizeRecipe(), 8)
+    return path
+
+
+@pytest.fixture(scope="module")
+def engines(model, student, tmp_path_factory):
     """Engines of the student in a precision, built once."""
 
     @functools.cache
     def made(precision):
         folder = tmp_path_factory.mktemp(precision)
-        source = in_precision(student, folder, precision)
+        source = in_precision(model, student, folder, precision)
         return source, RTX.build(source, folder, f"student.{precision}.tensorrt-rtx", SETTINGS)
 
     return made

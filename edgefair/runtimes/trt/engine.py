@@ -61,7 +61,8 @@ class TensorRT:
         images, logits = (self.max_batch, *shape[1:]), (self.max_batch, self.num_classes)
         self.memory = Memory(self.cudart, {self.input: (images, np.uint8), self.output: (logits, dtype)})
         for name, address in self.memory.device.items():
-            context.set_tensor_address(name, address)
+            if not context.set_tensor_address(name, address):
+                raise ArtefactError(f"{path} does not take memory for '{name}': {self.loaded.log.last()}. Rebuild it.")
         self.shaped = None  # the batch that the context is set to
         self.cuda = cuda_version(self.memory.call(self.cudart.cudaRuntimeGetVersion))
 

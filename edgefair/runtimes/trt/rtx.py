@@ -1,5 +1,6 @@
 """What only TensorRT-RTX has: engines for several compute capabilities, and a test of whether one fits this device."""
 
+from edgefair.errors import ArtefactError
 from edgefair.runtimes.gpu import device
 
 OLDEST = {"fp8": 89}  # compute capability times ten that a datatype needs; Turing (75) computes no fp32 products
@@ -19,7 +20,10 @@ def set_compute_capabilities(trt, config, datatypes: set[str]) -> list[str]:
         return [EVERY]
     config.num_compute_capabilities = len(chosen)
     for index, number in enumerate(chosen):
-        config.set_compute_capability(getattr(trt.ComputeCapability, f"SM{number}"), index)
+        if not config.set_compute_capability(getattr(trt.ComputeCapability, f"SM{number}"), index):
+            raise ArtefactError(
+                f"TensorRT-RTX {trt.__version__} does not build for compute capability {_dotted(number)}."
+            )
     return [_dotted(number) for number in chosen]
 
 
