@@ -14,6 +14,7 @@ from edgefair.commands.compare import compare
 from edgefair.commands.lint import lint
 from edgefair.commands.plan import plan
 from edgefair.commands.predict import predict
+from edgefair.commands.quantize import quantize
 from edgefair.commands.summarize import summarize
 from edgefair.commands.verify import verify
 from edgefair.errors import EdgefairError
@@ -39,6 +40,7 @@ cli.add_command(build)
 cli.add_command(predict)
 cli.add_command(bench)
 cli.add_command(lint)
+cli.add_command(quantize)
 
 
 @cli.command("distill-and-export")

@@ -1,0 +1,130 @@
+"""The variants as files: quantised, built for their target, run on the gate rows, timed beside each other, judged."""
+
+from pathlib import Path
+
+from edgefair import manifest
+from edgefair.artefacts import Artefact, exported
+from edgefair.evaluate import evaluate
+from edgefair.fairquant.simulate import Simulated
+from edgefair.files import write_bytes, write_json
+from edgefair.gate import compare
+from edgefair.latency import measure
+from edgefair.metrics import flip_rate
+from edgefair.pipeline import gate_hashes, gate_predictions
+from edgefair.predictions import Predictions
+from edgefair.quantize import quantize
+from edgefair.report.build import tolerance
+from edgefair.runtimes import load_runtime, runtime_class
+from edgefair.targets import TARGETS
+
+FLOAT, INT8 = "all-float", "all-int8"
+
+
+def build_variants(work, choices: dict[str, tuple[Path, dict]], folder: Path) -> None:
+    """Write every variant's file, manifest.json, NAME.npz of each and report.json.
+
+    choices: name -> (float ONNX file, choice). A choice without a unit in float is all-int8 again and not built twice.
+    """
+    plan = {FLOAT: (work.source, None), INT8: (work.source, [])}
+    plan |= {
+        name: (source, choice["nodes"]) for name, (source, choice) in choices.items() if _new(source, choice, work)
+    }
+    entries = []
+    for name, (source, kept) in plan.items():
+        entries += _build(work, name, source, kept, folder)
+    manifest.write(folder, entries)
+    artefacts = {entry["name"]: exported(folder, entry) for entry in entries if not entry["batch"]}
+    predicted = _predict(work, artefacts, folder)
+    times = _latency(work, artefacts)
+    reference = Predictions.load(work.run.path / "predictions" / "student.npz")
+    rows = [_row(work, artefacts[name], predicted[name], reference, plan[name][1], times.get(name)) for name in plan]
+    best = [row for row in rows if row["name"] != FLOAT][-1]
+    write_json(folder / "report.json", {"variants": rows, "choices": _choices(choices), **_outcome(work, best)})
+
+
+def _choices(choices: dict) -> dict:
+    return {name: choice for name, (_, choice) in choices.items()}
+
+
+def _new(source: Path, choice: dict, work) -> bool:
+    return bool(choice["nodes"]) or source != work.source
+
+
+def _build(work, name: str, source: Path, kept: list[str] | None, folder: Path) -> list[dict]:
+    """The manifest's entries of one variant; kept None means that nothing is quantised."""
+    path, facts = folder / f"{name}.onnx", {}
+    if kept is None:
+        write_bytes(path, source.read_bytes())
+    else:
+        settings = (work.calibration[0], work.dialect, work.recipe.quantize, work.calibration[1])
+        facts = quantize(source, path, *settings, keep=kept, ranges=work.variants(source).ranges)
+    runtime = runtime_class(TARGETS[work.target].runtime)
+    where = (work.target, TARGETS[work.target].runtime, "fp32" if kept is None else "int8")
+    if runtime.why_not_build():
+        return [manifest.entry(name, path, *where, blocked=runtime.why_not_build(), facts=facts)]
+    built = runtime.build(path, folder, f"{name}.{work.target}", work.recipe.deploy)
+    return [
+        manifest.entry(
+            name + (f"-b{one.batch}" if one.batch else ""),
+            one.path,
+            *where,
+            batch=one.batch,
+            blocked=runtime.why_not_run(),
+            facts=facts | one.facts,
+        )
+        for one in built
+    ]
+
+
+def _predict(work, artefacts: dict[str, Artefact], folder: Path) -> dict[str, Predictions]:
+    """What each variant says of the gate rows; where the target is not here, its ONNX file on the simulator."""
+    hashes, predicted = gate_hashes(work.examples), {}
+    for name, artefact in artefacts.items():
+        if artefact.blocked:
+            runtime = Simulated(folder / f"{name}.onnx", work.dialect)
+        else:
+            runtime = load_runtime(artefact.runtime, artefact.path)
+        predicted[name] = gate_predictions(runtime, artefact.about(), work.examples, hashes, work.log)
+        predicted[name].save(folder / f"{name}.npz")
+    return predicted
+
+
+def _latency(work, artefacts: dict[str, Artefact]) -> dict[str, dict]:
+    """Times of single images, interleaved between the variants; none where the target is not here."""
+    if any(artefact.blocked for artefact in artefacts.values()):
+        return {}
+    bench = work.recipe.bench
+    runtimes = {name: load_runtime(one.runtime, one.path, bench.threads) for name, one in artefacts.items()}
+    times = measure(runtimes, work.calibration[0], (1,), bench.warmup, bench.repeats, lambda _: None)
+    return {name: rows["1"] for name, rows in times.items()}
+
+
+def _row(work, artefact: Artefact, mine: Predictions, reference: Predictions, kept, times: dict | None) -> dict:
+    """What is said of one variant."""
+    recipe = work.recipe
+    verdict = compare(reference, mine, tolerance(recipe.gate, "same"), claim="same", seed=recipe.seed)
+    found = evaluate(mine, recipe.gate.replicates, recipe.seed)
+    disparity = found["disparities"]["mean_abs_disparity"]
+    known = [group["accuracy"] for group in found["groups"] if group["accuracy"] == group["accuracy"]]
+    flips = flip_rate(reference.predicted, mine.predicted, mine.groups, len(mine.group_names))
+    return {
+        **artefact.about(),
+        "name": artefact.name,
+        "kept": kept,
+        "blocked": artefact.blocked,
+        "latency": times,
+        "accuracy": found["scores"]["accuracy"]["value"],
+        "worst_group": min(known, default=float("nan")),
+        "disparity": disparity["value"],
+        "noise_floor": disparity["floor"],
+        "flips": float((reference.predicted != mine.predicted).mean()),
+        "flips_worst_group": float(max((rate for rate in flips if rate == rate), default=float("nan"))),
+        "outcome": verdict.outcome,
+        "verdict": verdict.to_dict(),
+    }
+
+
+def _outcome(work, best: dict) -> dict:
+    """The verdict of the variant to ship; what did not run on its target is not known to pass."""
+    passed_elsewhere = work.blocked and best["outcome"] == "pass"
+    return {"best": best["name"], "outcome": "inconclusive" if passed_elsewhere else best["outcome"]}

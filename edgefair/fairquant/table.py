@@ -1,0 +1,69 @@
+"""The trade in the terminal: what each variant keeps in float, weighs, takes, and does to the groups."""
+
+from rich.console import Console
+from rich.text import Text
+
+from edgefair.tables import line, plain_table
+from edgefair.verdicts import COLOURS
+
+MOST_UNITS = 8
+
+
+def print_trade(report: dict, console: Console) -> None:
+    """Print the ranking's first units, then a row for each variant, then what decides."""
+    _ranking(report, console)
+    names = ("float ops", "MB", "p50 ms", "acc %", "worst %", "gap", "floor", "flips %", "worst")
+    table = plain_table(("variant",), names, ("verdict",))
+    for row in report["variants"]:
+        table.add_row(
+            row["name"],
+            "all" if row["kept"] is None else str(len(row["kept"])),
+            f"{row['bytes'] / 1e6:.2f}",
+            f"{row['latency']['p50_ms']:.2f}" if row["latency"] else "-",
+            *(_percent(row[name]) for name in ("accuracy", "worst_group", "disparity", "noise_floor")),
+            *(_percent(row[name]) for name in ("flips", "flips_worst_group")),
+            Text(row["outcome"], style=COLOURS[row["outcome"]]),
+        )
+    console.print(table)
+    for row in report["variants"]:
+        if row["kept"]:
+            line(console, f"{row['name']} keeps in float: {', '.join(row['kept'])}")
+    _conclusion(report, console)
+
+
+def _ranking(report: dict, console: Console) -> None:
+    errors = ", ".join(f"{name} {_short(e)}" for name, e in zip(report["group_names"], report["errors"], strict=True))
+    line(console, f"Squared margin error of all-INT8 on {report['ranking_rows']:,} ranking rows: {errors}")
+    cost = report["costs"][report["cost"]]
+    unit, scale = ("ms", 1.0) if report["cost"] == "latency" else ("kB", 1e-3)
+    drop = "worst_drop" if report["rank"] == "worst-group" else "mean_drop"
+    table = plain_table(("operator",), (f"error less ({report['rank']})", f"cost, {unit}"))
+    for one in sorted(report["sensitivities"], key=lambda one: -one[drop])[:MOST_UNITS]:
+        table.add_row(one["unit"], _short(one[drop]), f"{cost[one['unit']] * scale:.3g}")
+    console.print(table)
+    console.print()
+
+
+def _conclusion(report: dict, console: Console) -> None:
+    for name, choice in report["choices"].items():
+        if report["until_fair"] and not choice["holds"]:
+            line(console, f"{name}: on the ranking rows some tolerance does not hold with {len(choice['kept'])} kept.")
+    if report["simulated"]:
+        line(
+            console,
+            f"Not verified on a device: ONNX Runtime computed what the files say. {report['simulated']}",
+            style="bold yellow",
+        )
+    best = next(row for row in report["variants"] if row["name"] == report["best"])
+    line(console, best["verdict"]["sentence"])
+    outcome = report["outcome"]
+    line(console, Text.assemble((outcome.upper(), f"bold {COLOURS[outcome]}"), f": {report['best']}"))
+    line(console, f"files: {report['folder']}")
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None or share != share else f"{100 * share:.2f}"
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.3g}"
