@@ -1,5 +1,6 @@
 """The variants as files: quantised, built for their target, run on the gate rows, timed beside each other, judged."""
 
+import math
 from pathlib import Path
 
 from edgefair import manifest
@@ -9,10 +10,10 @@ from edgefair.fairquant.simulate import Simulated
 from edgefair.files import write_bytes, write_json
 from edgefair.gate import compare
 from edgefair.latency import measure
-from edgefair.metrics import flip_rate
 from edgefair.pipeline import gate_hashes, gate_predictions
 from edgefair.predictions import Predictions
 from edgefair.quantize import quantize
+from edgefair.recipe import Recipe
 from edgefair.report.build import tolerance
 from edgefair.runtimes import load_runtime, runtime_class
 from edgefair.targets import TARGETS
@@ -101,24 +102,24 @@ def _latency(work, artefacts: dict[str, Artefact]) -> dict[str, dict]:
 
 def _row(work, artefact: Artefact, mine: Predictions, reference: Predictions, kept, times: dict | None) -> dict:
     """What is said of one variant."""
-    recipe = work.recipe
+    about = {**artefact.about(), "name": artefact.name, "kept": kept, "blocked": artefact.blocked, "latency": times}
+    return about | judged(reference, mine, work.recipe)
+
+
+def judged(reference: Predictions, mine: Predictions, recipe: Recipe) -> dict:
+    """Scores of a variant on the gate rows, what changed beside the student, and the verdict; shares of one."""
     verdict = compare(reference, mine, tolerance(recipe.gate, "same"), claim="same", seed=recipe.seed)
     found = evaluate(mine, recipe.gate.replicates, recipe.seed)
     disparity = found["disparities"]["mean_abs_disparity"]
     known = [group["accuracy"] for group in found["groups"] if group["accuracy"] == group["accuracy"]]
-    flips = flip_rate(reference.predicted, mine.predicted, mine.groups, len(mine.group_names))
+    checks = {check.name: check.value for check in verdict.checks}
     return {
-        **artefact.about(),
-        "name": artefact.name,
-        "kept": kept,
-        "blocked": artefact.blocked,
-        "latency": times,
         "accuracy": found["scores"]["accuracy"]["value"],
-        "worst_group": min(known, default=float("nan")),
+        "worst_group": min(known, default=math.nan),
         "disparity": disparity["value"],
         "noise_floor": disparity["floor"],
-        "flips": float((reference.predicted != mine.predicted).mean()),
-        "flips_worst_group": float(max((rate for rate in flips if rate == rate), default=float("nan"))),
+        "flips": checks["flip_rate"] / 100,
+        "flips_worst_group": checks["group_flip_rate"] / 100,
         "outcome": verdict.outcome,
         "verdict": verdict.to_dict(),
     }

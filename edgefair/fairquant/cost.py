@@ -74,7 +74,9 @@ def _by_unit(times: dict[str, float], owner: dict[str, str]) -> dict[str, float]
 
 
 def _elements(graph: Graph, names) -> int:
-    return sum(int(np.prod(graph.constants[name].dims)) for name in names if name in graph.constants)
+    """Elements of the weights among some inputs; a bias takes four bytes either way."""
+    weights = [graph.constants[name].dims for name in names if name in graph.constants]
+    return sum(int(np.prod(dims)) for dims in weights if len(dims) > 1)
 
 
 def _floored(costs: dict[str, float]) -> dict[str, float]:

@@ -43,10 +43,7 @@ def finetune(
 
 
 def sections(recipe: Recipe, epochs: int) -> tuple:
-    """[train] [loss] [strategy] for fine-tuning: few epochs at a low rate, and no warm-up of a term is gone through anew.
-
-    The student has them behind it.
-    """
+    """[train] [loss] [strategy] for fine-tuning: few epochs at a low rate, and the terms' warm-ups left out."""
     train = recipe.train.model_copy(update={"epochs": epochs, "lr": recipe.train.lr * LR_SHARE})
     loss = recipe.loss.model_copy(update={"kd_warmup_epochs": 0, "curriculum_epochs": 1})
     return train, loss, recipe.strategy.model_copy(update={"warmup_epochs": 0})

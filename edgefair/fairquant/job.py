@@ -16,7 +16,7 @@ from edgefair.errors import RecipeError
 from edgefair.fairquant.build import build_variants
 from edgefair.fairquant.cost import latency_costs, size_costs
 from edgefair.fairquant.rows import Rows, ranking_rows
-from edgefair.fairquant.run import Ask, chosen_target, opened
+from edgefair.fairquant.run import Ask, chosen_target, finished_recipe, opened
 from edgefair.fairquant.search import Choice, choose, within
 from edgefair.fairquant.sensitivity import Sensitivity, order, sensitivities
 from edgefair.fairquant.simulate import OPTIMISED, Variants, run
@@ -29,12 +29,13 @@ from edgefair.runfolder import RunFolder
 from edgefair.runtimes import runtime_class
 from edgefair.targets import TARGETS
 
-LEAST_SHARE = 0.01
-"""Share of the error of all-INT8 that a unit must take away to be worth its cost."""
+FEW = 600
+"""Rows that rank; all of the ranking rows, up to 2,000, then decide."""
 
 
 def quantize_run(folder: Path, ask: Ask, log) -> dict:
     """Do what `edgefair quantize` does in a run folder; returns the report as JSON values."""
+    finished_recipe(folder)
     target = chosen_target(folder, ask.target)
     with opened(folder, log) as (run_folder, examples):
         work = Work(run_folder, examples, target, log)
@@ -108,6 +109,11 @@ class Work:
         """The ranking rows beside what the student's ONNX file says of them."""
         return ranking_rows(self.examples, lambda images: run(str(self.source), images, optimised=True))
 
+    @cached_property
+    def few(self) -> Rows:
+        """Some of them: a ranking runs the rows once for every unit."""
+        return self.rows.spread(FEW)
+
     def variants(self, source: Path) -> Variants:
         """Quantised forms of a file, with ranges from the calibration rows, which are kept beside what needs them."""
         cache = self.run.path / "quantized" / self.target / "ranking" if source == self.source else source.parent
@@ -138,23 +144,21 @@ def _cost(work: Work, ask: Ask) -> str:
 
 
 def _rank(work: Work, folder: Path) -> None:
+    """Write ranking.json: the units, what each one's quantisation does to every group, what each costs in float."""
     variants = work.variants(work.source)
     found = units(work.source, work.dialect, work.recipe.quantize)
     with work.log.progress("ranking operators", len(found)) as advance:
-        before, ranked = sensitivities(
-            lambda nodes: variants.logits(nodes, work.rows.images), found, work.rows, advance
-        )
+        before, ranked = sensitivities(lambda nodes: variants.logits(nodes, work.few.images), found, work.few, advance)
     costs = {"size": size_costs(variants, found)}
     if work.target in OPTIMISED:
         costs["latency"] = latency_costs(variants, found, work.calibration[0][:1])
-    every = work.rows.margin_errors(variants.logits({n for nodes in found.values() for n in nodes}, work.rows.images))
     record = {
         "target": work.target,
         "dialect": work.dialect,
-        "ranking_rows": len(work.rows.labels),
+        "ranking_rows": len(work.few.labels),
+        "choosing_rows": len(work.rows.labels),
         "group_names": list(work.rows.group_names),
-        "errors": before.tolist(),
-        "mean_error": float(every.mean()),
+        "before": asdict(before),
         "units": found,
         "sensitivities": [asdict(one) for one in ranked],
         "costs": costs,
@@ -166,11 +170,8 @@ def _choose(work: Work, ranking: Path, asked: dict, source: Path, folder: Path) 
     """Write choice.json: the units of `source` that stay in float."""
     record = _read(ranking / "ranking.json")
     found, costs = record["units"], record["costs"][asked["cost"]]
-    sensitive = [Sensitivity(**{**one, "errors": tuple(one["errors"])}) for one in record["sensitivities"]]
-    error = (
-        max(e for e in record["errors"] if e is not None) if asked["rank"] == "worst-group" else record["mean_error"]
-    )
-    ranked = order(sensitive, asked["rank"], costs, LEAST_SHARE * error)
+    sensitive = [Sensitivity(**one) for one in record["sensitivities"]]
+    ranked = order(Sensitivity(**record["before"]), sensitive, asked["rank"], costs)
     variants = work.variants(source)
     limits = tolerance(work.recipe.gate, "same")
     every = set(nodes_of(found, found))

@@ -1,6 +1,6 @@
-"""The rows on which operators are ranked and chosen. They are validation rows: a gate row would judge its own choice."""
+"""The rows on which operators are ranked and chosen: validation rows, for a gate row would judge its own choice."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,12 @@ class Rows:
         total = np.bincount(self.groups[known], values[known], minlength=len(self.group_names))
         return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
 
+    def spread(self, most: int) -> "Rows":
+        """At most so many of the rows, evenly from first to last."""
+        at = np.unique(np.linspace(0, len(self.labels) - 1, min(most, len(self.labels))).round().astype(int))
+        parts = {name: getattr(self, name)[at] for name in ("images", "labels", "groups", "ids", "reference")}
+        return replace(self, **parts)
+
 
 def margin(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Logit of the true class less the best other one, [N]; below zero the prediction is wrong."""
@@ -45,9 +51,9 @@ def margin(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return logits[at, labels] - others.max(axis=1)
 
 
-def ranking_rows(examples: Examples, reference, name: str = "validation", most: int = 2000) -> Rows:
-    """The first `most` rows of a list, in an order that spreads over it; `reference` maps images to logits."""
-    rows = examples.rows[name]
+def ranking_rows(examples: Examples, reference, most: int = 2000) -> Rows:
+    """At most so many validation rows, spread over the list; `reference` maps their images to logits."""
+    rows = examples.rows["validation"]
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
     images = np.ascontiguousarray(examples.images[rows])
     facts = (examples.labels[rows], examples.groups[rows], examples.ids[rows])

@@ -10,53 +10,47 @@ from edgefair.fairquant.rows import Rows
 RANKS = ("worst-group", "mean")
 
 
+LEAST_SHARE = 0.01
+"""Share of the error with everything quantised that a unit must take away to be worth its cost."""
+
+
 @dataclass(frozen=True)
 class Sensitivity:
-    """Margin errors with one unit in float and everything else quantised, and how far they fell by that.
+    """Squared margin errors with one unit in float and everything else quantised: by group [G], and over all rows."""
 
-    errors [G] by group, mean over all rows. worst_drop = max_g E_g - max_g E_g(unit in float); mean_drop likewise.
-    """
-
-    unit: str
-    errors: tuple[float, ...]
+    unit: str  # "" where no unit is in float
+    errors: tuple[float | None, ...]  # None or NaN for a group without rows
     mean: float
-    worst_drop: float
-    mean_drop: float
 
-    def drop(self, rank: str) -> float:
-        """The drop that a ranking goes by: "worst-group" or "mean"."""
-        return self.worst_drop if rank == "worst-group" else self.mean_drop
+    def error(self, rank: str) -> float:
+        """What a ranking looks at: the largest error of any group ("worst-group"), or that of all rows ("mean")."""
+        return self.mean if rank == "mean" else max(e for e in self.errors if e is not None and e == e)
 
 
 def sensitivities(
     logits: Callable[[set[str]], np.ndarray], units: dict[str, tuple[str, ...]], rows: Rows, advance=lambda _: None
-) -> tuple[np.ndarray, list[Sensitivity]]:
-    """(E [G] with everything quantised, a Sensitivity of each unit); E_g = mean over group g of (m - m_ref)^2.
+) -> tuple[Sensitivity, list[Sensitivity]]:
+    """The errors with everything quantised, and with each unit in float; E_g = mean over group g of (m - m_ref)^2.
 
     logits maps the set of quantised nodes to the logits [N, C] of `rows`. One pass over the rows for each unit.
     """
     every = {node for nodes in units.values() for node in nodes}
-    before = rows.margin_errors(logits(every))
-    groups = rows.by_group(before)
-    found = []
-    for name, nodes in units.items():
-        errors = rows.margin_errors(logits(every - set(nodes)))
-        now = rows.by_group(errors)
-        drops = np.nanmax(groups) - np.nanmax(now), before.mean() - errors.mean()
-        found.append(Sensitivity(name, tuple(now.tolist()), float(errors.mean()), *map(float, drops)))
-        advance(1)
-    return groups, found
+
+    def look(name: str, quantised: set[str]) -> Sensitivity:
+        errors = rows.margin_errors(logits(quantised))
+        advance(1 if name else 0)
+        return Sensitivity(name, tuple(rows.by_group(errors).tolist()), float(errors.mean()))
+
+    return look("", every), [look(name, every - set(nodes)) for name, nodes in units.items()]
 
 
-def order(found: list[Sensitivity], rank: str, costs: dict[str, float], least: float) -> list[str]:
-    """Units by the drop of the error per cost, best first; those whose drop is under `least` come after, by drop.
+def order(before: Sensitivity, found: list[Sensitivity], rank: str, costs: dict[str, float]) -> list[str]:
+    """Units by how far the error falls per cost, best first; after them by the fall alone those that repair little.
 
-    Without that floor the cheapest operators would come first although they repair nothing.
+    Little is less than `LEAST_SHARE` of the error with everything quantised. Without that floor the cheapest operators
+    would come first although they repair nothing.
     """
-    ranked = sorted(found, key=lambda one: (one.drop(rank) < least, -_benefit(one, rank, costs, least)))
-    return [one.unit for one in ranked]
-
-
-def _benefit(one: Sensitivity, rank: str, costs: dict[str, float], least: float) -> float:
-    drop = one.drop(rank)
-    return drop / costs[one.unit] if drop >= least else drop
+    error = before.error(rank)
+    drops = {one.unit: error - one.error(rank) for one in found}
+    worth = {name: drop >= LEAST_SHARE * error and drop > 0 for name, drop in drops.items()}
+    return sorted(drops, key=lambda name: (not worth[name], -drops[name] / (costs[name] if worth[name] else 1.0)))

@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.text import Text
 
+from edgefair.fairquant.sensitivity import Sensitivity
 from edgefair.tables import line, plain_table
 from edgefair.verdicts import COLOURS
 
@@ -32,14 +33,15 @@ def print_trade(report: dict, console: Console) -> None:
 
 
 def _ranking(report: dict, console: Console) -> None:
-    errors = ", ".join(f"{name} {_short(e)}" for name, e in zip(report["group_names"], report["errors"], strict=True))
+    before = Sensitivity(**report["before"])
+    errors = ", ".join(f"{n} {_short(e)}" for n, e in zip(report["group_names"], before.errors, strict=True))
     line(console, f"Squared margin error of all-INT8 on {report['ranking_rows']:,} ranking rows: {errors}")
-    cost = report["costs"][report["cost"]]
+    cost, rank = report["costs"][report["cost"]], report["rank"]
     unit, scale = ("ms", 1.0) if report["cost"] == "latency" else ("kB", 1e-3)
-    drop = "worst_drop" if report["rank"] == "worst-group" else "mean_drop"
-    table = plain_table(("operator",), (f"error less ({report['rank']})", f"cost, {unit}"))
-    for one in sorted(report["sensitivities"], key=lambda one: -one[drop])[:MOST_UNITS]:
-        table.add_row(one["unit"], _short(one[drop]), f"{cost[one['unit']] * scale:.3g}")
+    drops = {one["unit"]: before.error(rank) - Sensitivity(**one).error(rank) for one in report["sensitivities"]}
+    table = plain_table(("operator",), (f"error less ({rank})", f"cost, {unit}"))
+    for name in sorted(drops, key=lambda name: -drops[name])[:MOST_UNITS]:
+        table.add_row(name, _short(drops[name]), f"{cost[name] * scale:.3g}")
     console.print(table)
     console.print()
 

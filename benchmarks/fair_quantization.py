@@ -1,0 +1,231 @@
+"""Quantisation that keeps groups whole, beside what quantisers do otherwise, on students that learned from skewed data.
+
+    python benchmarks/fair_quantization.py FAIRFACE_FOLDER [--students runs/fair-students] [--seeds 2]
+        [--data fairface trifeature] [--networks lite0 efficientnet_b0 resnet18] [--dialects ort-cpu] [--finetune N]
+
+For every student: float; all-INT8 with calibration rows drawn at random and balanced over (class, group), min-max, no
+operator in float; the family's defaults (percentile, squeeze-excitation and head in float, where there is any); from
+there operators in float ranked by the worst group's margin error and by the mean one; NNCF's choice by accuracy.
+Operators are ranked and chosen on validation rows. All figures are of gate rows, which nothing was chosen on. Students
+are trained once and kept. The dialect of TensorRT is computed by ONNX Runtime as written: no device, no latency.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import common
+import methods
+import numpy as np
+from nncf_choice import nncf_file, nncf_runtime, why_not
+from skewed_students import DATA, KEPT_SHARE, NETWORKS, student
+
+from edgefair.data import Examples
+from edgefair.deploy import calibration_images
+from edgefair.export import export_onnx
+from edgefair.fairquant.build import judged
+from edgefair.fairquant.cost import latency_costs, size_costs
+from edgefair.fairquant.rows import ranking_rows
+from edgefair.fairquant.search import AIM, choose, within
+from edgefair.fairquant.sensitivity import RANKS, order, sensitivities
+from edgefair.fairquant.simulate import OPTIMISED, Simulated, Variants, run
+from edgefair.fairquant.units import nodes_of, units
+from edgefair.latency import measure
+from edgefair.models import create
+from edgefair.pipeline import gate_hashes, gate_predictions
+from edgefair.quantize import calibrate, quantisable, quantize
+from edgefair.recipe import Recipe
+from edgefair.report.build import tolerance
+from edgefair.runtimes import load_runtime
+from edgefair.seeds import generator
+
+FLOAT = "float"
+CHANGES = ("accuracy", "worst_group", "disparity")
+RANKING_ROWS = 600
+
+
+class Case:
+    """One student in one dialect: its files, and what is measured of them."""
+
+    def __init__(self, recipe: Recipe, examples: Examples, weights: Path, dialect: str):
+        self.recipe, self.examples, self.dialect = recipe, examples, dialect
+        self.folder = weights.parent / f"{weights.stem}-{dialect}"
+        self.folder.mkdir(exist_ok=True)
+        self.source = weights.with_suffix(".onnx")
+        self.images, self.cells = calibration_images(recipe, examples)
+        if not self.source.exists():
+            model = create(f"file:{weights}", len(examples.class_names), 0)
+            export_onnx(model, self.images, recipe.export, self.source, {})
+        self.rows = ranking_rows(examples, lambda images: run(str(self.source), images, optimised=True))
+        self.runtimes = {FLOAT: load_runtime("ort", self.source, 1)}
+        self.facts = {FLOAT: {"kept": None, "bytes": self.source.stat().st_size}}
+
+    def add(self, name: str, images: np.ndarray, settings, keep=(), ranges=None, **facts) -> None:
+        """Quantise for a variant of that name and make it ready to run."""
+        path = self.folder / f"{name.replace(' ', '-')}.onnx"
+        quantize(self.source, path, images, self.dialect, settings, self.cells, keep=keep, ranges=ranges)
+        optimised = self.dialect in OPTIMISED
+        self.runtimes[name] = load_runtime("ort", path, 1) if optimised else Simulated(path, self.dialect, 1)
+        kept = len(quantisable(self.source, self.dialect, PLAIN)) - len(
+            set(quantisable(self.source, self.dialect, settings)) - set(keep)
+        )
+        self.facts[name] = {"kept": kept, "bytes": path.stat().st_size, **facts}
+
+
+PLAIN = methods.recipe_of({"quantize.method": "minmax", "quantize.keep_float": "none"}).quantize
+
+
+def simple(case: Case) -> None:
+    """All-INT8 with both kinds of calibration rows, and the family's defaults."""
+    rows = case.examples.rows["calibration"]
+    drawn = generator(case.recipe.seed, "benchmark", "calibration").choice(rows, len(case.images), replace=False)
+    case.add("int8, random", case.examples.images[np.sort(drawn)], PLAIN)
+    case.add("int8, balanced", case.images, PLAIN)
+    case.add("defaults", case.images, case.recipe.quantize)
+
+
+def chosen(case: Case) -> None:
+    """Operators in float by the worst group's error and by the mean one, held to half of every tolerance."""
+    settings = case.recipe.quantize
+    ranges = calibrate(case.source, case.images, settings, case.cells)
+    variants = Variants(case.source, case.dialect, settings, ranges, 1)
+    found = units(case.source, case.dialect, settings)
+    few, every = case.rows.spread(RANKING_ROWS), set(nodes_of(found, found))
+    started = time.perf_counter()
+    before, ranked = sensitivities(lambda nodes: variants.logits(nodes, few.images), found, few)
+    costs = (
+        latency_costs(variants, found, case.images[:1]) if case.dialect in OPTIMISED else size_costs(variants, found)
+    )
+    seconds = time.perf_counter() - started
+    limits = tolerance(case.recipe.gate, "same")
+
+    def holds(kept) -> bool:
+        return within(case.rows, variants.logits(every - set(nodes_of(found, kept)), case.rows.images), limits)
+
+    for rank in RANKS:
+        started = time.perf_counter()
+        choice = choose(order(before, ranked, rank, costs), costs, holds)
+        took = {"ranking_seconds": seconds, "search_seconds": time.perf_counter() - started, "units": len(found)}
+        case.add(
+            f"group-aware, {rank}", case.images, settings, nodes_of(found, choice.kept), ranges,
+            choice=choice.to_dict(), **took,
+        )  # fmt: skip
+
+
+def by_accuracy(case: Case) -> None:
+    """NNCF's choice, held to the same share of the accuracy tolerance."""
+    started = time.perf_counter()
+    path = case.folder / "nncf.xml"
+    max_drop = AIM * case.recipe.gate.accuracy_drop_points / 100
+    kept = nncf_file(case.source, path, case.images, case.rows, max_drop)
+    size = path.stat().st_size + path.with_suffix(".bin").stat().st_size
+    case.runtimes["NNCF, accuracy"] = nncf_runtime(path)
+    case.facts["NNCF, accuracy"] = {"kept": kept, "bytes": size, "search_seconds": time.perf_counter() - started}
+
+
+def measured(case: Case) -> dict[str, dict]:
+    """Figures of every variant on the gate rows, percent and points, and times where the dialect runs here."""
+    hashes, predicted = gate_hashes(case.examples), {}
+    for name, runtime in case.runtimes.items():
+        predicted[name] = gate_predictions(runtime, {"artefact": name}, case.examples, hashes, methods.QUIET)
+    figures = {}
+    for name, mine in predicted.items():
+        found = judged(predicted[FLOAT], mine, case.recipe)
+        verdict = found.pop("verdict")
+        shares = {key: 100 * value for key, value in found.items() if isinstance(value, float)}
+        drops = {c["name"]: c["value"] for c in verdict["checks"] if c["name"].endswith(("_drop", "_drift"))}
+        figures[name] = {**case.facts[name], **shares, **drops, "outcome": found["outcome"]}
+    if case.dialect in OPTIMISED:
+        times = measure(case.runtimes, case.images, (1,), 10, 200, lambda _: None)
+        for name, row in times.items():
+            figures[name] |= {
+                "p50_ms": row["1"]["p50_ms"],
+                "times_float": row["1"]["p50_ms"] / times[FLOAT]["1"]["p50_ms"],
+            }
+    for name, row in figures.items():
+        row |= {f"{key}_change": row[key] - figures[FLOAT][key] for key in CHANGES}
+        print(
+            f"  {name:26s} " + "  ".join(f"{key} {row[key]:.2f}" for key in SHOWN if key in row),
+            row["outcome"],
+            flush=True,
+        )
+    return figures
+
+
+SHOWN = ("accuracy", "worst_group", "disparity", "flips", "flips_worst_group", "times_float")
+
+
+def summary(students: list[dict]) -> dict:
+    """Mean over students, by dialect and network: change of accuracy, worst group and gap, flips, operators, time."""
+    keys = [f"{key}_change" for key in CHANGES] + ["flips", "flips_worst_group", "kept", "times_float"]
+    table: dict = {}
+    for group in sorted({(one["dialect"], network) for one in students for network in (one["network"], "all")}):
+        mine = [
+            one["variants"] for one in students if one["dialect"] == group[0] and group[1] in (one["network"], "all")
+        ]
+        names = dict.fromkeys(name for rows in mine for name in rows)
+        for name in names:
+            rows = [variants[name] for variants in mine if name in variants]
+            values = {key: [row[key] for row in rows if row.get(key) is not None] for key in keys}
+            means = {key: float(np.mean(found)) for key, found in values.items() if found}
+            outcomes = {word: sum(row["outcome"] == word for row in rows) for word in ("pass", "inconclusive", "fail")}
+            table.setdefault(" ".join(group), {})[name] = {**means, **outcomes, "n": len(rows)}
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("fairface", help="FairFace's folder")
+    parser.add_argument("--students", type=Path, default=Path("runs/fair-students"))
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--data", nargs="+", default=list(DATA), choices=list(DATA))
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
+    parser.add_argument("--dialects", nargs="+", default=["ort-cpu"], choices=["ort-cpu", "tensorrt"])
+    parser.add_argument("--train-only", action="store_true", help="Make the students that are missing, nothing else.")
+    parser.add_argument("--ready-only", action="store_true", help="Leave out students that are not trained yet.")
+    args = parser.parse_args()
+    methods.one_thread()
+    args.students.mkdir(parents=True, exist_ok=True)
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    students: list[dict] = []
+    for seed, data, network in [(s, d, n) for s in range(args.seeds) for d in args.data for n in args.networks]:
+        if args.ready_only and not (args.students / f"{data}-{network}-{seed}.json").exists():
+            continue
+        made = student(args.students, data, network, seed, args.fairface)
+        for dialect in [] if args.train_only else args.dialects:
+            students.append(one_student(made, data, network, seed, dialect))
+            common.write("fair-quantization", record(students))
+
+
+def one_student(made: tuple, data: str, network: str, seed: int, dialect: str) -> dict:
+    """All figures of a student in a dialect."""
+    print(f"{data} {network} seed {seed} {dialect}", flush=True)
+    case = Case(*made, dialect)
+    simple(case)
+    chosen(case)
+    if dialect in OPTIMISED and not why_not():
+        by_accuracy(case)
+    rows = {name: len(at) for name, at in case.examples.rows.items()}
+    about = {"data": data, "network": network, "seed": seed, "dialect": dialect, "rows": rows}
+    return {**about, "epochs": case.recipe.train.epochs, "variants": measured(case)}
+
+
+def record(students: list[dict]) -> dict:
+    """What is written: the settings, a table of means, every student."""
+    return {
+        "task": {"trifeature": "shape by colour family, 32 px", "fairface": "gender by race, 64 px"},
+        "fairface_training_rows_kept_of_other_races": KEPT_SHARE,
+        "networks": NETWORKS,
+        "ranking_rows": RANKING_ROWS,
+        "share_of_tolerance_used_by_the_search": AIM,
+        "skipped": {"NNCF, accuracy": why_not(), "ModelOpt": MODELOPT},
+        "summary": summary(students),
+        "students": students,
+    }
+
+
+MODELOPT = "not run: it pins onnxruntime-gpu and an older onnx, and needs an environment of 2 GB of its own"
+
+if __name__ == "__main__":
+    main()
