@@ -8,18 +8,20 @@ from edgefair.errors import DataError
 from edgefair.gate_rows import GateRows
 from edgefair.machine import describe_machine
 from edgefair.predictions import Predictions
-from edgefair.runtimes import load_runtime, predict_rows
+from edgefair.runtimes import Runtime, load_runtime, predict_rows
 from edgefair.runtimes.onnx_file import narrowest
 
 BATCH = 64
 
 
-def predict(artefact: Artefact, gate: GateRows, log, threads: int = 0) -> Predictions:
+def predict(artefact: Artefact, gate: GateRows, log, threads: int = 0, runtime: Runtime | None = None) -> Predictions:
     """Logits of the gate rows with what made them: the file, its runtime, this machine.
+
+    runtime: what executes it instead of the artefact's own, such as a simulator of one that is not here.
 
     Raises ArtefactError where the file does not load or run, DataError where it has another number of classes.
     """
-    runtime = load_runtime(artefact.runtime, artefact.path, threads)
+    runtime = runtime or load_runtime(artefact.runtime, artefact.path, threads)
     if runtime.num_classes != len(gate.class_names):
         raise DataError(
             f"{artefact.path} returns {runtime.num_classes} logits, the gate rows are of {len(gate.class_names)} "

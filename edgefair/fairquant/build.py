@@ -5,17 +5,18 @@ from pathlib import Path
 
 from edgefair import manifest
 from edgefair.artefacts import Artefact, exported
+from edgefair.bench.of_run import time_artefacts
 from edgefair.evaluate import evaluate
 from edgefair.fairquant.simulate import Simulated
 from edgefair.files import write_bytes, write_json
 from edgefair.gate import compare
-from edgefair.latency import measure
-from edgefair.pipeline import gate_hashes, gate_predictions
+from edgefair.gate_rows import GateRows
+from edgefair.predict import predict
 from edgefair.predictions import Predictions
 from edgefair.quantize import quantize
 from edgefair.recipe import Recipe
 from edgefair.report.build import tolerance
-from edgefair.runtimes import load_runtime, runtime_class
+from edgefair.runtimes import runtime_class
 from edgefair.targets import TARGETS
 
 FLOAT, INT8 = "all-float", "all-int8"
@@ -79,13 +80,10 @@ def _build(work, name: str, source: Path, kept: list[str] | None, folder: Path) 
 
 def _predict(work, artefacts: dict[str, Artefact], folder: Path) -> dict[str, Predictions]:
     """What each variant says of the gate rows; where the target is not here, its ONNX file on the simulator."""
-    hashes, predicted = gate_hashes(work.examples), {}
+    gate, predicted = GateRows.of(work.examples), {}
     for name, artefact in artefacts.items():
-        if artefact.blocked:
-            runtime = Simulated(folder / f"{name}.onnx", work.dialect)
-        else:
-            runtime = load_runtime(artefact.runtime, artefact.path)
-        predicted[name] = gate_predictions(runtime, artefact.about(), work.examples, hashes, work.log)
+        simulator = Simulated(folder / f"{name}.onnx", work.dialect) if artefact.blocked else None
+        predicted[name] = predict(artefact, gate, work.log, runtime=simulator)
         predicted[name].save(folder / f"{name}.npz")
     return predicted
 
@@ -94,10 +92,8 @@ def _latency(work, artefacts: dict[str, Artefact]) -> dict[str, dict]:
     """Times of single images, interleaved between the variants; none where the target is not here."""
     if any(artefact.blocked for artefact in artefacts.values()):
         return {}
-    bench = work.recipe.bench
-    runtimes = {name: load_runtime(one.runtime, one.path, bench.threads) for name, one in artefacts.items()}
-    times = measure(runtimes, work.calibration[0], (1,), bench.warmup, bench.repeats, lambda _: None)
-    return {name: rows["1"] for name, rows in times.items()}
+    record = time_artefacts(list(artefacts.values()), work.examples, work.recipe, work.log)
+    return {name: rows["1"] for name, rows in record["artefacts"].items()}
 
 
 def _row(work, artefact: Artefact, mine: Predictions, reference: Predictions, kept, times: dict | None) -> dict:
