@@ -39,7 +39,7 @@ def make_artefacts(recipe: Recipe, examples: Examples, student: Path, folder: Pa
     manifest.write(folder, entries)
     ids = examples.ids[calibration_rows(recipe, examples)].tolist()
     report["calibration"] = {
-        "method": recipe.quantize.method,
+        "method": next((facts["method"] for facts in report["quantised"].values()), recipe.quantize.method),
         "rows": len(ids),
         "ids_sha256": digest(ids),
         "ids": ids,

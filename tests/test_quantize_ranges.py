@@ -66,7 +66,7 @@ def counted(values: np.ndarray) -> tuple[np.ndarray, float]:
     return histogram, width
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(60, 99.9), st.sampled_from(["normal", "exponential", "uniform"]))
 def test_percentile_is_numpys_to_within_a_bin(seed, percent, kind):
     values = getattr(np.random.default_rng(seed), kind)(size=5000).astype(np.float32)
@@ -91,7 +91,7 @@ def divergence(counts, bins: int) -> float:
     return entropy(p, q)
 
 
-@pytest.mark.parametrize("kind", ["normal", "laplace", "outlier"])
+@pytest.mark.parametrize("kind", ["laplace", "outlier"])
 def test_entropy_clips_where_the_divergence_is_least(kind):
     rng = np.random.default_rng(3)
     values = rng.laplace(size=20000) if kind == "laplace" else rng.normal(size=20000)
@@ -131,6 +131,8 @@ def test_no_rows_and_numbers_that_are_not_finite_are_refused(net, tmp_path):
     source = broken.save(broken.conv(inf, "stem", 3), tmp_path / "net.onnx")
     with pytest.raises(ArtefactError, match="activations 'inf' are not finite"):
         calibrate(source, IMAGES, QuantizeRecipe(), 8)
+    with pytest.raises(ArtefactError, match=r"cannot be run on calibration images uint8 \(23, 3, 8, 16\)"):
+        calibrate(net, IMAGES[:, :, :8], QuantizeRecipe(), 8)
 
 
 def test_ranges_are_kept_in_a_file_and_serve_every_dialect(net, tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ from edgefair.recipe import QuantizeRecipe
 
 __all__ = ["DIALECTS", "Dialect", "Ranges", "calibrate", "quantisable", "quantize"]
 
+CPU = ("ort-cpu", "openvino")  # targets where quantize.reduce_range matters
 X86 = ("x86_64", "amd64", "i686", "i386")
 
 
@@ -86,7 +87,7 @@ def quantize(
         "quantised": len(chosen),
         "kept": [name for name in names if name in set(keep)],
         "kept_by_recipe": [node.name for node in rules.nodes(model) if node.name not in names],
-        "reduce_range": recipe.reduce_range,
+        "weight_bits": 7 if recipe.reduce_range and rules.target in CPU else 8,
     }
     ranges = ranges or calibrate(source, images, recipe, batch, cache=Path(target).parent)
     if ranges.source_sha256 != sha256(source):

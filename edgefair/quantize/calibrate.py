@@ -6,6 +6,7 @@ choice of layers that stay in float.
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from edgefair.errors import ArtefactError, require
 from edgefair.files import digest, sha256, write_json
 from edgefair.quantize import histograms
 from edgefair.quantize.graph import Graph
-from edgefair.quantize.prepare import PURPOSE, prepared
+from edgefair.quantize.prepare import PURPOSE, float_tensors, prepared
 from edgefair.recipe import QuantizeRecipe
 
 
@@ -144,23 +145,22 @@ def _clipped(histogram, bounds: tuple[float, float], width: float, method: str, 
     return max(found[0], bounds[0]), min(found[1], bounds[1])
 
 
-def _activations(source: Path, images: np.ndarray, batch: int):
+def _activations(source: Path, images: np.ndarray, batch: int) -> Iterator[tuple[str, np.ndarray]]:
     """(name, values) of every float activation for each part of the images."""
     ort = require("onnxruntime", "onnx", PURPOSE)
     model = prepared(source)
-    known = {output.name for output in model.graph.output}
-    model.graph.output.extend(info for info in model.graph.value_info if info.name not in known and _is_float(info))
+    names, known = float_tensors(model), {output.name for output in model.graph.output}
+    model.graph.output.extend(info for info in model.graph.value_info if info.name in set(names) - known)
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs() if output.type == "tensor(float)"]
-    names.sort(key=known.__contains__)  # in the order of the graph, its own outputs last
     for start in range(0, len(images), batch):
         part = {session.get_inputs()[0].name: images[start : start + batch]}
-        found = zip(names, session.run(names, part), strict=True)
-        yield from ((name, values) for name, values in found if values.size)
-
-
-def _is_float(info) -> bool:
-    return info.type.tensor_type.elem_type == 1  # onnx.TensorProto.FLOAT
+        try:
+            found = session.run(names, part)
+        except Exception as error:  # the library's exception classes share no public base
+            raise ArtefactError(
+                f"{source} cannot be run on calibration images {images.dtype} {images.shape} ({error})."
+            ) from error
+        yield from ((name, values) for name, values in zip(names, found, strict=True) if values.size)

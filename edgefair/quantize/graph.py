@@ -5,14 +5,14 @@ Works on the proto alone and never changes it, so the quantiser and the linter s
 
 from collections.abc import Iterator
 
-WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+WEIGHTED = ("Conv", "Gemm", "MatMul")
 POOLS = ("ReduceMean", "GlobalAveragePool")
 QUANTISE, DEQUANTISE = "QuantizeLinear", "DequantizeLinear"
 SE_NODES = 24  # a squeeze-excitation gate has about six nodes; a longer way back is something else
 
 
 class Graph:
-    """Producers, consumers and constants of an ONNX graph, by tensor name; `place` is a node's position by name."""
+    """Producers, consumers and constants of an ONNX graph by tensor name; `place` is where a tensor is made."""
 
     def __init__(self, graph):
         self.nodes = list(graph.node)
@@ -72,15 +72,15 @@ class Graph:
     def residuals(self) -> Iterator[tuple]:
         """(Add, index of the residual operand, the weighted node that it can be fused with), in graph order.
 
-        A runtime adds the residual inside the convolution that made the other operand; of two made by convolutions,
-        the residual is the one that was there first.
+        A runtime adds the residual inside the convolution that made the other operand, if nothing else reads that; of
+        two made by convolutions, the residual is the one that was there first.
         """
         for node in (n for n in self.nodes if n.op_type == "Add" and len(n.input) == 2):
             made = [self.producer.get(self.origin(name)) for name in node.input]
             if any(producer is None for producer in made) or node.input[0] == node.input[1]:
                 continue
             main = max((0, 1), key=lambda index: self.place[made[index].output[0]])
-            if made[main].op_type in WEIGHTED:
+            if made[main].op_type in WEIGHTED and len(self.consumers[made[main].output[0]]) == 1:
                 yield node, 1 - main, made[main]
 
     def _is_silu(self, node) -> bool:

@@ -10,6 +10,7 @@ from edgefair.errors import ArtefactError, require
 from edgefair.files import sha256
 
 PURPOSE = "quantisation"
+FLOAT = 1  # onnx.TensorProto.FLOAT
 
 
 def prepared(source: Path):
@@ -36,7 +37,7 @@ def _prepared(source: Path, _sha256: str) -> bytes:
                 f"{source} cannot be prepared for quantisation ({type(error).__name__}: {error}). Export it again."
             ) from error
     _name_nodes(model.graph)
-    _drop_unused_opsets(model)
+    _drop_unused(model)
     return model.SerializeToString(deterministic=True)
 
 
@@ -49,12 +50,21 @@ def _name_nodes(graph) -> None:
         taken.add(node.name)
 
 
-def _drop_unused_opsets(model) -> None:
-    """Remove the operator sets that the optimiser declares and nothing uses."""
-    used = {node.domain for node in model.graph.node} | {""}
-    kept = [opset for opset in model.opset_import if opset.domain in used]
-    del model.opset_import[:]
-    model.opset_import.extend(kept)
+def _drop_unused(model) -> None:
+    """Remove operator sets that the optimiser declares and nothing uses, and types of tensors that it took out."""
+    domains = {node.domain for node in model.graph.node} | {""}
+    made = {name for node in model.graph.node for name in node.output}
+    opsets = [opset for opset in model.opset_import if opset.domain in domains]
+    infos = [info for info in model.graph.value_info if info.name in made]
+    del model.opset_import[:], model.graph.value_info[:]
+    model.opset_import.extend(opsets)
+    model.graph.value_info.extend(infos)
+
+
+def float_tensors(model) -> list[str]:
+    """Names of the activations that are known to be float32, in the order of the graph, its outputs last."""
+    infos = (*model.graph.value_info, *model.graph.output)
+    return list(dict.fromkeys(info.name for info in infos if info.type.tensor_type.elem_type == FLOAT))
 
 
 @contextlib.contextmanager

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgefair.errors import require
+from edgefair.errors import ArtefactError, require
 from edgefair.quantize.graph import DEQUANTISE, QUANTISE, Graph
-from edgefair.quantize.prepare import PURPOSE
+from edgefair.quantize.prepare import PURPOSE, float_tensors
 from edgefair.recipe import QuantizeRecipe
 
 FP8_OPSET = 19  # the first whose QuantizeLinear knows float8
@@ -32,9 +32,13 @@ INT8, FP8 = Format("INT8", 127), Format("FLOAT8E4M3FN", 448)
 def nodes(model) -> list:
     """The nodes that can be quantised: weighted ones, and the Adds whose residual is fused into one of these."""
     graph = Graph(model.graph)
-    matrices = [n for n in graph.weighted() if len(graph.constants.get(n.input[1], _NOTHING).dims) >= 2]
-    names = {node.name for node in matrices}
-    names |= {add.name for add, _, main in graph.residuals() if main.name in names}
+    floats = set(float_tensors(model))
+    names = {
+        node.name
+        for node in graph.weighted()
+        if node.input[0] in floats and node.input[1] in graph.constants and len(graph.constants[node.input[1]].dims) > 1
+    }
+    names |= {add.name for add, i, main in graph.residuals() if main.name in names and add.input[i] in floats}
     return [node for node in graph.nodes if node.name in names]
 
 
@@ -106,7 +110,7 @@ class _Writer:
             scale = _scale(np.abs(values).max(axis=others), self.weights)  # [channels]
             exact = values / np.expand_dims(scale, others)
             if self.weights.name == "INT8":
-                exact = np.clip(np.rint(exact), -self.weights.largest, self.weights.largest).astype(int)
+                exact = np.clip(np.rint(exact), -self.weights.largest, self.weights.largest)
             quantised = f"{tensor}_quantized"
             self.tensors.append(self._tensor(quantised, exact))
             self._node(DEQUANTISE, quantised, self._parameters(tensor, scale), f"{tensor}_dequantized", axis=axis)
@@ -120,6 +124,8 @@ class _Writer:
         return names
 
     def _tensor(self, name: str, values: np.ndarray):
+        if self.activations == INT8:
+            return self.onnx.numpy_helper.from_array(values.astype(np.int8), name)
         made = self.onnx.helper.make_tensor(name, self.kind, values.shape, values.ravel())
         if made.int32_data:  # one number of 32 bits each, where a byte does
             made.raw_data = np.array(made.int32_data).astype(np.uint8).tobytes()
@@ -153,8 +159,10 @@ def _with_opset(model, version: int):
     """The model in at least this operator set."""
     onnx = require("onnx", "onnx", PURPOSE)
     now = next(opset.version for opset in model.opset_import if not opset.domain)
-    return model if now >= version else onnx.version_converter.convert_version(model, version)
-
-
-class _NOTHING:
-    dims = ()
+    try:
+        return model if now >= version else onnx.version_converter.convert_version(model, version)
+    except Exception as error:  # the converter raises bare RuntimeError, and others for operators it does not know
+        raise ArtefactError(
+            f"the graph cannot be raised from operator set {now} to {version}, which fp8 needs ({error}). "
+            f"Export it with export.opset = {version}, or leave fp8 out."
+        ) from error

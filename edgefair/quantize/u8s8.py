@@ -4,14 +4,11 @@ import numpy as np
 
 from edgefair.errors import ArtefactError, require
 from edgefair.quantize.graph import Graph
-from edgefair.quantize.prepare import PURPOSE, quiet
+from edgefair.quantize.prepare import PURPOSE, float_tensors, quiet
 from edgefair.recipe import QuantizeRecipe
 
-# What sets a range of its own ...
-LEADING = (
-    *("Conv", "Gemm", "MatMul", "Add", "Mul", "LeakyRelu", "Sigmoid", "Softmax", "Concat", "GlobalAveragePool"),
-    *("InstanceNormalization", "LayerNormalization", "BatchNormalization"),
-)
+# What sets a range of its own; normalisations have no kernel in eight bits and would only lose accuracy ...
+LEADING = ("Conv", "Gemm", "MatMul", "Add", "Mul", "LeakyRelu", "Sigmoid", "Softmax", "Concat", "GlobalAveragePool")
 # ... and what stays in eight bits where its input is.
 FOLLOWING = (
     *("Relu", "Clip", "MaxPool", "AveragePool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten"),
@@ -22,8 +19,7 @@ FOLLOWING = (
 def nodes(model) -> list:
     """The nodes that can be quantised: all of these kinds that compute with floats, behind the pixels' scaling."""
     graph = Graph(model.graph)
-    infos = (*model.graph.value_info, *model.graph.output)
-    floats = {info.name for info in infos if info.type.tensor_type.elem_type == 1}  # onnx.TensorProto.FLOAT
+    floats = set(float_tensors(model))
     scaling = {node.name for node in graph.before_weights()}
     return [n for n in graph.nodes if n.op_type in LEADING and n.output[0] in floats and n.name not in scaling]
 
