@@ -8,6 +8,7 @@ by the quantiser itself.
 import copy
 
 from edgefair.quantize.graph import DEQUANTISE, QUANTISE, Graph
+from edgefair.quantize.guard import guard
 from edgefair.quantize.u8s8 import FOLLOWING
 
 RENAMED = "_QuantizeLinear_Input"  # what the quantiser calls a graph output before its Q/DQ pair
@@ -49,7 +50,7 @@ class Replay:
         own = {tensor.name for tensor in made.graph.initializer}
         lacking = {name for node in nodes for name in node.input if name in self.tensors} - own
         made.graph.initializer.extend(self.tensors[name] for name in sorted(lacking))
-        return made
+        return guard(made)
 
     def _marked(self, graph, names: set[str]) -> set[str]:
         """The tensors that get a pair, found in graph order as the quantiser does."""

@@ -4,6 +4,7 @@ import numpy as np
 
 from edgefair.errors import ArtefactError, require
 from edgefair.quantize.graph import Graph
+from edgefair.quantize.guard import guard
 from edgefair.quantize.prepare import PURPOSE, float_tensors, quiet
 from edgefair.recipe import QuantizeRecipe
 
@@ -45,7 +46,7 @@ def write(model, bounds: dict[str, tuple[float, float]], names: set[str], recipe
                 [*LEADING, *FOLLOWING],
                 {},
             )
-            return made.quantize_model()
+            return guard(made.quantize_model())
         except (ValueError, RuntimeError, TypeError) as error:
             raise ArtefactError(f"ONNX Runtime cannot quantise the graph ({error}).") from error
 
