@@ -11,7 +11,6 @@ from torch.func import jvp
 from edgefair.data import load_examples
 from edgefair.distill import assemble
 from edgefair.errors import TrainingError
-from edgefair.export import export_onnx
 from edgefair.fairquant import finetune as module
 from edgefair.fairquant.fake import FakeInput, FakeWeight, install, remove, rounded
 from edgefair.fairquant.finetune import finetune, sections
@@ -78,18 +77,12 @@ def examples():
     return load_examples(tiny(data__train_rows=60, data__validation_rows=20).data, 0, Log(quiet=True))
 
 
-@pytest.fixture(scope="module")
-def exported(examples, tmp_path_factory):
-    """A network with batch statistics of its own, its ONNX file, and images."""
-    model = create("cifar:resnet8", 10, 0)
+@pytest.fixture
+def exported(examples, small_run):
+    """A trained network, its ONNX file, and images."""
+    model = create(f"file:{small_run / 'student' / 'student.safetensors'}", 10, 0).eval()
     images = np.ascontiguousarray(examples.images[examples.rows["calibration"][:60]])
-    model.train()
-    with torch.no_grad():
-        for _ in range(20):
-            model(torch.from_numpy(images))
-    path = tmp_path_factory.mktemp("fake") / "student.onnx"
-    export_onnx(model.eval(), images, tiny().export, path, {})
-    return model, path, images
+    return model, small_run / "artefacts" / "student.onnx", images
 
 
 def _variants(source, images, dialect):

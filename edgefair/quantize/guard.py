@@ -41,7 +41,7 @@ def _channels(node, dims) -> int:
 
 
 def _spread(model, graph: Graph, before, channels: int):
-    """The DequantizeLinear `before` with its scale and zero point once for every channel; constants go into the model."""
+    """The DequantizeLinear `before` with its scale and zero point once for every channel; constants go into it."""
     onnx = require("onnx", "onnx", PURPOSE)
     inputs, own = [before.input[0]], {tensor.name for tensor in model.graph.initializer}
     for name in before.input[1:]:

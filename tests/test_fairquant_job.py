@@ -1,0 +1,124 @@
+"""`edgefair quantize` on a finished run: what it writes, what it never looks at, and what it refuses."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from edgefair import manifest
+from edgefair.data import load_examples
+from edgefair.errors import DataError, RecipeError, RunFolderError
+from edgefair.fairquant import run as run_module
+from edgefair.fairquant.job import quantize_run
+from edgefair.fairquant.run import Ask, chosen_target
+from edgefair.files import sha256
+from edgefair.predictions import Predictions
+from tests.test_cli import run
+
+
+@pytest.fixture
+def folder(small_run, tmp_path):
+    """A copy of the finished run, to be written into."""
+    return shutil.copytree(small_run, tmp_path / "run")
+
+
+def own_files(folder):
+    return {p: sha256(p) for p in folder.rglob("*") if p.is_file() and "quantized" not in p.parts and p.name != ".lock"}
+
+
+def test_the_command_builds_judges_and_leaves_the_run_as_it_was(folder, tmp_path):
+    before = own_files(folder)
+    found = run("quantize", folder, "--until-fair", "--json", tmp_path / "out.json")
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert own_files(folder) == before
+    assert found.returncode == {"pass": 0, "fail": 1, "inconclusive": 3}[report["outcome"]], found.stderr
+    built = folder / "quantized" / "ort-cpu" / "built"
+    assert {entry["name"] for entry in manifest.read(built)} == {row["name"] for row in report["variants"]}
+    for row in report["variants"]:
+        assert row["sha256"] == sha256(built / f"{row['name']}.onnx")
+        assert row["latency"]["p50_ms"] > 0
+        assert row["name"] in found.stdout
+    assert report["variants"][0]["flips"] == 0  # ONNX Runtime's float is the student's
+    assert report["choices"]["group-aware"]["holds"]
+    assert report["best"] == report["variants"][-1]["name"]
+    row = report["variants"][-1]
+    verified = run("verify", folder, built / f"{row['name']}.npz", "--json", tmp_path / "verify.json")
+    assert verified.returncode in (0, 1, 3), verified.stderr
+    assert json.loads((tmp_path / "verify.json").read_text())["candidates"][0]["outcome"] == row["outcome"]
+    again = run("quantize", folder, "--until-fair")
+    assert "ranking: already done" in again.stderr
+    assert "built: already done" in again.stderr
+
+
+def test_nothing_of_the_gate_rows_is_read_before_the_file_is_judged(folder, tmp_path, quiet, monkeypatch):
+    """With every gate label and pixel wrong, the same operators are chosen; only the verdict finds it out."""
+    ask = Ask(until_fair=True)
+    clean = quantize_run(shutil.copytree(folder, tmp_path / "clean"), ask, quiet)
+
+    def poisoned(recipe, seed, log):
+        examples = load_examples(recipe, seed, log)
+        rows, images, labels = examples.rows["gate"], np.array(examples.images), examples.labels.copy()
+        images[rows], labels[rows] = 255 - images[rows], (labels[rows] + 1) % 10
+        return dataclasses.replace(examples, images=images, labels=labels)
+
+    monkeypatch.setattr(run_module, "_check_same_data", lambda *_: None)
+    monkeypatch.setattr(run_module, "load_examples", poisoned)
+    with pytest.raises(DataError):
+        quantize_run(folder, ask, quiet)
+    choice = json.loads((folder / "quantized" / "ort-cpu" / "choice" / "choice.json").read_text())
+    assert choice == clean["choices"]["group-aware"]
+
+
+def test_what_did_not_run_on_its_target_is_not_known_to_pass(folder, quiet):
+    report = quantize_run(folder, Ask(target="tensorrt", max_float=2), quiet)
+    assert report["simulated"]
+    assert report["cost"] == "size"
+    assert report["outcome"] in ("fail", "inconclusive")
+    assert len(report["choices"]["group-aware"]["kept"]) == 2
+    assert all(row["blocked"] and row["latency"] is None for row in report["variants"])
+    about = Predictions.load(folder / "quantized" / "tensorrt" / "built" / "group-aware.npz").about
+    assert about["verified_on_device"] is False
+    assert about["simulates"] == "tensorrt"
+
+
+def test_fine_tuning_is_the_fallback_and_is_judged_beside_the_first_student(folder, quiet):
+    """With no operator allowed in float and no flip allowed, post-training quantisation cannot hold."""
+    recipe = (folder / "recipe.toml").read_text()
+    (folder / "recipe.toml").write_text(recipe.replace("flip_percent = 10.0", "flip_percent = 0.001"))
+    ask = Ask(until_fair=True, max_float=0, finetune_epochs=1)
+    report = quantize_run(folder, ask, quiet)
+    names = [row["name"] for row in report["variants"]]
+    assert names == ["all-float", "all-int8", "fine-tuned"]
+    assert not report["choices"]["group-aware"]["holds"]
+    tuned = folder / "quantized" / "ort-cpu" / "finetuned"
+    assert sha256(tuned / "student.onnx") != sha256(folder / "artefacts" / "student.onnx")
+    assert report["variants"][2]["flips"] > 0
+
+
+def test_wrong_input_is_said_plainly(folder, tmp_path, quiet):
+    with pytest.raises(RunFolderError, match="not a run folder"):
+        quantize_run(tmp_path, Ask(), quiet)
+    (tmp_path / "file").write_text("")
+    found = run("quantize", tmp_path / "file")
+    assert found.returncode == 2
+    assert "Traceback" not in found.stderr
+    assert run("quantize", folder, "--target", "toaster").returncode == 2
+    with pytest.raises(RecipeError, match="unknown target 'ort'; did you mean"):
+        chosen_target(folder, "ort")
+    with pytest.raises(RecipeError, match="use --cost size"):
+        quantize_run(folder, Ask(target="openvino", cost="latency"), quiet)
+    manifest.write(folder / "artefacts", [e for e in manifest.read(folder / "artefacts") if e["precision"] != "int8"])
+    with pytest.raises(RecipeError, match="no INT8 file"):
+        quantize_run(folder, Ask(), quiet)
+    (folder / "predictions" / "stage.json").unlink()
+    with pytest.raises(RunFolderError, match="no finished predictions"):
+        quantize_run(folder, Ask(), quiet)
+
+
+def test_other_data_than_the_run_saw_are_refused(folder, quiet):
+    path = folder / "data" / "data.json"
+    path.write_text(path.read_text().replace('"image_size": 32', '"image_size": 64'))
+    with pytest.raises(DataError, match="image_size differ"):
+        quantize_run(folder, Ask(), quiet)
