@@ -63,7 +63,7 @@ class Case:
 
     def add(self, name: str, images: np.ndarray, settings, keep=(), ranges=None, **facts) -> None:
         """Quantise for a variant of that name and make it ready to run."""
-        path = self.folder / f"{name.replace(' ', '-')}.onnx"
+        path = self.folder / f"{name.replace(', ', '-')}.onnx"
         quantize(self.source, path, images, self.dialect, settings, self.cells, keep=keep, ranges=ranges)
         optimised = self.dialect in OPTIMISED
         self.runtimes[name] = load_runtime("ort", path, 1) if optimised else Simulated(path, self.dialect, 1)
