@@ -2,7 +2,8 @@
 
 Trifeature as it comes (92 % of a shape's training rows show its own colour family), and FairFace's gender task with
 race as the protected attribute, four fifths of the training rows of every race but White left out. No teacher and
-nothing debiased: what a quantiser is given in practice.
+nothing debiased: what a quantiser is given in practice. The EfficientNets have ImageNet weights and a new head;
+ResNet-18 is trained from scratch for two epochs.
 """
 
 import dataclasses
@@ -30,14 +31,7 @@ DATA = {
     "trifeature": {"data.name": "trifeature", "data.train_rows": 8000, "train.optimizer": "adamw"},
     "fairface": {"data.name": "fairface", "data.task": "gender", "data.group": "race"},
 }
-EPOCHS = {  # what two cores do in minutes; enough to learn the task and its bias, not for a good network
-    ("trifeature", "efficientnet_b0"): 2,
-    ("trifeature", "lite0"): 2,
-    ("trifeature", "resnet18"): 2,
-    ("fairface", "efficientnet_b0"): 2,
-    ("fairface", "lite0"): 0,  # a new head on frozen features
-    ("fairface", "resnet18"): 2,
-}
+EPOCHS = {"trifeature": 2, "fairface": 2}  # of what is trained at all: enough to learn the task's bias, on two cores
 FROM_SCRATCH = "resnet18"  # no weights of it are on PyPI
 KEPT_SHARE = 0.2  # of the training rows of every race but White
 
@@ -49,8 +43,8 @@ def recipe_of(data: str, network: str, seed: int, folder: str, weights: Path | N
         "student.spec": f"file:{weights}" if weights else NETWORKS[network],
         "loss.name": "none",
         "strategy.name": "plain",
-        "train.epochs": EPOCHS[data, network],
-        "train.lr": 1e-3 if weights else 2e-3,
+        "train.epochs": EPOCHS[data] if network == FROM_SCRATCH else 0,
+        "train.lr": 2e-3,
         "quantize.rows_per_cell": 10,
     }
     return methods.recipe_of(DATA[data], {"data.path": folder} if data == "fairface" else {}, change)
@@ -116,15 +110,22 @@ def student(folder: Path, data: str, network: str, seed: int, fairface: str) -> 
 
 
 def fit_head(model: Classifier, examples: Examples) -> None:
-    """Set the last layer by logistic regression on the features of the training rows."""
+    """Measure the batch statistics anew, and set the last layer by logistic regression on the training rows' features.
+
+    EfficientNet-B0 has other activations than the network that its convolutions come from, hence other statistics.
+    """
     from sklearn.linear_model import LogisticRegression
 
     rows = examples.rows["train"]
+    with torch.no_grad():
+        for start in range(0, min(len(rows), 2048), 64):
+            model.train()(torch.from_numpy(examples.images[rows[start : start + 64]]))
     features = outputs(model, examples.images, rows, torch.device("cpu")).features.numpy()
     found = LogisticRegression(C=0.01, max_iter=500).fit(features, examples.labels[rows])
-    two = found.coef_.shape[0] == 1  # scikit-learn writes one line for two classes
-    weight, bias = [np.concatenate([-part, part]) if two else part for part in (found.coef_, found.intercept_)]
+    weight, bias = found.coef_, found.intercept_
+    if len(weight) == 1:  # scikit-learn writes one line for two classes
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     head = model.backbone.network.get_classifier()
     with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(weight / (2 if two else 1)))
-        head.bias.copy_(torch.from_numpy(bias / (2 if two else 1)))
+        head.weight.copy_(torch.from_numpy(weight))
+        head.bias.copy_(torch.from_numpy(bias))

@@ -93,7 +93,8 @@ def _latency(work, artefacts: dict[str, Artefact]) -> dict[str, dict]:
     if any(artefact.blocked for artefact in artefacts.values()):
         return {}
     record = time_artefacts(list(artefacts.values()), work.examples, work.recipe, work.log)
-    return {name: rows["1"] for name, rows in record["artefacts"].items()}
+    batch = str(work.recipe.bench.batches[0])
+    return {name: rows[batch] for name, rows in record["artefacts"].items()}
 
 
 def _row(work, artefact: Artefact, mine: Predictions, reference: Predictions, kept, times: dict | None) -> dict:

@@ -6,141 +6,58 @@ by what is built in the end.
 """
 
 import json
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path
 
-from edgefair.data import Examples
-from edgefair.deploy import calibration_images
 from edgefair.errors import RecipeError
 from edgefair.fairquant.build import build_variants
 from edgefair.fairquant.cost import latency_costs, size_costs
-from edgefair.fairquant.rows import Rows, ranking_rows
 from edgefair.fairquant.run import Ask, chosen_target, finished_recipe, opened
 from edgefair.fairquant.search import Choice, choose, within
 from edgefair.fairquant.sensitivity import Sensitivity, order, sensitivities
-from edgefair.fairquant.simulate import OPTIMISED, Variants, run
+from edgefair.fairquant.simulate import OPTIMISED
 from edgefair.fairquant.units import nodes_of, units
+from edgefair.fairquant.work import Work
 from edgefair.files import write_json
-from edgefair.quantize import calibrate
-from edgefair.recipe import Recipe
 from edgefair.report.build import tolerance
-from edgefair.runfolder import RunFolder
-from edgefair.runtimes import runtime_class
-from edgefair.targets import TARGETS
-
-FEW = 600
-"""Rows that rank; all of the ranking rows, up to 2,000, then decide."""
 
 
 def quantize_run(folder: Path, ask: Ask, log) -> dict:
     """Do what `edgefair quantize` does in a run folder; returns the report as JSON values."""
     finished_recipe(folder)
     target = chosen_target(folder, ask.target)
-    with opened(folder, log) as (run_folder, examples):
-        work = Work(run_folder, examples, target, log)
-        cost = _cost(work, ask)
+    with opened(folder, log) as (run, examples):
+        work = Work(run, examples, target, log)
+        asked = {"cost": _cost(work, ask), "until_fair": ask.until_fair, "rank": ask.rank, "max_float": ask.max_float}
         ranking = work.stage("ranking", work.made_from(), lambda at: _rank(work, at))
-        asked = {"cost": cost, **{name: getattr(ask, name) for name in ("until_fair", "rank", "max_float")}}
-        settings = (
-            asked | {"gate": work.recipe.gate.model_dump(mode="json"), "data": work.data} | work.hashes("ranking")
-        )
-        made = work.stage("choice", settings, lambda at: _choose(work, ranking, asked, work.source, at))
-        choices = {"group-aware": (work.source, _read(made / "choice.json"))}
-        if ask.finetune_epochs and not choices["group-aware"][1]["holds"]:
-            choices["fine-tuned"] = _finetuned(work, ranking, asked, settings, ask.finetune_epochs)
-        elif ask.finetune_epochs:
-            log.line("every tolerance holds on the ranking rows without fine-tuning; it is left out")
-        files = work.hashes("ranking") | {name: choice for name, (_, choice) in choices.items()}
-        files |= {
-            "bench": work.recipe.bench.model_dump(mode="json"),
-            "deploy": work.recipe.deploy.model_dump(mode="json"),
-        }
-        built = work.stage("built", settings | files, lambda at: build_variants(work, choices, at))
-        return {
-            "schema": 1,
-            "kind": "edgefair-quantize",
-            **asked,
-            "simulated": work.blocked,
-            "folder": str(built),
-            **_read(ranking / "ranking.json"),
-            **_read(built / "report.json"),
-        }
+        settings = asked | {"gate": _values(work.recipe.gate), "data": work.data} | work.hashes("ranking")
+        choices = _choices(work, ask, asked, ranking, settings)
+        sections = {name: _values(getattr(work.recipe, name)) for name in ("bench", "deploy")}
+        made_from = settings | sections | {name: choice for name, (_, choice) in choices.items()}
+        built = work.stage("built", made_from, lambda at: build_variants(work, choices, at))
+        about = {"schema": 1, "kind": "edgefair-quantize", "simulated": work.blocked, "folder": str(built)}
+        return {**about, **asked, **_read(ranking / "ranking.json"), **_read(built / "report.json")}
 
 
-@dataclass(frozen=True)
-class Work:
-    """A run that is quantised for a target, and what every stage needs of it."""
-
-    run: RunFolder
-    examples: Examples
-    target: str
-    log: object
-
-    @property
-    def recipe(self) -> Recipe:
-        return self.run.recipe
-
-    @property
-    def dialect(self) -> str:
-        return TARGETS[self.target].dialect
-
-    @property
-    def source(self) -> Path:
-        """The student as an ONNX file in float."""
-        return self.run.path / "artefacts" / "student.onnx"
-
-    @property
-    def blocked(self) -> str:
-        """Why the target cannot run here; "" where it can."""
-        return runtime_class(TARGETS[self.target].runtime).why_not_run()
-
-    @property
-    def data(self) -> str:
-        return self.run.hashes("data")["data.json"]
-
-    @cached_property
-    def calibration(self):
-        """(images, rows of a batch) that set the ranges: those of the run."""
-        return calibration_images(self.recipe, self.examples)
-
-    @cached_property
-    def rows(self) -> Rows:
-        """The ranking rows beside what the student's ONNX file says of them."""
-        return ranking_rows(self.examples, lambda images: run(str(self.source), images, optimised=True))
-
-    @cached_property
-    def few(self) -> Rows:
-        """Some of them: a ranking runs the rows once for every unit."""
-        return self.rows.spread(FEW)
-
-    def variants(self, source: Path) -> Variants:
-        """Quantised forms of a file, with ranges from the calibration rows, which are kept beside what needs them."""
-        cache = self.run.path / "quantized" / self.target / "ranking" if source == self.source else source.parent
-        images, batch = self.calibration
-        ranges = calibrate(source, images, self.recipe.quantize, batch, cache=cache)
-        return Variants(source, self.dialect, self.recipe.quantize, ranges)
-
-    def stage(self, name: str, made_from: dict, make) -> Path:
-        return self.run.stage(f"quantized/{self.target}/{name}", made_from, make)
-
-    def hashes(self, name: str) -> dict[str, str]:
-        return {f"{name}/{file}": value for file, value in self.run.hashes(f"quantized/{self.target}/{name}").items()}
-
-    def made_from(self) -> dict:
-        """What the ranking depends on."""
-        student = self.run.hashes("artefacts")[self.source.name]
-        return {"student": student, "data": self.data, "quantize": self.recipe.quantize.model_dump(mode="json")}
+def _choices(work: Work, ask: Ask, asked: dict, ranking: Path, settings: dict) -> dict[str, tuple[Path, dict]]:
+    """Name of a variant -> (float ONNX file, its choice): operators in float, and fine-tuning if these do not hold."""
+    made = work.stage("choice", settings, lambda at: _choose(work, ranking, asked, work.source, at))
+    choices = {"group-aware": (work.source, _read(made / "choice.json"))}
+    if ask.finetune_epochs and not choices["group-aware"][1]["holds"]:
+        choices["fine-tuned"] = _finetuned(work, ranking, asked, settings, ask.finetune_epochs)
+    elif ask.finetune_epochs:
+        work.log.line("every tolerance holds on the ranking rows without fine-tuning; it is left out")
+    return choices
 
 
 def _cost(work: Work, ask: Ask) -> str:
     """What a unit in float is charged: latency where it can be measured, else size."""
-    if ask.cost == "latency" and work.target not in OPTIMISED:
+    if ask.cost == "latency" and work.dialect not in OPTIMISED:
         raise RecipeError(
             f"the latency of single operators is known for {', '.join(OPTIMISED)} only, by ONNX Runtime's profile; "
             f"for the target '{work.target}' use --cost size."
         )
-    return ask.cost or ("latency" if work.target in OPTIMISED and not work.blocked else "size")
+    return ask.cost or ("latency" if work.dialect in OPTIMISED and not work.blocked else "size")
 
 
 def _rank(work: Work, folder: Path) -> None:
@@ -150,7 +67,7 @@ def _rank(work: Work, folder: Path) -> None:
     with work.log.progress("ranking operators", len(found)) as advance:
         before, ranked = sensitivities(lambda nodes: variants.logits(nodes, work.few.images), found, work.few, advance)
     costs = {"size": size_costs(variants, found)}
-    if work.target in OPTIMISED:
+    if work.dialect in OPTIMISED:
         costs["latency"] = latency_costs(variants, found, work.calibration[0][:1])
     record = {
         "target": work.target,
@@ -219,6 +136,10 @@ def _tune(work: Work, epochs: int, folder: Path) -> None:
     names = {"class_names": list(work.examples.class_names), "group_names": list(work.examples.group_names)}
     export_onnx(model, work.calibration[0], work.recipe.export, folder / "student.onnx", names)
     work.variants(folder / "student.onnx")  # finds the ranges, which belong to this stage
+
+
+def _values(section) -> dict:
+    return section.model_dump(mode="json")
 
 
 def _read(path: Path) -> dict:
