@@ -15,7 +15,7 @@ from edgefair.files import write_json
 from edgefair.machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("edgefair", "torch", "numpy", "onnx", "onnxruntime", "timm", "fairlearn")
+PACKAGES = ("edgefair", "torch", "numpy", "onnx", "onnxruntime", "openvino", "nncf", "timm", "fairlearn")
 
 
 def versions() -> dict:

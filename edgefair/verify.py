@@ -184,12 +184,13 @@ def _latency(candidate: Source, limits: Limits, elsewhere: dict | None) -> Check
     if limits.max_latency_p90_ms is None:
         return None
     rows, control, where = candidate.latency, candidate.control, ""
+    only = int(next(iter(rows))) if len(rows) == 1 else 0  # the size that an engine is for; it is timed at no other
     if elsewhere is not None:
         name, rows = latency.of_file(elsewhere, candidate.predictions.about.get("sha256"))
         control = elsewhere["control"]
         where = f"on {elsewhere['machine'].get('processor')}" if name else "in the latency file"
-    batch = str(candidate.recipe.bench.batches[0]) if candidate.recipe else "1"
-    batch = next(iter(rows)) if len(rows) == 1 else batch  # an engine for one batch size is timed at that size only
+        only = elsewhere["files"][name]["batch"] if name else 0
+    batch = str(only or (candidate.recipe.bench.batches[0] if candidate.recipe else 1))
     quiet = control.get(batch, {}).get("quiet")
     return latency_check(rows.get(batch, {}), batch, limits.max_latency_p90_ms, quiet, where)
 

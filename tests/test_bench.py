@@ -342,7 +342,7 @@ def test_rapl_adds_the_packages_and_survives_the_wrap_of_a_counter(tmp_path):
         write(zones / f"intel-rapl:{zone}" / "name", name)
         write(zones / f"intel-rapl:{zone}" / "energy_uj", used)
         write(zones / f"intel-rapl:{zone}" / "max_energy_range_uj", 10_000_000)
-    meter = find_meter(gpu=False, root=tmp_path)
+    meter = find_meter({"ort", "null"}, tmp_path)
     assert meter.name == "RAPL package-0, RAPL package-1"
     meter.start()
     write(zones / "intel-rapl:0" / "energy_uj", 2_000_000)  # 3 J later, past its range of 10 J
@@ -357,16 +357,29 @@ def test_a_jetsons_sensor_gives_watts_times_seconds(tmp_path):
     sensor = tmp_path / "bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3"
     for file, text in {"in1_label": "VDD_IN", "in1_input": 5000, "curr1_input": 1200, "in2_label": "VDD_CPU"}.items():
         write(sensor / file, text)
-    meter = find_meter(gpu=False, root=tmp_path)
+    meter = find_meter({"ort", "null"}, tmp_path)
     assert meter.name == "INA3221 VDD_IN"
     meter.clock = iter([10.0, 12.5]).__next__
     meter.start()
     assert meter.stop() == pytest.approx(5.0 * 1.2 * 2.5)
 
 
+def test_one_counter_cannot_tell_of_files_on_two_devices(tmp_path, monkeypatch):
+    write(tmp_path / "class/powercap/intel-rapl:0/energy_uj", 1)
+    monkeypatch.setattr("edgefair.bench.energy.energy_mj", lambda: 2500)
+    names = {}
+    for runtimes in (("ort",), ("tensorrt", "null"), ("ort", "tensorrt")):
+        names[runtimes] = find_meter(set(runtimes), tmp_path).name[:4]
+    assert list(names.values()) == ["RAPL", "the ", "not "]
+    meter = find_meter({"tensorrt"}, tmp_path)
+    meter.start()
+    monkeypatch.setattr("edgefair.bench.energy.energy_mj", lambda: 4000)
+    assert meter.stop() == pytest.approx(1.5)
+
+
 def test_where_nothing_reports_energy_it_is_not_zero(tmp_path):
     write(tmp_path / "class/powercap/intel-rapl:0/name", "package-0")  # energy_uj is not readable
-    meter = find_meter(gpu=True, root=tmp_path)
+    meter = find_meter({"ort"}, tmp_path)
     assert (meter.name, meter.stop()) == ("not reported", None)
     assert latency.summary(np.ones(4), 2, None)["joules_per_image"] is None
     assert latency.summary(np.ones(4), 2, 16.0)["joules_per_image"] == 2.0

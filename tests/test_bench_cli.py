@@ -250,6 +250,18 @@ def test_verify_judges_a_latency_measured_elsewhere(capsys, folder, record, tmp_
     assert "P90 latency at batch 1 is 1 ms (99 % upper estimate 2 ms) on" in text
 
 
+def test_verify_takes_no_timing_of_another_batch_size_but_that_of_an_engine_for_one(capsys, folder, record, tmp_path):
+    found = json.loads(still(record, tmp_path / "l.json").read_text())
+    rows = found["artefacts"]["ort-cpu-fp32"]
+    del rows["1"]
+    rows["4"] |= {"p90_ms": 1.0, "p90_upper_ms": 2.0}
+    for batch, expected in ((0, "batch 1 was not measured"), (4, "batch 4 is 1 ms (99 % upper estimate 2 ms)")):
+        found["files"]["ort-cpu-fp32"]["batch"] = batch
+        write_json(tmp_path / "l.json", found)
+        code, text = verify(capsys, folder, tmp_path / "l.json", "--max-latency-p90-ms", "3")
+        assert (code, expected in text) == (0 if batch else 3, True), text
+
+
 def test_verify_takes_no_timing_of_another_file(capsys, folder, record, tmp_path):
     found = json.loads(record.read_text())
     found["files"]["ort-cpu-fp32"]["sha256"] = "0" * 64

@@ -17,6 +17,8 @@ TORCH_FREE = (
     "significance",
     "gate",
     "latency",
+    "bench.run",
+    "bench.of_run",
     "evaluate",
     "runfolder",
     "runtimes",

@@ -40,6 +40,15 @@ def test_every_artefact_is_predicted_judged_and_measured(finished):
             {"value", "floor", "floor_q95", "p_value"} == set(d) for d in entry["metrics"]["disparities"].values()
         )
         assert all({"signed", "gap", "floor_q95"} <= set(c) for c in entry["metrics"]["classes"])
+    beside = {e["artefact"]: e["latency"]["4"].get("speedup", {}).get("to") for e in report["artefacts"]}
+    assert beside == {
+        "teacher": "student",
+        "student": None,
+        "ort-cpu-fp32": "student",
+        "ort-cpu-int8": "ort-cpu-fp32",
+        "null": None,
+    }
+    assert report["bench"]["control"]["1"]["of"] == "ort-cpu-fp32"
     claims = {e["artefact"]: (e["reference"], e["verdict"]["claim"]) for e in report["artefacts"] if "verdict" in e}
     assert claims == {
         "student": ("teacher", "no_worse"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from edgefair.runtimes.gpu import energy_mj
 
 SYS = Path("/sys")
+GPU = ("ort-cuda", "tensorrt", "tensorrt-rtx")  # runtimes whose energy and memory are a GPU's
 
 
 class NoMeter:
@@ -70,11 +71,17 @@ class Sum:
         return None if None in used else sum(used)
 
 
-def find_meter(gpu: bool, root: Path = SYS):
-    """The best meter of this machine: for a GPU artefact the GPU's, else a board's, else the processor packages'."""
-    if gpu and energy_mj() is not None:
-        return Counter("the GPU's own counter (NVML)", _gpu_joules)
-    return _jetson(root) or _rapl(root) or NoMeter()
+def find_meter(runtimes: set[str], root: Path = SYS):
+    """The meter for these runtimes: a whole board's, else the GPU's for files that all run there, else the processor's.
+
+    Without a board's, a counter would tell too little of files on the other device: then nothing is reported.
+    """
+    board, on_gpu = _jetson(root), {name in GPU for name in runtimes - {"null"}}
+    if board or len(on_gpu) > 1:
+        return board or NoMeter()
+    if on_gpu == {True}:
+        return Counter("the GPU's own counter (NVML)", _gpu_joules) if energy_mj() is not None else NoMeter()
+    return _rapl(root) or NoMeter()
 
 
 def _gpu_joules() -> float | None:

@@ -6,7 +6,7 @@ from edgefair.artefacts import Artefact
 from edgefair.bench.clocks import clocks
 from edgefair.bench.energy import find_meter
 from edgefair.bench.measure import Design, Loaded, batch_sizes, measure
-from edgefair.bench.probe import GPU, timed_load
+from edgefair.bench.probe import timed_load
 from edgefair.bench.queries import POOL, Queries
 from edgefair.bench.rules import Rules
 from edgefair.bench.run import file_facts, header
@@ -28,8 +28,7 @@ def time_artefacts(artefacts: list[Artefact], examples: Examples, recipe: Recipe
     control = next(((one.name, _again(one, bench.threads)) for one in artefacts if one.claim == "same"), None)
     design = Design(rules, _against(artefacts), control, recipe.seed)
     batches = batch_sizes(loaded, bench.batches)
-    gpu = any(one.runtime in GPU for one in artefacts)
-    meter, at = find_meter(gpu), clocks()
+    meter, at = find_meter({one.runtime for one in artefacts}), clocks()
     with log.progress("measuring latency", len(batches) * rules.rounds * (len(loaded) + bool(control))) as advance:
         timings = measure(loaded, queries.call_of, batches, design, advance=advance, meter=meter)
     files = {one.name: _file(one, loaded[one.name], loads[one.name][1]) for one in artefacts}

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from edgefair.bench.energy import GPU
 from edgefair.runtimes import Runtime, load_runtime, runtime_class
 from edgefair.runtimes.gpu import memory_used_mb
 
-GPU = ("ort-cuda", "tensorrt", "tensorrt-rtx")  # runtimes whose memory, clocks and energy are a GPU's
 CALLS = 3
 NOTHING = {"load_ms": None, "first_call_ms": None, "memory_mb": None, "gpu_memory_mb": None}
 

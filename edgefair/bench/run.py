@@ -11,7 +11,7 @@ from edgefair.bench.clocks import clocks
 from edgefair.bench.energy import find_meter
 from edgefair.bench.entrants import Entrant
 from edgefair.bench.measure import Design, Loaded, batch_sizes, measure
-from edgefair.bench.probe import GPU, probe
+from edgefair.bench.probe import probe
 from edgefair.bench.queries import Queries, folder_queries, random_queries
 from edgefair.bench.rules import Rules
 from edgefair.bench.speedup import Noise
@@ -56,7 +56,7 @@ def run_bench(found: list[Entrant], plan: Plan, log) -> dict:
             loaded[NULL] = Loaded(load_runtime(NULL, folder / "null.txt"), timed=False)
         against = {one.name: first.name for one in found[1:]}
         design = Design(plan.rules, against, (first.name, again), plan.seed, plan.noise)
-        meter = find_meter(gpu=any(one.runtime in GPU for one in found))
+        meter = find_meter({one.runtime for one in found})
         batches = batch_sizes(loaded, plan.batches)
         rounds = len(batches) * plan.rules.rounds * (len(loaded) + 1)
         before = clocks()

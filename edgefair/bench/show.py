@@ -62,7 +62,12 @@ def notes(record: dict) -> list[str]:
     if "null" in record["artefacts"]:
         own = next(iter(record["artefacts"]["null"].values()))
         lines.append(f"The harness itself takes {own['p90_ms']:.4f} ms (p90 of null, a runtime that computes nothing).")
+    lines += [f"{name}: no load time or memory, {reason}" for name, reason in _failed(record)]
     return lines + [_control(batch, one) for batch, one in record["control"].items()]
+
+
+def _failed(record: dict) -> list[tuple[str, str]]:
+    return [(name, file["failed"]) for name, file in record["files"].items() if "failed" in file]
 
 
 def _control(batch: str, one: dict) -> str:

@@ -191,8 +191,8 @@ def _latency_chart(entries: list[dict], batch: int) -> Chart:
             parts.append(_bar(series, axis.start, p50 - axis.start, y))
         parts.append(text(words, 520, y + 4, text_anchor="end"))
     title = f"Latency, {batch} image{'s' if batch > 1 else ''} a call"
-    caption = f"The bar ends at p50; the strokes are p90 and p99: 50, 90 and 99 % of {rows[0]['calls']} calls took at "
-    caption += "most this long. Beside it the three numbers. Shorter is better."
+    caption = "The bar ends at p50; the strokes are p90 and p99: 50, 90 and 99 % of the calls took at most this long. "
+    caption += "Beside it the three numbers. Shorter is better."
     svg = _bars(entries, parts, axis, "milliseconds a call", f"{title}. {caption}", "p50 / p90 / p99")
     return Chart(f"latency-{batch}", "speed", title, caption, svg)
 
