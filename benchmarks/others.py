@@ -68,10 +68,10 @@ def benchmark_app(path: Path, shape: tuple[int, ...], seconds: int) -> float:
         command = [tool, "-m", str(path), "-d", "CPU", "-api", "sync", "-hint", "none", "-nstreams", "1", "-nthreads"]
         command += ["1", "-t", str(seconds), "-shape", f"images[{','.join(map(str, shape))}]"]
         done = subprocess.run([*command, "-load_config", str(config)], capture_output=True, text=True)
-    found = re.search(r"Median: +([\d.]+) ms", done.stdout)
+    found = re.search(r"Median: +([\d.]+) (ms|us)", done.stdout)
     if not found:
-        raise RuntimeError(done.stdout.strip().splitlines()[-1][:300])
-    return float(found[1])
+        raise RuntimeError((done.stdout + done.stderr).strip().splitlines()[-1][:300])
+    return float(found[1]) / (1000 if found[2] == "us" else 1)
 
 
 def absent() -> dict[str, str]:

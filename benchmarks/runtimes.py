@@ -1,6 +1,6 @@
 """What INT8 gains on this machine's processor, and what the evaluator costs beside the bare runtime.
 
-    nice -n -15 python benchmarks/runtimes.py [--core 1] [--seconds 20] [--repeats 7]
+    nice -n -15 python benchmarks/runtimes.py [--core 1] [--seconds 20] [--rounds 24]
 
 A timm resnet18 at 224 px with weights by seed (latency does not depend on them), fp32 and INT8, under ONNX Runtime and
 OpenVINO, one thread on one core, batch 1, all interleaved in one run, the first also beside itself. Claims: INT8 is at
@@ -14,13 +14,14 @@ from pathlib import Path
 
 import common
 import numpy as np
-import onnxruntime
-from overhead import alternate
+import others
 
 from edgefair.bench.clocks import clocks, pin
 from edgefair.bench.measure import Design, Loaded, measure
 from edgefair.bench.queries import random_queries
+from edgefair.bench.rounds import Contestant, interleave
 from edgefair.bench.rules import Rules
+from edgefair.bench.speedup import speedup
 from edgefair.export import export_onnx
 from edgefair.files import sha256
 from edgefair.models import create
@@ -65,30 +66,33 @@ def speed(folder: Path, seconds: float) -> dict:
     return {"rules": rules.to_dict(), "clocks": clocks(), "files": files, **record}
 
 
-def throughput(path: Path, size: int, rows: int, repeats: int) -> dict:
+def throughput(path: Path, size: int, rows: int, rounds: int) -> dict:
     """predict_rows over a memory-mapped file beside session.run on slices of an array that is already in memory."""
     images = generator(SEED, "benchmark", "rows").integers(0, 256, (rows, 3, size, size), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "images.npy", images)
         mapped = np.load(Path(folder) / "images.npy", mmap_mode="r")
         runtime, order = load_runtime("ort", path, threads=1), np.arange(rows)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = others.Bare(path)
 
         def bare():
             for start in range(0, rows, 64):
-                session.run(["logits"], {"images": images[start : start + 64]})
+                session.predict(images[start : start + 64])
 
-        found = alternate(lambda: predict_rows(runtime, mapped, order, lambda _: None), bare, repeats)
-    return {"rows": rows, "size": size, "batch_size": 64, "threads": 1, **found}
+        ours = Contestant(lambda _: predict_rows(runtime, mapped, order, lambda _: None))
+        rules = Rules(minimum=rounds, seconds=0, rounds=rounds, warmup=1)
+        samples = interleave({"ours": ours, "bare": Contestant(lambda _: bare())}, 1, rules, generator(SEED, "rows"))
+    found = speedup(samples["bare"].rounds, samples["ours"].rounds, "mean", generator(SEED, "interval"))
+    seconds = {name: common.spread((one.pooled / 1e3).tolist()) for name, one in samples.items()}
+    about = {"rows": rows, "size": size, "batch_size": 64, "threads": 1}
+    return {**about, "relative_speed": found.to_dict(), "seconds": seconds}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--core", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=24, help="of the predictor beside the bare loop")
     given = parser.parse_args()
     pin((given.core,))
     with tempfile.TemporaryDirectory() as name:
@@ -99,11 +103,11 @@ def main() -> None:
         export_onnx(create("cifar:resnet8", 10, SEED), pixels, parse({}).export, small, {})
         found = speed(folder, given.seconds)
         predictor = {
-            "resnet8 fp32, 32 px": throughput(small, 32, 4096, given.repeats),
-            "resnet18 int8, 224 px": throughput(folder / "int8.ort-cpu.onnx", SIZE, 128, given.repeats),
+            "resnet8 fp32, 32 px": throughput(small, 32, 1024, given.rounds),
+            "resnet18 int8, 224 px": throughput(folder / "int8.ort-cpu.onnx", SIZE, 64, given.rounds),
         }
     int8 = found["artefacts"]["ort int8"]["1"]["speedup"]["p50"]
-    worst = min(one["relative_speed"]["median"] for one in predictor.values())
+    worst = min(one["relative_speed"]["ratio"] for one in predictor.values())
     quiet = found["control"]["1"]["quiet"]
     claims = {
         "int8_speedup": {"needed": NEEDED_SPEEDUP, **int8, "met": quiet and int8["interval"][0] >= NEEDED_SPEEDUP},
