@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import escape
+from rich.console import Console
 
 from edgefair.files import finite
 from edgefair.predictions import Predictions
@@ -21,6 +23,7 @@ from edgefair.report.format import hundredths, interval, machine, significant, w
 from edgefair.report.gallery import _chosen
 from edgefair.report.html import render_html
 from edgefair.report.svg import Axis
+from edgefair.report.terminal import print_report
 from tests.report_data import HOSTILE, LATENCY, PIXEL, entry, make_gallery, make_report, predictions
 
 REPORT = make_report()
@@ -274,3 +277,15 @@ def test_what_could_not_be_run_is_named_with_its_reason_and_is_no_pass():
     card = render_card(report)
     assert "tensorrt-fp16" in card
     assert "no driver answers" in card
+
+
+def test_a_simulated_latency_is_called_so():
+    report = make_report()
+    report["artefacts"][2]["latency_meaning"] = "int8 simulated in float: not the latency of int8"
+    assert "int8 simulated in float: not the latency of int8" in render_html(report, {})
+    report["artefacts"][2]["latency_meaning"] = "as run"
+    assert ">as run<" not in render_html(report, {})
+    report["artefacts"][2]["latency_meaning"] = "int8 simulated"
+    console = Console(file=io.StringIO(), width=120)
+    print_report(report, console)
+    assert "ort-cpu-int8: int8 simulated." in console.file.getvalue()

@@ -72,8 +72,15 @@ def _legend(report: dict, batch: str) -> list[str]:
         "Accuracy, also of the worst group, in percent. Disparity: recall gap between groups, mean over classes, in "
         "points; floor: the same with the groups dealt at random. DEO max: the gap of the worst class. "
         f"p90 ms: latency of a batch of {batch} on {report['recipe']['bench']['threads']} thread(s).{own}",
+        *(f"{name}: {meaning}." for name, meaning in _other_latencies(report)),
         f"lambda: {report['lambda']['meaning']}",
     ]
+
+
+def _other_latencies(report: dict) -> list[tuple[str, str]]:
+    """Artefacts whose measured time is not what their precision would take, such as INT8 that is simulated."""
+    told = [(entry["artefact"], entry.get("latency_meaning", "as run")) for entry in report["artefacts"]]
+    return [(name, meaning) for name, meaning in told if meaning != "as run"]
 
 
 def _cells(entry: dict, batch: str, narrow: bool) -> list[str]:
