@@ -6,12 +6,15 @@ import json
 import numpy as np
 import pytest
 
+from edgefair import manifest
 from edgefair.errors import DataError, RecipeError, TrainingError
 from edgefair.files import finite, sha256
 from edgefair.pipeline import distill_and_export
 from edgefair.predictions import Predictions
+from edgefair.runtimes import runtime_class
 
 from .conftest import tiny
+from .test_cli import run
 
 WEIGHTS = ("teacher/teacher.safetensors", "student/student.safetensors")
 
@@ -179,6 +182,30 @@ def test_a_teacher_from_a_file_is_used_as_it_is(tmp_path, quiet, finished):
 
     before, after = load_file(weights), load_file(tmp_path / "run/teacher/teacher.safetensors")
     assert all((before[name] == after[name]).all() for name in before)
+
+
+def test_engines_are_built_without_a_gpu_and_never_counted_as_passed(tmp_path, quiet, finished, capsys):
+    reason = runtime_class("tensorrt-rtx").why_not_build()
+    if reason:
+        pytest.skip(reason)
+    if not runtime_class("tensorrt-rtx").why_not_run():
+        pytest.skip("this machine has a GPU: here engines are run, which the tests marked gpu do")
+    source, _ = finished
+    weights = source / "student/student.safetensors"
+    deploy = {"deploy__targets": ["tensorrt-rtx"], "deploy__precisions": ["fp16", "int8"], "train__epochs": 1}
+    recipe = tiny(teacher__spec=f"file:{weights}", student__spec=f"file:{weights}", **deploy)
+    report = distill_and_export(recipe, tmp_path / "run", quiet)
+    names = ["tensorrt-rtx-fp16", "tensorrt-rtx-fp16-b1", "tensorrt-rtx-int8", "tensorrt-rtx-int8-b1"]
+    assert [one["artefact"] for one in report["unverified"]] == names
+    assert all("driver" in one["reason"] for one in report["unverified"])
+    assert [one["artefact"] for one in report["artefacts"]] == ["teacher", "student", "null"]
+    assert report["outcome"] != "pass"
+    listed = {one["name"]: one for one in manifest.read(tmp_path / "run/artefacts")}
+    for name in names:  # every convolution and matrix product in the datatype that the file is named after
+        assert set(listed[name]["facts"]["layers"]["products"]) == {name.split("-")[2]}, name
+    code, said = run(capsys, "verify", str(tmp_path / "run"), f"{tmp_path / 'run'}:tensorrt-rtx-int8")
+    assert code == 2
+    assert "was built but not verified on a device" in said
 
 
 def folder_of_photographs(folder, gate_lacks=None):
