@@ -222,7 +222,8 @@ def one_student(made: tuple, data: str, network: str, seed: int, dialect: str) -
         by_accuracy(case)
     rows = {name: len(at) for name, at in case.examples.rows.items()}
     about = {"data": data, "network": network, "seed": seed, "dialect": dialect, "rows": rows}
-    figures = {**about, "epochs": case.recipe.train.epochs, "variants": measured(case)}
+    about["student_made_by"] = json.loads(made[2].with_suffix(".json").read_text())
+    figures = {**about, "variants": measured(case)}
     write_json(done, figures)
     return figures
 

@@ -62,7 +62,7 @@ def small_run(tmp_path_factory):
     """A finished run folder of distill-and-export with ONNX Runtime's two artefacts; copy it before changing it."""
     from edgefair.pipeline import distill_and_export
 
-    few = {"data__train_rows": 100, "train__epochs": 1, "teacher__epochs": 0, "train__lr": 0.02}
+    few = {"data__train_rows": 200, "teacher__epochs": 0, "loss__alpha": 0.1}
     folder = tmp_path_factory.mktemp("small") / "run"
     distill_and_export(tiny(loss__name="ckd", strategy__name="intra", **few), folder, Log(quiet=True))
     return folder
