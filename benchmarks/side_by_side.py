@@ -115,6 +115,7 @@ def main() -> None:
     parser.add_argument("--modelopt", help="a Python in whose environment nvidia-modelopt[onnx] is installed")
     given = parser.parse_args()
     recipe, log = parse(RECIPE), Log()
+    pin((given.core,))  # before any runtime starts threads, or some of them would stay on other cores
     distill_and_export(recipe, given.run, log)
     examples = load_examples(recipe.data, recipe.seed, log)
     gate, student = GateRows.of(examples), Predictions.load(given.run / "predictions" / "student.npz")
@@ -123,7 +124,6 @@ def main() -> None:
         rows = np.asarray(examples.images[examples.rows["calibration"]])
         files, missing = all_files(given.run, recipe, rows, Path(folder), given.modelopt)
         found = {one.name: quality(predict(one, gate, log), student, recipe) for one in files}
-        pin((given.core,))
         times = speed(files, source, examples, given.seconds)
         for one in files:
             found[one.name] |= {"bytes": sizes(one.path), "latency": times["artefacts"][one.name]["1"]}
