@@ -13,7 +13,7 @@ from edgefair.errors import RecipeError
 from edgefair.fairquant.build import build_variants
 from edgefair.fairquant.cost import latency_costs, size_costs
 from edgefair.fairquant.run import Ask, chosen_target, finished_recipe, opened
-from edgefair.fairquant.search import Choice, choose, within
+from edgefair.fairquant.search import Choice, choose, over, within
 from edgefair.fairquant.sensitivity import Sensitivity, order, sensitivities
 from edgefair.fairquant.simulate import OPTIMISED
 from edgefair.fairquant.units import nodes_of, units
@@ -102,7 +102,9 @@ def _choose(work: Work, ranking: Path, asked: dict, source: Path, folder: Path) 
     else:
         kept = tuple(ranked[: asked["max_float"] or 0])
         choice = Choice(kept, holds(kept), 1)
-    write_json(folder / "choice.json", choice.to_dict() | {"nodes": nodes_of(found, choice.kept), "order": ranked})
+    lacking = over(work.rows, variants.logits(every, work.rows.images), limits)
+    record = {"nodes": nodes_of(found, choice.kept), "order": ranked, "over_without": [asdict(one) for one in lacking]}
+    write_json(folder / "choice.json", choice.to_dict() | record)
 
 
 def _said(choice: Choice) -> str:

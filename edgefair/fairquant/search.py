@@ -32,8 +32,9 @@ def choose(
 ) -> Choice:
     """Take units into float in that order until `holds`, then give back each that is not needed, dearest first.
 
-    At most `most` units (None: all). `holds` is asked with the units in float. Where even the last set does not hold,
-    it is returned as it is, with holds = False.
+    At most `most` units (None: all). `holds` is asked with the units in float. How many are taken is found by doubling
+    and halving, which asks few times and supposes that more units in float hold where fewer do. Where even the last set
+    does not hold, it is returned as it is, with holds = False.
     """
     tried = 0
 
@@ -42,13 +43,9 @@ def choose(
         tried += 1
         return holds(kept)
 
-    kept: tuple[str, ...] = ()
-    met = ask(kept)
-    for name in order[:most]:
-        if met:
-            break
-        kept += (name,)
-        met = ask(kept)
+    names = tuple(order[:most])
+    count = _fewest(lambda count: ask(names[:count]), len(names))
+    met, kept = count is not None, names[:count]
     returned: tuple[str, ...] = ()
     if met:
         # The last one taken is needed: without it the tolerances did not hold.
@@ -57,6 +54,19 @@ def choose(
             if ask(fewer):
                 kept, returned = fewer, (*returned, name)
     return Choice(kept, met, tried, returned)
+
+
+def _fewest(holds: Callable[[int], bool], most: int) -> int | None:
+    """The smallest count up to `most` that holds, if all larger ones do; None where `most` does not hold."""
+    low, high = -1, 0
+    while not holds(high):
+        if high == most:
+            return None
+        low, high = high, min(most, max(1, 2 * high))
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
 
 
 def within(rows: Rows, logits, tolerance: Tolerance, aim: float = AIM) -> bool:

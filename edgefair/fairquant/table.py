@@ -5,7 +5,7 @@ from rich.text import Text
 
 from edgefair.fairquant.sensitivity import Sensitivity
 from edgefair.tables import line, plain_table
-from edgefair.verdicts import COLOURS
+from edgefair.verdicts import COLOURS, WORDS
 
 MOST_UNITS = 8
 
@@ -48,6 +48,9 @@ def _ranking(report: dict, console: Console) -> None:
 
 def _conclusion(report: dict, console: Console) -> None:
     for name, choice in report["choices"].items():
+        lacking = [f"{WORDS.get(c['name'], c['name'])} {c['value']:.2f}" for c in choice["over_without"]]
+        if lacking and name == "group-aware":
+            line(console, f"All in INT8, over half of a tolerance on the ranking rows: {', '.join(lacking)}.")
         if report["until_fair"] and not choice["holds"]:
             line(console, f"{name}: on the ranking rows some tolerance does not hold with {len(choice['kept'])} kept.")
     if report["simulated"]:
