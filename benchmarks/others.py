@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-SUBSET = 300  # rows that NNCF's and ModelOpt's defaults take
+SUBSET = 300  # rows that NNCF takes by default
 
 
 class Bare:
@@ -42,21 +42,6 @@ def nncf_files(source: Path, folder: Path, images: np.ndarray) -> dict[str, tupl
     }
 
 
-def modelopt_files(python: str, source: Path, folder: Path, images: np.ndarray) -> dict[str, tuple[Path, str]]:
-    """NVIDIA ModelOpt's default INT8 of ONNX files, by a Python of its own, for it pins other versions."""
-    np.save(folder / "rows.npy", images[:SUBSET])
-    target = folder / "modelopt.onnx"
-    command = [python, "-m", "modelopt.onnx.quantization", f"--onnx_path={source}", "--quantize_mode=int8"]
-    command += [f"--calibration_data={folder / 'rows.npy'}", f"--output_path={target}", "--calibration_eps", "cpu"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode or not target.is_file():
-        raise RuntimeError((done.stderr or done.stdout).strip().splitlines()[-1][:300])
-    return {
-        "ModelOpt default, on ort": (target, "ort"),
-        "ModelOpt default, on openvino": (target, "openvino"),
-    }
-
-
 def benchmark_app(path: Path, shape: tuple[int, ...], seconds: int) -> float:
     """Median latency in ms that OpenVINO's own tool reports, one thread, one request at a time, fp32 arithmetic."""
     tool = shutil.which("benchmark_app")
@@ -75,10 +60,14 @@ def benchmark_app(path: Path, shape: tuple[int, ...], seconds: int) -> float:
 
 
 def absent() -> dict[str, str]:
-    """Tools that a user may have and that are not measured, each with the reason."""
-    reasons = {
+    """Tools that a user may take and that are not measured, each with the reason."""
+    programs = {
         "onnxruntime_perf_test": "not in the onnxruntime wheel; it is built from source",
         "trtexec": "comes with TensorRT, which has no installable libraries on the public index and needs a GPU",
         "polygraphy": "drives TensorRT, which needs a GPU",
     }
-    return {name: why for name, why in reasons.items() if not shutil.which(name)}
+    packages = {
+        "ModelOpt": "pins other versions of onnx and onnxruntime, and takes an environment of its own",
+        "Olive": "takes an environment of its own",
+    }
+    return {name: why for name, why in programs.items() if not shutil.which(name)} | packages

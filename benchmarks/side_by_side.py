@@ -1,13 +1,13 @@
 """edgefair's files and timing beside what a user would take instead, on one trained student, in one run.
 
     pip install nncf
-    nice -n -15 python benchmarks/side_by_side.py [--run FOLDER] [--core 0] [--seconds 20] [--modelopt PYTHON]
+    nice -n -15 python benchmarks/side_by_side.py [--run FOLDER] [--core 0] [--seconds 20]
 
 The student comes from distill-and-export on trifeature (made in FOLDER, taken from there the next time). Files: those
 of edgefair for ONNX Runtime and OpenVINO, NNCF's default post-training quantisation of the same fp32 file, calibrated
-on the same rows, and ModelOpt's where a Python that has it is given. Of each: accuracy, recall gap between groups, the
-gate's verdict beside the student, size, and latency at batch 1, all interleaved on one core. Timing: edgefair's runtime
-beside a bare session.run loop, and beside OpenVINO's benchmark_app, in turns. What is not installed is named with why.
+on the same rows. Of each: accuracy, recall gap between groups, the gate's verdict beside the student, size, and latency
+at batch 1, all interleaved on one core. Timing: edgefair's runtime beside a bare session.run loop, and in turns beside
+OpenVINO's benchmark_app. What is not measured is named with why.
 """
 
 import argparse
@@ -60,21 +60,15 @@ def quality(mine: Predictions, student: Predictions, recipe: Recipe) -> dict:
     }
 
 
-def all_files(run: Path, recipe: Recipe, images: np.ndarray, folder: Path, modelopt: str | None) -> tuple[list, dict]:
+def all_files(run: Path, recipe: Recipe, images: np.ndarray, folder: Path) -> tuple[list, dict]:
     """Every file as an artefact, and why others are not there."""
     own = [one for one in artefact_list(RunFolder(run, recipe, Log(quiet=True))) if one.claim == "same"]
     source, missing = run / "artefacts" / "student.onnx", others.absent()
-    makers = {"NNCF": lambda: others.nncf_files(source, folder, images)}
-    if modelopt:
-        makers["ModelOpt"] = lambda: others.modelopt_files(modelopt, source, folder, images)
-    else:
-        missing["ModelOpt"] = "no Python that has it was given (--modelopt); it pins other versions of onnxruntime"
-    missing["Olive"] = "its static quantisation calls onnxruntime.quantization, as edgefair does; not measured apart"
-    for tool, make in makers.items():
-        try:
-            own += [Artefact(name, *where, "int8", sha256(where[0])) for name, where in make().items()]
-        except (ImportError, RuntimeError) as error:
-            missing[tool] = str(error)
+    try:
+        made = others.nncf_files(source, folder, images)
+        own += [Artefact(name, *where, "int8", sha256(where[0])) for name, where in made.items()]
+    except (ImportError, RuntimeError) as error:
+        missing["NNCF"] = str(error)
     return own, missing
 
 
@@ -112,7 +106,6 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/side-by-side"))
     parser.add_argument("--core", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--modelopt", help="a Python in whose environment nvidia-modelopt[onnx] is installed")
     given = parser.parse_args()
     recipe, log = parse(RECIPE), Log()
     pin((given.core,))  # before any runtime starts threads, or some of them would stay on other cores
@@ -122,7 +115,7 @@ def main() -> None:
     source = given.run / "artefacts" / "student.onnx"
     with tempfile.TemporaryDirectory() as folder:
         rows = np.asarray(examples.images[examples.rows["calibration"]])
-        files, missing = all_files(given.run, recipe, rows, Path(folder), given.modelopt)
+        files, missing = all_files(given.run, recipe, rows, Path(folder))
         found = {one.name: quality(predict(one, gate, log), student, recipe) for one in files}
         times = speed(files, source, examples, given.seconds)
         for one in files:
