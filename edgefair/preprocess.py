@@ -4,6 +4,7 @@ Scaling and normalisation are not here: they are inside the exported graph, so t
 """
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -13,16 +14,18 @@ from edgefair.errors import DataError
 VERSION = 1  # part of every cache key: raise it when a pixel changes
 
 
-def decode(path: Path, size: int) -> np.ndarray:
+def decode(file: Path | BinaryIO, size: int, name: str = "") -> np.ndarray:
     """Read an image as uint8 [3, size, size]: upright, RGB, shorter side resized to `size` (bicubic), centre crop.
 
-    Raises DataError where the file is missing, truncated or no image.
+    A JPEG is decoded whole, not at reduced size, which would give other pixels. Raises DataError, with `name` for an
+    open file, where the file is missing, truncated or no image.
     """
     try:
-        with Image.open(path) as image:
-            return square(ImageOps.exif_transpose(image).convert("RGB"), size)
+        with Image.open(file) as image:
+            ImageOps.exif_transpose(image, in_place=True)
+            return square(image if image.mode == "RGB" else image.convert("RGB"), size)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot read the image {path}: {error}") from error
+        raise DataError(f"cannot read the image {name or file}: {error}") from error
 
 
 def square(image: Image.Image, size: int) -> np.ndarray:

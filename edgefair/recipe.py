@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from edgefair.data_sections import DataRecipe, without_groups
 from edgefair.deploy_sections import BenchRecipe, DeployRecipe, ExportRecipe, GateRecipe, QuantizeRecipe
 from edgefair.errors import RecipeError, nearest
 from edgefair.files import digest
 from edgefair.sections import (
-    DataRecipe,
     LossRecipe,
     Section,
     StrategyRecipe,
@@ -73,7 +73,7 @@ class Recipe(Section):
         """How networks are trained, where it is not given, follows the data and the device.
 
         Photographs are fewer and harder than rendered shapes: augmented, seen more often, in gentler steps. A GPU
-        trains in bf16.
+        trains in bf16. Where there are no groups, there is nothing to debias: the strategy is plain.
         """
         if not isinstance(values, dict):
             return values
@@ -83,8 +83,10 @@ class Recipe(Section):
             fitting |= {"augment": "crop-flip", "optimizer": "adamw", "lr": 2e-3, "epochs": 15}
         if values.get("device", "cpu") != "cpu":
             fitting["precision"] = "bf16"
-        sections = {name: values.get(name, {}) for name in ("teacher", "train")} if fitting else {}
-        return {**values, **{k: {**fitting, **v} if isinstance(v, dict) else v for k, v in sections.items()}}
+        sections = {name: (fitting, values.get(name, {})) for name in ("teacher", "train")} if fitting else {}
+        if isinstance(data, dict) and without_groups(data):
+            sections["strategy"] = ({"name": "plain"}, values.get("strategy", {}))
+        return {**values, **{k: {**fit, **v} if isinstance(v, dict) else v for k, (fit, v) in sections.items()}}
 
     def to_toml(self) -> str:
         """The recipe as TOML text, every field written out; `parse` reads it back to an equal recipe."""

@@ -1,12 +1,12 @@
 """The sections of a recipe that make the student: every setting, validated, with one sentence each.
 
-[data] [teacher] [student] [loss] [strategy] [train] here; [export] [deploy] [quantize] [gate] [bench] in
-deploy_sections.py.
+[teacher] [student] [loss] [strategy] [train] here; [data] in data_sections.py, [export] [deploy] [quantize] [gate]
+[bench] in deploy_sections.py.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -14,97 +14,10 @@ Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-# Defaults that follow the data set where it is not photographs in files.
-_FITTING = {"trifeature": {}, "cifar10": {}, "cifar100": {}, "cifar10s": {"skew": 0.95}, "cifar10s-mfd": {"skew": 0.8}}
-
-
 class Section(BaseModel):
     """A part of the recipe: frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class DataRecipe(Section):
-    """Which images, what is asked of them, and how they fall into the five lists."""
-
-    name: str = "trifeature"
-    """A name in the DATASETS table."""
-    path: str = ""
-    """Folder or CSV file of a data set on disk."""
-    image_size: Annotated[int, Field(ge=8, le=1024)] = 32
-    """Side of the square images, pixels; 64 where it is not given for a manifest or FairFace."""
-    task: str = "age"
-    """FairFace: the column that is predicted (age, gender or race)."""
-    group: str = "gender"
-    """FairFace: the protected attribute (gender, race or age)."""
-    age_buckets: Literal[3, 9] = 3
-    """FairFace: the nine published age buckets, or three (under 20, 20 to 39, 40 and over)."""
-    label_set: Literal["fine", "coarse"] = "fine"
-    """CIFAR-100: the 100 classes, or their 20 superclasses."""
-    mask_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
-    """CIFAR-10S: seed that decides which training images are grey; the published one (42, mfd: 0) where not given."""
-    classes: tuple[str, ...] = ()
-    """Manifest: the declared classes, in order; empty means those found, sorted."""
-    groups: tuple[str, ...] = ()
-    """Manifest: the declared groups, in order; empty means those found, sorted."""
-    max_rows: Annotated[int, Field(ge=0)] = 0
-    """Use at most this many training rows and as many gate rows of a data set on disk, drawn by seed; 0 means all.
-
-    CIFAR draws as many of every class, and takes validation, calibration and meta images out of the training rows."""
-    skip_broken: bool = False
-    """Go on without images that cannot be read, and count them; otherwise the first one is an error."""
-    meta_share: Share = 0.05
-    """Share of the training rows set aside for meta steps, where the data set does not say."""
-    validation_share: Share = 0.1
-    """Share of the training rows set aside for choosing models, where the data set does not say."""
-    calibration_share: Share = 0.05
-    """Share of the training rows set aside for calibrating quantisation, where the data set does not say."""
-    gate_share: Share = 0.25
-    """Share of all rows set aside for the verdict, where the data set does not say."""
-    geometry: Literal["small", "paper"] = "small"
-    """Trifeature: settings made for 32 px, or the papers' geometry: 224 px, template 128 px, texture period 10 px."""
-    skew: Share = 0.92
-    """Share of a class's training rows that show the class's own group (trifeature: colour family); 0.5 is balanced.
-
-    Where it is not given: trifeature 0.92, cifar10s 0.95, cifar10s-mfd 0.8; other data sets have what they have."""
-    noise: Weight = 0.1
-    """Trifeature: standard deviation of the pixel noise, as a share of full scale."""
-    size_min: Annotated[float, Field(gt=0, le=1)] = 0.4
-    """Trifeature: smallest template side as a share of the image side."""
-    size_max: Annotated[float, Field(gt=0, le=1)] = 0.8
-    """Trifeature: largest template side as a share of the image side."""
-    texture_period: Positive = 0.15
-    """Trifeature: period of the textures as a share of the image side."""
-    texture_contrast: Share = 0.4
-    """Trifeature: how much of the colour the texture takes away where it is off; 1 shows the background there."""
-    train_rows: Annotated[int, Field(ge=10)] = 8000
-    """Trifeature: number of training rows."""
-    meta_rows: Annotated[int, Field(ge=0)] = 400
-    """Trifeature: number of meta rows."""
-    validation_rows: Annotated[int, Field(ge=10)] = 2000
-    """Trifeature: number of validation rows."""
-    calibration_rows: Annotated[int, Field(ge=20)] = 400
-    """Trifeature: number of calibration rows."""
-    gate_rows: Annotated[int, Field(ge=20)] = 8000
-    """Trifeature: number of gate rows, the same number of every shape in every colour family."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fitting_defaults(cls, values: Any) -> Any:
-        """Settings that were not given follow the geometry, or the data set's kind."""
-        if not isinstance(values, dict):
-            return values
-        if values.get("geometry") == "paper":
-            side = 128 / 224
-            paper = {"image_size": 224, "size_min": side, "size_max": side, "noise": 0.0}
-            return {**paper, "texture_period": 10 / 224, "texture_contrast": 1.0, **values}
-        return {**_FITTING.get(str(values.get("name", "trifeature")), {"image_size": 64}), **values}
-
-    @model_validator(mode="after")
-    def _sizes_in_order(self):
-        if self.size_min > self.size_max:
-            raise ValueError(f"data.size_min {self.size_min} is larger than data.size_max {self.size_max}.")
-        return self
 
 
 class TrainRecipe(Section):
@@ -122,8 +35,9 @@ class TrainRecipe(Section):
     """Decay of weights of two or more dimensions; biases and normalisation are not decayed."""
     label_smoothing: Share = 0.0
     """Smoothing of the cross-entropy's target."""
-    augment: Literal["none", "flip", "crop-flip"] = "none"
-    """Random horizontal flip, or shift by up to an eighth of the side and flip (the default for data sets on disk)."""
+    augment: Literal["none", "flip", "crop-flip", "crop-flip-jitter"] = "none"
+    """Random horizontal flip; a shift of up to an eighth of the side and flip (the default for data sets on disk); or
+    these and random brightness, contrast and saturation."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of forward and backward passes; bf16 means autocast, and is the default on a GPU."""
     select: Literal["last", "accuracy", "balanced"] = "balanced"

@@ -30,7 +30,7 @@ from PIL import Image
 from edgefair.data.cache import cached_images
 from edgefair.data.cifar_files import Pictures, read_pictures
 from edgefair.data.examples import LISTS, Examples
-from edgefair.data.files import deal
+from edgefair.data.split import deal
 from edgefair.files import digest
 from edgefair.preprocess import VERSION, square
 from edgefair.recipe import DataRecipe

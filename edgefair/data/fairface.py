@@ -5,85 +5,39 @@ genders and races are annotators' perceptions, not what the people shown would s
 The published validation images are the gate rows; the other lists are drawn from the training images.
 """
 
-import csv
 from pathlib import Path
 
-from edgefair.data.examples import Examples
-from edgefair.data.files import Entry, build
-from edgefair.errors import DataError, RecipeError, nearest
+from edgefair.data.attributes import AGES, GENDERS, THREE_AGES, age_names, choose
+from edgefair.data.columns import read_rows
+from edgefair.data.entries import Entry, FilePart, Listing
 from edgefair.recipe import DataRecipe
-from edgefair.seeds import generator
 
-AGES = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")
-THREE_AGES = ("under 20", "20 to 39", "40 and over")
-GENDERS = ("Female", "Male")
+TERMS = "CC BY 4.0; cite Kärkkäinen and Joo, WACV 2021"
 RACES = ("Black", "East Asian", "Indian", "Latino_Hispanic", "Middle Eastern", "Southeast Asian", "White")
-COLUMNS = {"age": AGES, "gender": GENDERS, "race": RACES}
-_FILES = {"train": "fairface_label_train.csv", "gate": "fairface_label_val.csv"}
+_FILES = {"": "fairface_label_train.csv", "gate": "fairface_label_val.csv"}
 
 
-def load(recipe: DataRecipe, seed: int, log) -> Examples:
-    """Examples of the folder `recipe.path`; raises DataError or RecipeError naming what is missing or wrong."""
-    for field in ("task", "group"):
-        if getattr(recipe, field) not in COLUMNS:
-            raise RecipeError(
-                f"data.{field} '{getattr(recipe, field)}' is no FairFace column; "
-                f"{nearest(getattr(recipe, field), COLUMNS)}"
-            )
-    if recipe.task == recipe.group:
-        raise RecipeError(
-            f"data.task and data.group are both '{recipe.task}'; the protected attribute must be another column."
-        )
-    folder = Path(recipe.path)
-    entries = []
-    for name, file in _FILES.items():
-        part = _read(folder, file, name, recipe)
-        entries += _fewer(part, recipe.max_rows, seed, name)
-    declared = recipe.model_copy(
-        update={"classes": _names(recipe.task, recipe), "groups": _names(recipe.group, recipe)}
-    )
-    about = {"name": "fairface", "source": str(folder), "terms": "CC BY 4.0; cite Kärkkäinen and Joo, WACV 2021"}
-    return build(entries, declared, seed, {**about, "task": recipe.task, "group": recipe.group}, log)
+def recognise(path: Path) -> bool:
+    """Whether the label files lie in a folder."""
+    return (path / _FILES[""]).is_file()
 
 
-def _names(column: str, recipe: DataRecipe) -> tuple[str, ...]:
-    return THREE_AGES if column == "age" and recipe.age_buckets == 3 else COLUMNS[column]
+def read(recipe: DataRecipe, seed: int, log) -> Listing:
+    """The entries of the folder `recipe.path`; raises DataError or RecipeError naming what is missing or wrong."""
+    known = {"age": age_names(recipe), "gender": GENDERS, "race": RACES}
+    chosen = choose(recipe, known, "FairFace")
+    folder, entries = Path(recipe.path), []
+    for split, file in _FILES.items():
+        for where, values in read_rows(folder / file, ("file", *known), "FairFace's labels"):
+            values["age"] = _age(values["age"], recipe)
+            image = FilePart(str(folder / values["file"]))
+            entries.append(Entry(image, chosen.label(values), chosen.group(values), values["file"], where, split))
+    about = {"name": "fairface", "source": str(folder), "terms": TERMS, **chosen.about()}
+    return Listing(entries, about, chosen.class_names, chosen.group_names)
 
 
-def _value(column: str, text: str, recipe: DataRecipe) -> str:
-    if column == "age" and recipe.age_buckets == 3 and text in AGES:
+def _age(text: str, recipe: DataRecipe) -> str:
+    """The bucket of a published one, such as 20-29 or `more than 70`; anything else stays, and will be refused."""
+    if recipe.age_buckets == 3 and text in AGES:
         return THREE_AGES[(AGES.index(text) >= 3) + (AGES.index(text) >= 5)]
     return text
-
-
-def _read(folder: Path, file: str, name: str, recipe: DataRecipe) -> list[Entry]:
-    path = folder / file
-    try:
-        with open(path, newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-    except OSError as error:
-        raise DataError(
-            f"cannot read {path}: {error.strerror}. A FairFace folder holds {' and '.join(_FILES.values())}."
-        ) from None
-    split = "gate" if name == "gate" else ""
-    try:
-        return [
-            Entry(
-                path=folder / row["file"],
-                label=_value(recipe.task, row[recipe.task], recipe),
-                group=_value(recipe.group, row[recipe.group], recipe),
-                id=row["file"],
-                where=f"{file}, line {number}",
-                split=split,
-            )
-            for number, row in enumerate(rows, start=2)
-        ]
-    except KeyError as error:
-        raise DataError(f"{path} has no column {error}; FairFace files have file, age, gender, race.") from None
-
-
-def _fewer(entries: list[Entry], most: int, seed: int, name: str) -> list[Entry]:
-    if not most or len(entries) <= most:
-        return entries
-    chosen = generator(seed, "fairface", name).permutation(len(entries))[:most]
-    return [entries[index] for index in sorted(chosen)]

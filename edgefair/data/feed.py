@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from edgefair.data.augment import augmented
 from edgefair.data.examples import Examples
 from edgefair.seeds import derive, generator
 from edgefair.tensors import Batch
@@ -56,23 +56,3 @@ class Draw:
         images = torch.from_numpy(self.examples.images[rows]).to(self.device, memory_format=torch.channels_last)
         ids = (self.examples.labels[rows], self.examples.groups[rows], at)
         return Batch(images, *(torch.from_numpy(part).to(self.device) for part in ids))
-
-
-def augmented(images: Tensor, how: str, random: torch.Generator) -> Tensor:
-    """Random horizontal flip, and for `crop-flip` a shift of up to an eighth of the side (edges reflect)."""
-    if how == "none":
-        return images
-    flip = torch.rand(len(images), generator=random, device=images.device) < 0.5
-    images = torch.where(flip[:, None, None, None], images.flip(3), images)
-    if how == "flip":
-        return images
-    side = images.shape[-1]
-    pad = max(1, side // 8)
-    padded = functional.pad(images.float(), (pad,) * 4, mode="reflect").to(images.dtype)
-    top, left = torch.randint(0, 2 * pad + 1, (2, len(images)), generator=random, device=images.device)
-    axis = torch.arange(side, device=images.device)
-    row = (top[:, None] + axis)[:, None, :, None]
-    column = (left[:, None] + axis)[:, None, None, :]
-    batch = torch.arange(len(images), device=images.device)[:, None, None, None]
-    channel = torch.arange(3, device=images.device)[None, :, None, None]
-    return padded[batch, channel, row, column]

@@ -1,77 +1,67 @@
-"""A CSV manifest: columns path, label, group, and optionally split, id, identity, soft_group.
+"""A manifest, CSV or Parquet: columns path, label, group, and optionally split, id, identity, soft_group.
 
-`soft_group` is a protected attribute in 0 .. 1, such as the share of men in a picture, for an adversary that guesses a
-number; verdicts are by `group`. Paths are relative to the manifest's folder and stay inside it. An empty group is
-unknown: such rows train the classifier and nothing else. The terms of the images are the owner's.
+`data.task` and `data.group` may name other columns, the latter several joined by `+`: their intersection. `soft_group`
+is a protected attribute in 0 .. 1, such as the share of men in a picture, for an adversary that guesses a number;
+verdicts are by group. Paths are relative to the manifest's folder and stay inside it. An empty group is unknown: such
+rows train the classifier and nothing else. The terms of the images are the owner's.
 """
 
-import csv
 import math
 from pathlib import Path
 
-from edgefair.data.examples import Examples
-from edgefair.data.files import Entry, build
+from edgefair.data.attributes import Chosen, protected_of
+from edgefair.data.columns import read_rows
+from edgefair.data.entries import ALL, Entry, FilePart, Listing, list_name
 from edgefair.errors import DataError
 from edgefair.recipe import DataRecipe
 
-REQUIRED = ("path", "label", "group")
-OPTIONAL = ("split", "id", "identity", "soft_group")
-# Other common words for the lists.
-_SPLIT_WORDS = {"val": "validation", "valid": "validation", "test": "gate", "calib": "calibration"}
+TERMS = "those of the images' owner"
+USUAL = Chosen("label", ("group",))
+FILES = ("manifest.csv", "manifest.parquet")
 
 
-def load(recipe: DataRecipe, seed: int, log) -> Examples:
-    """Examples of the manifest `recipe.path`; raises DataError naming file and row of whatever is wrong."""
+def recognise(path: Path) -> bool:
+    """Whether a folder holds a manifest."""
+    return any((path / name).is_file() for name in FILES)
+
+
+def read(recipe: DataRecipe, seed: int, log) -> Listing:
+    """The entries of the manifest `recipe.path`; raises DataError naming file and row of whatever is wrong."""
     path = Path(recipe.path)
-    entries = read_manifest(path)
-    return build(
-        entries, recipe, seed, {"name": "manifest", "source": str(path), "terms": "those of the images' owner"}, log
-    )
+    if path.is_dir():
+        path = next((path / name for name in FILES if (path / name).is_file()), path / FILES[0])
+    chosen = Chosen(recipe.task, protected_of(recipe))
+    about = {"name": "manifest", "source": str(path), "terms": TERMS}
+    return Listing(read_manifest(path, chosen), about, recipe.classes, recipe.groups if chosen.protected else ALL)
 
 
-def read_manifest(path: Path) -> list[Entry]:
+def read_manifest(path: Path, chosen: Chosen = USUAL) -> list[Entry]:
     """The rows of a manifest; raises DataError for a missing file or column, or a path that leaves the folder."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            _check_columns(path, reader.fieldnames or [])
-            return [_entry(path, number, row) for number, row in enumerate(reader, start=2)]
-    except OSError as error:
-        raise DataError(f"cannot read the manifest {path}: {error.strerror}.") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is not a CSV file in UTF-8: {error}.") from None
+    rows = read_rows(path, ("path", chosen.task, *chosen.protected), "the manifest")
+    root = path.parent.resolve()
+    return [_entry(root, where, values, chosen) for where, values in rows]
 
 
-def _check_columns(path: Path, columns: list[str]) -> None:
-    if not columns:
-        raise DataError(f"{path} is empty; a manifest begins with a line of column names: {','.join(REQUIRED)}.")
-    for name in REQUIRED:
-        if name not in columns:
-            raise DataError(f"{path} has no column '{name}'; its columns are {', '.join(columns)}. Rename or add one.")
-
-
-def _entry(manifest: Path, number: int, row: dict) -> Entry:
-    where = f"{manifest.name}, line {number}"
-    values = {name: (row.get(name) or "").strip() for name in (*REQUIRED, *OPTIONAL)}
-    if not values["path"] or not values["label"]:
+def _entry(root: Path, where: str, values: dict[str, str], chosen: Chosen) -> Entry:
+    label = chosen.label(values)
+    if not values["path"] or not label:
         raise DataError(
-            f"{where}: path and label must not be empty (path '{values['path']}', label '{values['label']}')."
+            f"{where}: path and {chosen.task} must not be empty (path '{values['path']}', label '{label}')."
         )
-    root = manifest.parent.resolve()
     image = (root / values["path"]).resolve()
     if not image.is_relative_to(root):
         raise DataError(
             f"{where}: path '{values['path']}' leaves the manifest's folder {root}; move the images into it."
         )
     return Entry(
-        path=image,
-        label=values["label"],
-        group=values["group"],
-        id=values["id"] or values["path"],
+        image=FilePart(str(image)),
+        label=label,
+        group=chosen.group(values),
+        id=values.get("id") or values["path"],
         where=where,
-        split=_SPLIT_WORDS.get(values["split"].lower(), values["split"].lower()),
-        identity=values["identity"],
-        soft_group=_share(where, values["soft_group"]),
+        split=list_name(values.get("split", "")),
+        identity=values.get("identity", ""),
+        soft_group=_share(where, values.get("soft_group", "")),
     )
 
 
