@@ -12,6 +12,7 @@ from edgefair.commands.build import build
 from edgefair.commands.bundle import bundle
 from edgefair.commands.compare import compare
 from edgefair.commands.lint import lint
+from edgefair.commands.data import data
 from edgefair.commands.plan import plan
 from edgefair.commands.predict import predict
 from edgefair.commands.quantize import quantize
@@ -41,6 +42,7 @@ cli.add_command(predict)
 cli.add_command(bench)
 cli.add_command(lint)
 cli.add_command(quantize)
+cli.add_command(data)
 
 
 @cli.command("distill-and-export")
@@ -52,9 +54,11 @@ cli.add_command(quantize)
 )
 @click.option(
     "--data",
-    help="Data set: trifeature, a CSV manifest (path,label,group), a folder of FairFace or CIFAR batches, or NAME=PATH "
-    "such as cifar10s=FOLDER.  [default: trifeature]",
+    help="Data set: trifeature, a manifest (CSV or Parquet: path,label,group), a folder as published (CelebA, UTKFace, "
+    "FairFace, ...), NAME=PATH such as cifar10s=FOLDER, or hf:NAME.  [default: trifeature]",
 )
+@click.option("--task", help="Attribute that is predicted, such as age.  [default: the data set's]")
+@click.option("--group", help="Protected attribute; several such as gender+race are intersected.")
 @click.option("--teacher", help="cifar:resnet20, cifar:resnet18, timm:NAME or file:PATH.safetensors.")
 @click.option("--student", help="cifar:resnet8, timm:NAME or file:PATH.safetensors.")
 @click.option("--loss", help="Distillation loss: none, ckd, ctkd, rkd, kdpp, fitnet, at, mfd.")
@@ -135,6 +139,8 @@ def _values(recipe_file: Path | None, data: str | None, options: dict, settings:
         "targets": "deploy.targets",
         "precisions": "deploy.precisions",
         "skip_broken": "data.skip_broken",
+        "task": "data.task",
+        "group": "data.group",
     }
     if data is not None:
         from edgefair.data import recognise

@@ -9,7 +9,7 @@ _GREY = (0.2989, 0.587, 0.114)  # ITU-R 601, as in torchvision
 
 
 def augmented(images: Tensor, how: str, random: torch.Generator) -> Tensor:
-    """Images uint8 [B, 3, S, S] flipped at random; for `crop-flip` also shifted, for `crop-flip-jitter` also recoloured."""
+    """Images uint8 [B, 3, S, S] flipped at random; for crop-flip also shifted, for crop-flip-jitter also recoloured."""
     if how == "none":
         return images
     flip = torch.rand(len(images), generator=random, device=images.device) < 0.5

@@ -53,11 +53,7 @@ class Examples:
 
     def counts(self, name: str) -> np.ndarray:
         """Rows of a list in every (group, class) cell, int64 [G, C]; rows of unknown group are not counted."""
-        rows = self.rows[name]
-        rows = rows[self.groups[rows] >= 0]
-        shape = (len(self.group_names), len(self.class_names))
-        cell = self.groups[rows] * shape[1] + self.labels[rows]
-        return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+        return cell_counts(self, self.rows[name])
 
     def describe(self) -> dict:
         """What the report says of the data: names, counts and a hash of the ids of each list."""
@@ -70,6 +66,14 @@ class Examples:
             "cells": {name: self.counts(name).tolist() for name in LISTS},
             "id_hashes": {name: digest(self.ids[rows].tolist()) for name, rows in self.rows.items()},
         }
+
+
+def cell_counts(data, rows: np.ndarray) -> np.ndarray:
+    """Those of these rows in every (group, class) cell, int64 [G, C]; rows of unknown group are not counted."""
+    rows = rows[data.groups[rows] >= 0]
+    shape = (len(data.group_names), len(data.class_names))
+    cell = data.groups[rows] * shape[1] + data.labels[rows]
+    return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
 
 
 def balanced_rows(examples: Examples, name: str, per_cell: int, rng: np.random.Generator) -> np.ndarray:

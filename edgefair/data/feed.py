@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from edgefair.data.augment import augmented
 from edgefair.data.examples import Examples

@@ -1,0 +1,118 @@
+"""`edgefair data`: what a data set on disk has, before anyone trains on it."""
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.group("data")
+def data() -> None:
+    """Look at data sets."""
+
+
+@data.command("info")
+@click.argument("name")
+@click.argument("path", required=False, default="")
+@click.option("--task", help="Attribute that is predicted.  [default: the data set's]")
+@click.option("--group", help="Protected attribute; several such as gender+race are intersected.")
+@click.option("--check", is_flag=True, help="Decode every image, which also prepares them for training.")
+@click.option("--picture", type=click.Path(path_type=Path), help="PNG to write.  [default: NAME-cells.png]")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures to a file too.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of whatever is drawn.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="FIELD=VALUE", help="A field of [data], such as max_rows=9000."
+)
+def info(name, path, task, group, check, picture, json_file, seed, settings) -> None:
+    """Counts per class and group, missing cells, broken files, what the rows support, terms, and a picture.
+
+    NAME is a data set such as celeba, or alone a folder or file that is recognised, or hf:NAME. Exit code 1 says that
+    files are missing or, with --check, cannot be read.
+    """
+    from edgefair.data import recognise
+    from edgefair.data.info import describe, look
+    from edgefair.data.picture import draw_cells
+    from edgefair.files import write_json
+    from edgefair.log import Log
+    from edgefair.recipe import assignment, parse
+
+    values = recognise(f"{name}={path}" if path else name)
+    values |= {field: value for field, value in (("task", task), ("group", group)) if value is not None}
+    values |= dict(assignment(text) for text in settings)
+    recipe = parse({"seed": seed, "data": values}).data
+    examples = look(recipe, seed, Log(), check)
+    figures = describe(examples, seed)
+    _show(figures, check)
+    picture = picture or Path(f"{recipe.name}-cells.png")
+    draw_cells(examples, picture, seed)
+    click.echo(f"picture: {picture}")
+    if json_file is not None:
+        write_json(json_file, figures)
+    sys.exit(1 if figures.get("broken_images") else 0)
+
+
+def _show(figures: dict, check: bool) -> None:
+    from edgefair.tables import line, plain_console
+
+    console = plain_console()
+    line(console, f"{figures['name']}: {figures['source']}")
+    line(console, f"terms: {figures['terms']}")
+    if "task" in figures:
+        line(console, f"task {figures['task']}, protected attribute {figures['group'] or 'none'}")
+    for name, rows in figures["rows"].items():
+        if rows:
+            console.print()
+            _show_list(console, name, rows, figures)
+    console.print()
+    for why, rows in figures.get("left_out", {}).items():
+        line(console, f"left out: {rows['rows']:,} rows, {why}: {', '.join(rows['examples'][:5])}")
+    _show_broken(console, figures, check)
+    _show_tolerance(console, figures)
+
+
+def _show_list(console, name: str, rows: int, figures: dict) -> None:
+    import numpy as np
+
+    from edgefair.tables import line, plain_table
+
+    counts, classes = np.array(figures["cells"][name]), figures["class_names"]  # [G, C]
+    unknown = figures["unknown_group"][name]
+    line(console, f"{name}: {rows:,} rows" + (f", {unknown:,} of unknown group" if unknown else ""))
+    table = plain_table(("class",), (*figures["group_names"], "all"))
+    shown = range(len(classes)) if len(classes) <= 40 else range(0)
+    for label in shown:
+        table.add_row(classes[label], *(f"{count:,}" for count in (*counts[:, label], counts[:, label].sum())))
+    if not len(shown):
+        for word, pick in (("smallest", np.min), ("median", np.median), ("largest", np.max)):
+            columns = [*counts, counts.sum(0)]
+            table.add_row(f"{word} of {len(classes)}", *(f"{pick(column):,.0f}" for column in columns))
+    console.print(table)
+    missing = figures["missing_cells"][name]
+    if missing:
+        line(console, f"{len(missing)} cells without rows: {', '.join(missing[:8])}", style="red")
+
+
+def _show_broken(console, figures: dict, check: bool) -> None:
+    from edgefair.tables import line
+
+    broken = figures.get("broken_images", 0)
+    word = "missing or broken" if check else "missing"
+    line(console, f"{word} files: {broken:,}" + ("" if check or broken else " (--check decodes all)"))
+    for example in figures.get("broken_examples", ())[:5]:
+        line(console, f"  {example}")
+
+
+def _show_tolerance(console, figures: dict) -> None:
+    from edgefair.tables import line
+
+    if not figures["smallest_tolerance"]:
+        line(console, "no groups are declared: accuracy can be judged, fairness cannot")
+    for row in figures["smallest_tolerance"]:
+        if row["mean_points"] != row["mean_points"]:
+            line(console, "smallest tolerance: none, since cells of the gate have no rows")
+            return
+        line(
+            console,
+            f"smallest tolerance of the gap drift with {row['flip_percent']:g} % discordant rows: "
+            f"{row['mean_points']:.1f} points for the mean, {row['max_points']:.1f} for the largest",
+        )
