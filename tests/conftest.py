@@ -7,6 +7,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 if "PYTEST_XDIST_WORKER" in os.environ:  # several test processes share the cores
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,26 @@ def quiet() -> Log:
 def vector():
     """Load a reference vector by name."""
     return lambda name: np.load(REFERENCE / f"{name}.npz")
+
+
+@pytest.fixture(scope="session")
+def copy_of(tmp_path_factory):
+    """The folder of a miniature of a published data set, made once; not to be changed."""
+    from . import data_copies
+
+    made: dict[str, Path] = {}
+
+    def get(name: str) -> Path:
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp("data") / name
+            made[name].mkdir()
+            getattr(data_copies, name)(made[name])
+        return made[name]
+
+    return get
+
+
+@pytest.fixture
+def damaged(copy_of, tmp_path):
+    """A copy of a miniature that a test may damage."""
+    return lambda name: Path(shutil.copytree(copy_of(name), tmp_path / name))

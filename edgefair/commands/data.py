@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+MOST_LINES = 40  # of a table; above, a summary of its columns
+
 
 @click.group("data")
 def data() -> None:
@@ -75,17 +77,19 @@ def _show_list(console, name: str, rows: int, figures: dict) -> None:
 
     from edgefair.tables import line, plain_table
 
-    counts, classes = np.array(figures["cells"][name]), figures["class_names"]  # [G, C]
+    counts = np.array(figures["cells"][name])  # [G, C]
     unknown = figures["unknown_group"][name]
     line(console, f"{name}: {rows:,} rows" + (f", {unknown:,} of unknown group" if unknown else ""))
-    table = plain_table(("class",), (*figures["group_names"], "all"))
-    shown = range(len(classes)) if len(classes) <= 40 else range(0)
-    for label in shown:
-        table.add_row(classes[label], *(f"{count:,}" for count in (*counts[:, label], counts[:, label].sum())))
-    if not len(shown):
+    down, across = ("group", figures["group_names"]), ("class", figures["class_names"])
+    if len(down[1]) <= len(across[1]):  # the longer one downwards
+        down, across, counts = across, down, counts.T
+    table = plain_table((down[0],), (*across[1], "all"))
+    counts = np.column_stack([counts, counts.sum(1)])
+    for at, label in enumerate(down[1] if len(down[1]) <= MOST_LINES else ()):
+        table.add_row(label, *(f"{count:,}" for count in counts[at]))
+    if len(down[1]) > MOST_LINES:
         for word, pick in (("smallest", np.min), ("median", np.median), ("largest", np.max)):
-            columns = [*counts, counts.sum(0)]
-            table.add_row(f"{word} of {len(classes)}", *(f"{pick(column):,.0f}" for column in columns))
+            table.add_row(f"{word} of {len(down[1])}", *(f"{value:,.0f}" for value in pick(counts, axis=0)))
     console.print(table)
     missing = figures["missing_cells"][name]
     if missing:

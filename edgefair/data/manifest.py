@@ -31,7 +31,7 @@ def read(recipe: DataRecipe, seed: int, log) -> Listing:
     if path.is_dir():
         path = next((path / name for name in FILES if (path / name).is_file()), path / FILES[0])
     chosen = Chosen(recipe.task, protected_of(recipe))
-    about = {"name": "manifest", "source": str(path), "terms": TERMS}
+    about = {"name": "manifest", "source": str(path), "terms": TERMS, **chosen.about()}
     return Listing(read_manifest(path, chosen), about, recipe.classes, recipe.groups if chosen.protected else ALL)
 
 

@@ -12,7 +12,7 @@ from edgefair.files import write_bytes
 from edgefair.seeds import generator
 
 SIDE, GAP, MARGIN = 64, 2, 150  # pixels
-EACH, MOST = 3, 12  # examples of a cell; classes and groups that are shown
+EACH, MOST = 3, 16  # examples of a cell; classes and groups that are shown
 
 
 def draw_cells(data, path: Path, seed: int) -> None:
@@ -21,6 +21,8 @@ def draw_cells(data, path: Path, seed: int) -> None:
     width, height = EACH * (SIDE + GAP) + 4 * GAP, SIDE + 4 * GAP
     sheet = Image.new("RGB", (MARGIN + width * len(classes), 20 + height * len(groups)), "white")
     pen = ImageDraw.Draw(sheet)
+    if len(data.class_names) > MOST or len(data.group_names) > MOST:
+        pen.text((4, 4), f"the first {MOST} of each", fill="gray")
     for column, name in enumerate(classes):
         pen.text((MARGIN + column * width, 4), _fitting(pen, name, width - 4), fill="black")
     for row, group in enumerate(groups):
