@@ -16,7 +16,11 @@ _NAMED = 20  # so many of the rows that were left out are named in a report
 def build(listing: Listing, recipe: DataRecipe, seed: int, log) -> Examples:
     """Examples of image files; raises DataError for unreadable files, undeclared labels or groups, or an empty list."""
     class_names, group_names, entries = checked(listing, recipe, seed)
-    entries, lost = _present(entries, recipe)
+    entries, lost = present(entries)
+    if lost and not recipe.skip_broken:
+        raise DataError(
+            f"{lost[0]} ({len(lost)} such rows). Correct the path, or go on without such rows with --skip-broken."
+        )
     images, broken = prepared(entries, recipe.image_size, recipe.skip_broken, log)
     lost += [f"{entries[at].where}: {why}" for at, why in sorted(broken.items())]
     if lost:
@@ -103,13 +107,8 @@ def _in_order(names: set[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=int if all(name.isdecimal() for name in names) else None))
 
 
-def _present(entries: list[Entry], recipe: DataRecipe) -> tuple[list[Entry], list[str]]:
-    """Leave out (or refuse) files that are not there; broken content shows when the images are decoded."""
-    missing = [e for e in entries if e.image.missing()]
-    if missing and not recipe.skip_broken:
-        raise DataError(
-            f"{missing[0].where}: there is no image {missing[0].image} ({len(missing)} such rows). "
-            "Correct the path, or go on without such rows with --skip-broken."
-        )
-    present = [e for e in entries if not e.image.missing()] if missing else entries
-    return present, [f"{e.where}: missing" for e in missing]
+def present(entries: list[Entry]) -> tuple[list[Entry], list[str]]:
+    """The entries whose file is there, and what is to be said of the others; broken content shows later."""
+    missing = {at for at, entry in enumerate(entries) if entry.image.missing()}
+    kept = [entry for at, entry in enumerate(entries) if at not in missing] if missing else entries
+    return kept, [f"{entries[at].where}: there is no image {entries[at].image}" for at in sorted(missing)]

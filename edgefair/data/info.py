@@ -7,7 +7,7 @@ import numpy as np
 from edgefair.data import READERS, check_name, load_examples
 from edgefair.data.entries import Entry
 from edgefair.data.examples import LISTS, Examples, cell_counts
-from edgefair.data.files import checked, indices, left_out
+from edgefair.data.files import checked, indices, left_out, present
 from edgefair.data.split import split
 from edgefair.decoder import decode_job
 from edgefair.plan import supported_tolerance
@@ -52,8 +52,7 @@ def look(recipe: DataRecipe, seed: int, log, check: bool) -> Examples | Overview
 def _listed(recipe: DataRecipe, seed: int, log) -> Overview:
     listing = READERS[recipe.name].read(recipe, seed, log)
     class_names, group_names, entries = checked(listing, recipe, seed)
-    missing = [f"{entry.where}: missing" for entry in entries if entry.image.missing()]
-    entries = [entry for entry in entries if not entry.image.missing()] if missing else entries
+    entries, missing = present(entries)
     labels, groups = indices(entries, class_names, group_names)
     rows = split(entries, labels, groups, recipe, seed)
     about = {**listing.about, **left_out(listing), "broken_images": len(missing), "broken_examples": missing[:20]}

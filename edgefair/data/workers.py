@@ -17,6 +17,7 @@ from edgefair.decoder import decode_into
 from edgefair.errors import DataError
 
 FEW = 24  # chunks: below, starting processes takes longer than what they save
+PROGRAM = ("-m", "edgefair.decoder")
 
 
 def cores() -> int:
@@ -82,7 +83,7 @@ def _start() -> subprocess.Popen:
     found = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
     # -P: a file in the user's folder must not stand in for a module. A session of its own: Ctrl-C is for the parent.
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "edgefair.decoder"],
+        [sys.executable, "-P", *PROGRAM],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": found},

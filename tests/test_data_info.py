@@ -1,0 +1,76 @@
+"""`edgefair data info`: what it counts, and what its exit code says."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from edgefair.cli import cli
+from edgefair.data.picture import EACH, GAP, MARGIN, SIDE
+
+from . import data_copies as copies
+
+
+def info(*options, out):
+    command = ["data", "info", *options, "--picture", str(out / "cells.png"), "--json", str(out / "info.json")]
+    result = CliRunner().invoke(cli, [*command, "--set", "image_size=8", "--set", "calibration_share=0.2"])
+    return result, json.loads((out / "info.json").read_text()) if (out / "info.json").exists() else None
+
+
+def test_counts_terms_and_a_picture(copy_of, tmp_path):
+    result, figures = info("celeba", str(copy_of("celeba")), out=tmp_path)
+    assert result.exit_code == 0, result.output
+    assert figures["cells"]["gate"] == [[4, 4], [4, 4]]
+    assert figures["rows"]["validation"] == 16
+    assert figures["terms"].startswith("non-commercial research only")
+    assert len(figures["smallest_tolerance"]) == 2
+    for words in ("gate: 16 rows", "not Attractive", "smallest tolerance", "missing files: 0", "cells.png"):
+        assert words in result.output
+    with Image.open(tmp_path / "cells.png") as picture:
+        assert picture.size == (MARGIN + 2 * (EACH * (SIDE + GAP) + 4 * GAP), 20 + 2 * (SIDE + 4 * GAP))
+        assert len(picture.getcolors(100_000)) > 6  # the miniatures have a colour each
+
+
+def test_missing_cells_left_out_rows_and_unknown_groups(copy_of, tmp_path):
+    folder = copy_of("wider")
+    result, figures = info(str(folder), "--task", "scene", out=tmp_path)
+    assert result.exit_code == 0, result.output
+    assert figures["unknown_group"]["gate"] == 60
+    assert sum(map(sum, figures["cells"]["gate"])) + 60 == figures["rows"]["gate"]
+    result, figures = info(str(copy_of("utkface")), out=tmp_path)
+    assert "36 rows, race 'others'" in result.output
+    assert copies.MALFORMED[0] in result.output
+    assert figures["group_names"] == ["White", "Black", "Asian", "Indian"]
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_broken_files_fail_the_check(damaged, tmp_path, check):
+    folder = damaged("waterbirds")
+    files = sorted(folder.rglob("*.jpg"))
+    files[0].write_bytes(files[0].read_bytes()[:200])
+    files[1].unlink()
+    result, figures = info(str(folder), *(["--check"] if check else []), out=tmp_path)
+    assert result.exit_code == 1
+    assert figures["broken_images"] == 1 + check
+    assert files[1].name in result.output or check
+    assert (files[0].name in result.output) == check
+
+
+def test_a_cell_without_rows_supports_nothing(damaged, tmp_path):
+    folder = damaged("waterbirds")
+    lines = (folder / "metadata.csv").read_text().splitlines(keepends=True)
+    (folder / "metadata.csv").write_text("".join(line for line in lines if ",1,2,1," not in line))
+    result, figures = info(str(folder), out=tmp_path)
+    assert figures["missing_cells"]["gate"] == ["water/waterbird"]
+    assert "1 cells without rows: water/waterbird" in result.output
+    assert "smallest tolerance: none" in result.output
+
+
+def test_data_without_groups_and_wrong_words(copy_of, tmp_path):
+    result, figures = info(str(copy_of("imagenet")), out=tmp_path)
+    assert "no groups are declared" in result.output
+    assert figures["smallest_tolerance"] == []
+    result, _ = info("celebb", str(tmp_path), out=tmp_path / "none")
+    assert result.exit_code != 0
+    assert "did you mean 'celeba'" in str(result.exception)

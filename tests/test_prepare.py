@@ -1,0 +1,224 @@
+"""Images decoded once: the same pixels as one by one, whoever decodes them, and whatever stops the work."""
+
+import errno
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from edgefair.data import prepare, workers
+from edgefair.data.cache import cache_folder
+from edgefair.data.entries import Entry, FilePart, Held, natural
+from edgefair.data.prepare import CHUNK, content_key, prepared
+from edgefair.errors import DataError, RunFolderError
+from edgefair.preprocess import decode
+
+SIZE = 8
+
+
+@pytest.fixture
+def entries(tmp_path, monkeypatch):
+    """Images of three chunks and a bit, and an empty cache."""
+    monkeypatch.setenv("EDGEFAIR_CACHE", str(tmp_path / "cache"))
+    made = []
+    for index in range(3 * CHUNK + 5):
+        path = tmp_path / f"{index}.png"
+        Image.new("RGB", (10, 9), (index % 256, index // 2 % 256, 7)).save(path, compress_level=0)
+        made.append(Entry(FilePart(str(path)), "a", "b", str(index), f"row {index}"))
+    return made
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """First bytes of the chunks that are decoded in this process."""
+    seen = []
+
+    def counting(file, at, size, jobs):
+        seen.append(at)
+        return workers_decode_into(file, at, size, jobs)
+
+    workers_decode_into = workers.decode_into
+    monkeypatch.setattr(workers, "decode_into", counting)
+    return seen
+
+
+def one_by_one(entries):
+    return np.stack([decode(entry.image.path, SIZE) for entry in entries])
+
+
+def leftovers():
+    return sorted(path.suffix for path in cache_folder().iterdir())
+
+
+def test_every_kind_of_image_is_decoded_as_pillow_does(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (21, 30, 4), dtype=np.uint8)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for mode, suffix in (("RGB", "jpg"), ("L", "jpg"), ("CMYK", "jpg"), ("RGBA", "png"), ("P", "png"), ("LA", "png")):
+        picture = Image.fromarray(noise).convert("RGBA" if mode == "RGBA" else "RGB").convert(mode)
+        path = tmp_path / f"{mode}.{suffix}"
+        picture.save(path, **({"exif": turned} if suffix == "jpg" else {}))
+        plain = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+        expected = np.asarray(ImageOps.fit(plain, (SIZE, SIZE), method=Image.Resampling.BICUBIC)).transpose(2, 0, 1)
+        assert (decode(path, SIZE) == expected).all(), mode
+
+
+@pytest.mark.parametrize("few", [0, 10**9])
+def test_processes_and_threads_give_the_same_pixels(entries, quiet, monkeypatch, few):
+    monkeypatch.setattr(workers, "FEW", few)
+    monkeypatch.setattr(workers, "cores", lambda: 2)
+    images, broken = prepared(entries, SIZE, False, quiet)
+    assert (images == one_by_one(entries)).all()
+    assert not broken
+    assert not images.flags.writeable
+    assert leftovers() == [".json", ".npy"]
+
+
+class Table:
+    key = "of this test"
+
+    def content(self, row):
+        return b"P6 2 2 255\n" + bytes([row] * 12) if row else b"no image"
+
+
+def test_parts_of_files_and_rows_of_tables(entries, quiet, tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "FEW", 0)
+    monkeypatch.setattr(workers, "cores", lambda: 2)
+    shard, first, second = tmp_path / "shard", (tmp_path / "1.png").read_bytes(), (tmp_path / "2.png").read_bytes()
+    shard.write_bytes(b"head" + first + second)
+    parts = [FilePart(str(shard), 4, len(first)), FilePart(str(shard), 4 + len(first), len(second))]
+    images = [*parts, Held(Table(), 9), Held(Table(), 0), FilePart(str(shard), 4, 9)]
+    listed = [Entry(image, "a", "b", str(at), f"row {at}") for at, image in enumerate(images)]
+    found, broken = prepared(listed, SIZE, True, quiet)
+    assert (found[:2] == one_by_one(entries[1:3])).all()
+    assert (found[2] == 9).all()
+    assert sorted(broken) == [3, 4]
+    assert "from byte 4" in broken[4]
+
+
+def test_a_killed_build_goes_on(entries, quiet, decoded):
+    program = f"""
+import os, sys
+from edgefair.data import journal, prepare
+from edgefair.data.entries import Entry, FilePart
+from edgefair.log import Log
+entries = [Entry(FilePart(path), "a", "b", path, path) for path in sys.argv[1:]]
+add = journal.Journal.add
+def add_and_die(self, at, reasons):
+    self.every_seconds = 0
+    add(self, at, reasons)
+    if len(self.path.read_text().splitlines()) == 2:
+        os.kill(os.getpid(), 9)
+journal.Journal.add = add_and_die
+prepare.prepared(entries, {SIZE}, False, Log(quiet=True))
+"""
+    killed = subprocess.run([sys.executable, "-c", program, *(entry.image.path for entry in entries)])
+    assert killed.returncode == -9
+    assert leftovers() == [".journal", ".lock", ".part"]
+    images, _ = prepared(entries, SIZE, False, quiet)
+    assert (images == one_by_one(entries)).all()
+    assert len(decoded) == 2  # of four chunks
+    assert leftovers() == [".json", ".npy"]
+
+
+def test_a_journal_cut_short_and_one_without_its_images(entries, quiet, decoded, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "write_json", stop)
+        with pytest.raises(KeyboardInterrupt):
+            prepared(entries, SIZE, False, quiet)
+    journal = next(cache_folder().glob("*.journal"))
+    journal.write_text(journal.read_text()[:-4])
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "write_json", stop)
+        with pytest.raises(KeyboardInterrupt):
+            prepared(entries, SIZE, False, quiet)
+    assert len(decoded) == 5  # the chunk whose note was cut
+    next(cache_folder().glob("*.part")).unlink()
+    assert (prepared(entries, SIZE, False, quiet)[0] == one_by_one(entries)).all()
+    assert len(decoded) == 9
+
+
+def test_two_builds_at_once_decode_once(entries, quiet, decoded):
+    found = []
+    both = [threading.Thread(target=lambda: found.append(prepared(entries, SIZE, False, quiet)[0])) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert len(decoded) == 4
+    assert all((images == one_by_one(entries)).all() for images in found)
+
+
+def test_broken_images_stop_the_work_or_are_left_out(entries, quiet, decoded):
+    broken = [3, CHUNK, 3 * CHUNK + 4]
+    for row in broken:
+        path = Path(entries[row].image.path)
+        path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(DataError, match=rf"row ({'|'.join(map(str, broken))}): cannot read the image .*--skip-broken"):
+        prepared(entries, SIZE, False, quiet)
+    images, reasons = prepared(entries, SIZE, True, quiet)
+    assert sorted(reasons) == broken
+    kept = [entry for row, entry in enumerate(entries) if row not in broken]
+    assert (images == one_by_one(kept)).all()
+    with pytest.raises(DataError, match=r"row 3: cannot read the image"):  # what is known of the finished file
+        prepared(entries, SIZE, False, quiet)
+
+
+def test_a_full_disk_says_so_and_loses_nothing(entries, quiet, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "decode_into", full)
+        with pytest.raises(RunFolderError, match=r"No space left on device.*EDGEFAIR_CACHE.*same command again"):
+            prepared(entries, SIZE, False, quiet)
+    assert (prepared(entries, SIZE, False, quiet)[0] == one_by_one(entries)).all()
+
+
+def test_a_process_that_dies_is_named(entries, quiet, monkeypatch):
+    monkeypatch.setattr(workers, "FEW", 0)
+    monkeypatch.setattr(workers, "cores", lambda: 2)
+    monkeypatch.setattr(workers, "PROGRAM", ("-c", "import sys; sys.stdin.readline(); sys.exit(3)"))
+    with pytest.raises(DataError, match="a process that decodes images ended by itself"):
+        prepared(entries, SIZE, False, quiet)
+
+
+def test_the_key_follows_content_order_and_size(entries):
+    key = content_key(entries, SIZE)
+    assert key == content_key(list(entries), SIZE)
+    assert len({key, content_key(entries[::-1], SIZE), content_key(entries, 9), content_key(entries[1:], SIZE)}) == 4
+    path = entries[0].image.path
+    Image.new("RGB", (10, 9)).save(path)
+    assert content_key(entries, SIZE) != key
+
+
+def test_a_damaged_cache_is_named(entries, quiet):
+    prepared(entries, SIZE, False, quiet)
+    file = next(cache_folder().glob("*.npy"))
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"cached images .*\.npy cannot be read .*Remove the file"):
+        prepared(entries, SIZE, False, quiet)
+
+
+def test_reading_lists_needs_no_torch():
+    program = """
+import json, sys
+import edgefair.decoder
+few = sorted(set(sys.modules) & {"torch", "pydantic", "rich"})
+import edgefair.data, edgefair.data.info
+print(json.dumps([few, sorted(set(sys.modules) & {"torch", "datasets", "webdataset", "scipy", "pyarrow"})]))
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout) == [[], []]
+
+
+def test_natural_order():
+    assert sorted(["b10", "b9", "a", "10", "9"], key=natural) == ["9", "10", "a", "b9", "b10"]
