@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edgefair.errors import DataError
 
@@ -24,6 +24,8 @@ def decode(file: Path | BinaryIO, size: int, name: str = "") -> np.ndarray:
         with Image.open(file) as image:
             ImageOps.exif_transpose(image, in_place=True)
             return square(image if image.mode == "RGB" else image.convert("RGB"), size)
+    except UnidentifiedImageError:
+        raise DataError(f"cannot read the image {name or file}: it is of no kind that Pillow knows") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"cannot read the image {name or file}: {error}") from error
 

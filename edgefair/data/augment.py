@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 JITTER = 0.4  # how far brightness, contrast and saturation may go from 1
 _GREY = (0.2989, 0.587, 0.114)  # ITU-R 601, as in torchvision
@@ -24,14 +23,18 @@ def shifted(images: Tensor, random: torch.Generator) -> Tensor:
     """Each image shifted by up to an eighth of the side in both directions; edges reflect."""
     side = images.shape[-1]
     pad = max(1, side // 8)
-    padded = functional.pad(images.float(), (pad,) * 4, mode="reflect").to(images.dtype)
     top, left = torch.randint(0, 2 * pad + 1, (2, len(images)), generator=random, device=images.device)
-    axis = torch.arange(side, device=images.device)
-    row = (top[:, None] + axis)[:, None, :, None]
-    column = (left[:, None] + axis)[:, None, None, :]
-    batch = torch.arange(len(images), device=images.device)[:, None, None, None]
-    channel = torch.arange(3, device=images.device)[None, :, None, None]
-    return padded[batch, channel, row, column]
+    axis = torch.arange(-pad, side - pad, device=images.device)
+    row, column = (_reflected(start[:, None] + axis, side) for start in (top, left))  # [B, S] each
+    # One index of pixels for all channels: several times faster than indexing by image, channel, row and column.
+    pixel = (row[:, :, None] * side + column[:, None, :]).reshape(len(images), 1, -1)  # [B, 1, S * S]
+    return images.reshape(len(images), 3, -1).gather(2, pixel.expand(-1, 3, -1)).reshape(images.shape)
+
+
+def _reflected(position: Tensor, side: int) -> Tensor:
+    """Positions beyond an edge, folded back at the first and last pixel."""
+    position = position.abs()
+    return torch.where(position < side, position, 2 * (side - 1) - position)
 
 
 def jittered(images: Tensor, random: torch.Generator) -> Tensor:

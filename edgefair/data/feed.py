@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from edgefair.data.augment import augmented
 from edgefair.data.examples import Examples
@@ -12,14 +13,12 @@ from edgefair.tensors import Batch
 
 
 class Feed:
-    """Batches of one list of rows; on a GPU all its images live there, on a CPU they are read from the memory map."""
+    """Batches of one list of rows; its images live on a GPU where they fit, else they are read from the memory map."""
 
     def __init__(self, examples: Examples, name: str, batch_size: int, augment: str, seed: int, device: torch.device):
         self.rows = examples.rows[name]
         self.images = examples.images
-        self.on_device = None
-        if device.type == "cuda":
-            self.on_device = torch.from_numpy(np.ascontiguousarray(examples.images[self.rows])).to(device)
+        self.on_device = _resident(self.images, self.rows, device)
         self.labels = torch.from_numpy(examples.labels[self.rows]).to(device)
         self.groups = torch.from_numpy(examples.groups[self.rows]).to(device)
         soft = examples.soft_groups
@@ -36,10 +35,26 @@ class Feed:
         for step in range(self.steps):
             ids = order[step * self.batch_size : (step + 1) * self.batch_size]
             at = torch.from_numpy(ids).to(self.device)
-            images = self.on_device[at] if self.on_device is not None else torch.from_numpy(self.images[self.rows[ids]])
+            if self.on_device is None:
+                images = torch.from_numpy(self.images[self.rows[ids]]).to(self.device)
+            else:
+                images = self.on_device[at]
             images = augmented(images, self.augment, random).contiguous(memory_format=torch.channels_last)
             soft = None if self.soft_groups is None else self.soft_groups[at]
             yield Batch(images, self.labels[at], self.groups[at], at, soft)
+
+
+def _resident(images: np.ndarray, rows: np.ndarray, device: torch.device) -> Tensor | None:
+    """The images of the rows on a GPU, where they take less than half of its free memory; otherwise nothing.
+
+    They are copied a part at a time: the array may be larger than the memory of the machine.
+    """
+    if device.type != "cuda" or 2 * len(rows) * images[0].nbytes > torch.cuda.mem_get_info(device)[0]:
+        return None
+    resident = torch.empty((len(rows), *images.shape[1:]), dtype=torch.uint8, device=device)
+    for start in range(0, len(rows), 4096):
+        resident[start : start + 4096] = torch.from_numpy(images[rows[start : start + 4096]])
+    return resident
 
 
 class Draw:

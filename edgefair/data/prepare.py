@@ -33,12 +33,16 @@ def prepared(entries: list[Entry], size: int, skip_broken: bool, log) -> tuple[n
     """
     key = content_key(entries, size)
     final = cache_folder() / f"files-{key[:24]}.npy"
-    if not final.exists():
+    if not _finished(final):
         _build(final, entries, size, skip_broken, log)
     broken = {int(at): why for at, why in json.loads(final.with_suffix(".json").read_text())["broken"].items()}
     if broken and not skip_broken:
         _refuse(entries, broken)
     return mapped(final, len(entries) - len(broken), size), broken
+
+
+def _finished(final: Path) -> bool:
+    return final.exists() and final.with_suffix(".json").exists()
 
 
 def content_key(entries: list[Entry], size: int) -> str:
@@ -63,7 +67,7 @@ def _build(final: Path, entries: list[Entry], size: int, skip_broken: bool, log)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         with _alone(final.with_suffix(".lock"), log):
-            if not final.exists():  # another build may have finished while this one waited
+            if not _finished(final):  # another build may have finished while this one waited
                 _decode_all(final, entries, size, skip_broken, log)
     except OSError as error:
         raise RunFolderError(

@@ -4,6 +4,7 @@ Pillow decodes and resizes without Python's global lock, so threads do well on f
 image does not. The processes are started as programs, not as copies of this one: a script needs no guard for them.
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -72,7 +73,8 @@ class _Crew:
 
     def dismiss(self) -> None:
         for worker in self.everyone:
-            worker.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # of one that has died
+                worker.stdin.close()
         for worker in self.everyone:
             worker.wait()
             worker.stdout.close()
