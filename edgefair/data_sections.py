@@ -42,7 +42,7 @@ class DataRecipe(Section):
     image_size: Annotated[int, Field(ge=8, le=1024)] = 32
     """Side of the square images, pixels; 32 for trifeature, CIFAR and SVHN, else 64 where it is not given."""
     task: str = ""
-    """The attribute or column that is predicted; `edgefair data info` lists what a data set has."""
+    """The attribute or column that is predicted; the data set's own where it is not given (Attractive, age, ...)."""
     group: str = ""
     """The protected attribute or column; several joined by `+`, such as gender+race, are intersected."""
     balanced_test: bool = False

@@ -26,7 +26,7 @@ class Part:
 
     def __init__(self, split, name: str):
         datasets = require("datasets", "data", "hf:NAME")
-        self.name, self.key = name, f"{split._fingerprint}"
+        self.name, self.key = name, split._fingerprint
         images = [column for column, kind in split.features.items() if isinstance(kind, datasets.Image)]
         if not images:
             raise DataError(f"split '{name}' has no column of images; its columns are {', '.join(split.features)}.")
@@ -35,12 +35,12 @@ class Part:
 
     def content(self, row: int) -> bytes:
         """The encoded image of a row."""
-        stored = self.images[row][self.image]
-        if stored["bytes"] is not None:
+        stored = self.images[row][self.image] or {}
+        if stored.get("bytes") is not None:
             return stored["bytes"]
         try:
             return Path(stored["path"]).read_bytes()
-        except OSError:
+        except (KeyError, TypeError, OSError):  # no value, no path, or no file
             return b""  # decoding will say that this is no image
 
     @cached_property

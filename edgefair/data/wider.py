@@ -110,8 +110,8 @@ def _entry(folder: Path, where: str, image: dict, scenes: dict, chosen) -> Entry
 
 def share_of_men(genders: list[int], where: str = "") -> float:
     """z: of the people whose gender is stated, 1 man or -1 woman, the share of men; NaN where there are none."""
-    if not {1, -1, 0}.issuperset(genders):
-        wrong = next(value for value in genders if value not in (1, -1, 0))
-        raise DataError(f"{where}: gender {wrong!r} of a person is not 1, -1 or 0 (not stated).")
+    wrong = [value for value in genders if value not in (1, -1, 0)]
+    if wrong:
+        raise DataError(f"{where}: gender {wrong[0]!r} of a person is not 1, -1 or 0 (not stated).")
     stated = [value for value in genders if value]
     return sum(value > 0 for value in stated) / len(stated) if stated else math.nan
