@@ -11,8 +11,8 @@ from edgefair.commands.bench import bench
 from edgefair.commands.build import build
 from edgefair.commands.bundle import bundle
 from edgefair.commands.compare import compare
-from edgefair.commands.lint import lint
 from edgefair.commands.data import data
+from edgefair.commands.lint import lint
 from edgefair.commands.plan import plan
 from edgefair.commands.predict import predict
 from edgefair.commands.quantize import quantize
