@@ -32,17 +32,18 @@ def nncf_file(source: Path, target: Path, calibration: np.ndarray, rows: Rows, m
     import openvino
 
     nncf.set_log_level(logging.ERROR)
-    parts = range(0, len(rows.labels), BATCH)
+    parts = [slice(at, at + BATCH) for at in range(0, len(rows.labels), BATCH)]
+    pairs = [(rows.images[part], rows.labels[part]) for part in parts]
 
-    def accuracy(model, _) -> tuple[float, list[float]]:
+    def accuracy(model, data) -> tuple[float, list[float]]:
         run = model if callable(model) else openvino.Core().compile_model(model, "CPU")
-        right = [run(rows.images[at : at + BATCH])[0].argmax(1) == rows.labels[at : at + BATCH] for at in parts]
+        right = [run(images)[0].argmax(1) == labels for images, labels in data]
         return float(np.concatenate(right).mean()), [float(part.mean()) for part in right]
 
     model = nncf.quantize_with_accuracy_control(
         openvino.Core().read_model(str(source)),
         calibration_dataset=nncf.Dataset([calibration[at : at + BATCH] for at in range(0, len(calibration), BATCH)]),
-        validation_dataset=nncf.Dataset([rows.images[at : at + BATCH] for at in parts]),
+        validation_dataset=nncf.Dataset(pairs, lambda pair: pair[0]),
         validation_fn=accuracy,
         max_drop=max_drop,
         drop_type=nncf.DropType.ABSOLUTE,
