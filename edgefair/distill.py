@@ -12,8 +12,9 @@ from edgefair.data import Examples
 from edgefair.data.feed import Draw, Feed
 from edgefair.errors import RecipeError, nearest
 from edgefair.losses import LOSSES, Loss, Setup
-from edgefair.models import Classifier, create, seeded
-from edgefair.recipe import LossRecipe, Recipe, StrategyRecipe, TrainRecipe
+from edgefair.models import AS_IT_IS, Classifier, create, seeded
+from edgefair.ranks import this_process
+from edgefair.recipe import LossRecipe, Recipe, StrategyRecipe, StudentRecipe, TeacherRecipe, TrainRecipe
 from edgefair.seeds import derive
 from edgefair.strategies import STRATEGIES, Parts, Strategy
 from edgefair.tensors import Batch, Output
@@ -41,19 +42,45 @@ def training_device(recipe: Recipe) -> torch.device:
 
 def rehearse(recipe: Recipe, examples: Examples) -> None:
     """Build all that training needs and throw it away: whatever does not fit is said before anything is trained."""
-    classes = len(examples.class_names)
-    teacher, student = (create(part.spec, classes, 0, part.pretrained) for part in (recipe.teacher, recipe.student))
+    refuse_untrainable(recipe.student)
+    teacher, student = (build(part, examples, 0) for part in (recipe.teacher, recipe.student))
     chosen = (recipe.train, recipe.loss, recipe.strategy)
     assemble(*chosen, examples, student, teacher, 0, torch.device("cpu"), means=False)
+
+
+def build(part: TeacherRecipe | StudentRecipe, examples: Examples, seed: int) -> Classifier:
+    """The network of a section of the recipe, for these classes and images; raises RecipeError or ArtefactError."""
+    options = {}
+    if part.spec.startswith("onnx:"):
+        refuse_untrainable(part)
+        given = {
+            "logits_output": part.logits_output,
+            "features_output": part.features_output,
+            "mean": list(part.input_mean),
+            "std": list(part.input_std),
+        }
+        options = {name: value for name, value in given.items() if value}
+    settings = {"weights": part.weights, "image_size": examples.images.shape[-1], "options": options}
+    return create(part.spec, len(examples.class_names), seed, part.pretrained, **settings)
+
+
+def refuse_untrainable(part: TeacherRecipe | StudentRecipe) -> None:
+    """Raise RecipeError for a student that has no gradients."""
+    if part.spec.startswith("onnx:") and isinstance(part, StudentRecipe):
+        raise RecipeError(
+            f"student.spec '{part.spec}' is an ONNX file, which cannot be trained; it can be a teacher. Name a student "
+            "such as cifar:resnet8, timm:NAME or file:PATH.safetensors."
+        )
 
 
 def train_teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> tuple[Classifier, list[dict]]:
     """Train the teacher with cross-entropy alone, or load it; returns it with a row of history for each epoch."""
     device = training_device(recipe)
-    classes = len(examples.class_names)
-    model = create(recipe.teacher.spec, classes, derive(recipe.seed, "teacher"), recipe.teacher.pretrained).to(device)
-    if recipe.teacher.spec.startswith("file:") or not recipe.teacher.epochs:
+    model = build(recipe.teacher, examples, derive(recipe.seed, "teacher")).to(device)
+    if recipe.teacher.spec.startswith(AS_IT_IS) or not recipe.teacher.epochs:
         return model, []
+    if recipe.teacher.freeze:
+        model.freeze()
     alone = (LossRecipe(name="none"), StrategyRecipe(name="plain"))
     strategy, feed = assemble(recipe.teacher, *alone, examples, model, None, derive(recipe.seed, "teacher"), device)
     return model, fit(strategy, feed, validation_judge(examples, device), folder, log, "teacher")
@@ -64,9 +91,7 @@ def distil_student(
 ) -> tuple[Classifier, list[dict], str]:
     """Train the student with the recipe's loss and strategy; returns it, its history and what lambda meant."""
     device = training_device(recipe)
-    model = create(
-        recipe.student.spec, len(examples.class_names), derive(recipe.seed, "student"), recipe.student.pretrained
-    ).to(device)
+    model = build(recipe.student, examples, derive(recipe.seed, "student")).to(device)
     seed = derive(recipe.seed, "distil")
     strategy, feed = assemble(recipe.train, recipe.loss, recipe.strategy, examples, model, teacher, seed, device)
     return model, fit(strategy, feed, validation_judge(examples, device), folder, log, "student"), strategy.meaning
@@ -88,11 +113,12 @@ def assemble(
     Without `means`, a loss that needs the teacher's class means gets zeros, so that nothing looks at the training rows.
     """
     kind = LOSSES[loss_recipe.name]
+    refuse_without_maps(kind, loss_recipe.name, student=student, teacher=teacher)
     for model in (student, teacher):
         if model is not None:
             model.to(memory_format=torch.channels_last)
             model.tap_maps = kind.needs_maps
-    feed = Feed(examples, "train", train.batch_size, train.augment, seed, device)
+    feed = Feed(examples, "train", train.batch_size, train.augment, seed, device, train.sampling)
     if not feed.steps:
         raise RecipeError(f"{len(feed.rows)} training rows make no batch; two or more rows are needed.")
     probe = _probe(student, examples, device)
@@ -116,6 +142,8 @@ def assemble(
         train=train,
         strategy=strategy_recipe,
         steps=feed.steps * train.epochs,
+        epoch_steps=feed.steps,
+        ranks=this_process(),
         probe=probe,
         class_names=examples.class_names,
         num_groups=len(examples.group_names),
@@ -124,6 +152,17 @@ def assemble(
         meta=Draw(examples, "meta" if len(examples.rows["meta"]) else "train", train.batch_size, seed, device),
     )
     return STRATEGIES[strategy_recipe.name](parts), feed
+
+
+def refuse_without_maps(kind: type[Loss], name: str, **models: Classifier | None) -> None:
+    """Raise RecipeError where the loss compares stage maps and a network has none, with the network's reason."""
+    for whose, model in models.items():
+        if kind.needs_maps and model is not None and model.backbone.no_maps:
+            raise RecipeError(
+                f"loss '{name}' compares stage maps, which the {whose} '{model.spec}' does not give: "
+                f"{model.backbone.no_maps}. Choose a loss that needs no maps (ckd, ctkd, rkd, kdpp, mfd), or another "
+                f"{whose}."
+            )
 
 
 def _probe(model: Classifier, examples: Examples, device: torch.device) -> Output:
@@ -166,4 +205,4 @@ class _Teacher:
             return lambda batch: None
         if self.train.augment == "none" and not loss.needs_maps:
             return CachedTeacher(lambda: self.outputs, self.device)
-        return LiveTeacher(self.model, self.train.batch_size)
+        return LiveTeacher(self.model, self.train.batch_size, this_process())

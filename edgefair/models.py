@@ -1,12 +1,13 @@
-"""Teachers and students: `cifar:resnetN`, `timm:NAME` or `file:PATH.safetensors`, all mapping uint8 images to Output.
+"""Teachers and students of every family, all mapping uint8 images to Output; from a spec, or from a file of weights.
 
 Scaling and normalisation are the first layer, so the exported graph takes uint8 NCHW and returns logits.
 """
 
 import contextlib
-import difflib
+import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,26 +15,43 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from edgefair.backbones import Backbone, Wanted
 from edgefair.errors import ArtefactError, RecipeError, nearest
 from edgefair.files import write_bytes
-from edgefair.networks import TimmBackbone, cifar_resnet
 from edgefair.tensors import Output
 
 HALF = ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))  # mean and standard deviation where the network prescribes none
+
+# Families: their module is imported when one is asked for.
+FAMILIES = {
+    "cifar": "edgefair.backbones.cifar",
+    "timm": "edgefair.backbones.timm_net",
+    "torchvision": "edgefair.backbones.torchvision_net",
+    "flava": "edgefair.backbones.flava",
+}
+# Names that papers use -> where the network is. CLIP's own weights belong to networks with its quick GELU.
+ALIASES = {
+    "shufflenet_v2": "torchvision:shufflenet_v2_x1_0",
+    "clip:resnet50": "timm:resnet50_clip.openai",
+    "clip:vit_b_32": "timm:vit_base_patch32_clip_quickgelu_224.openai",
+    "flava": "flava:facebook/flava-full",
+}
+AS_IT_IS = ("file:", "onnx:")  # teachers that are not trained
 
 
 class Classifier(nn.Module):
     """A backbone behind its normalisation: uint8 images [B, 3, H, W] -> Output; `spec` says what it is.
 
-    Set `tap_maps` to get the maps of all stages (up to the last four of a timm network); otherwise a timm network gives
+    Set `tap_maps` to get the maps of all stages (up to the last four of a published network); otherwise a network gives
     what costs nothing: its last map alone. Logits and features are the same either way.
     """
 
-    def __init__(self, backbone: nn.Module, spec: str, mean=HALF[0], std=HALF[1]):
+    def __init__(self, backbone: Backbone, spec: str, mean=HALF[0], std=HALF[1]):
         super().__init__()
         self.backbone = backbone
         self.spec = spec
         self.tap_maps = False
+        self.frozen = False
         mean, std = torch.tensor(mean).view(1, 3, 1, 1), torch.tensor(std).view(1, 3, 1, 1)
         self.register_buffer("scale", 1 / (255 * std))
         self.register_buffer("shift", -mean / std)
@@ -46,6 +64,28 @@ class Classifier(nn.Module):
         """Where each of the output's maps comes from: paths of modules below the network, such as `layer2`."""
         return self.backbone.map_names(self.tap_maps)
 
+    def freeze(self) -> None:
+        """Leave everything but the last layer as it is, batch statistics and dropout included."""
+        self.frozen = True
+        self.requires_grad_(False)
+        for head in self.backbone.heads():
+            head.requires_grad_(True)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "Classifier":
+        super().train(mode and not self.frozen)
+        if self.frozen:
+            for head in self.backbone.heads():
+                head.train(mode)
+        return self
+
+
+class OnnxClassifier(Classifier):
+    """An ONNX file as a teacher: it gets the bytes of the images, and scales them itself where it takes floats."""
+
+    def forward(self, images: Tensor) -> Output:
+        return self.backbone(images)
+
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
@@ -55,51 +95,46 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def create(spec: str, num_classes: int, seed: int, pretrained: bool = False) -> Classifier:
+def create(
+    spec: str,
+    num_classes: int,
+    seed: int,
+    pretrained: bool = False,
+    *,
+    weights: str = "",
+    image_size: int | None = None,
+    options: dict | None = None,
+) -> Classifier:
     """Build the network that `spec` names, with weights drawn from `seed` where it brings none.
 
-    Raises RecipeError for an unknown spec, ArtefactError for a weights file that is missing or does not fit.
+    weights: a local file of published weights. image_size: side of the images, for networks that are built for one.
+    options: what a family asks for beside the name. Raises RecipeError for an unknown spec or a network that does not
+    fit, ArtefactError for weights that are missing or do not fit.
     """
+    spec = ALIASES.get(spec, spec)
     kind, _, name = spec.partition(":")
-    makers = {"cifar": _cifar, "timm": _timm, "file": _file}
+    makers: dict[str, Callable[[Wanted], Classifier]] = {"file": _file, "onnx": _onnx}
+    makers |= {family: lambda wanted: _of_family(kind, wanted) for family in FAMILIES}
     if kind not in makers or not name:
         raise RecipeError(
-            f"unknown network '{spec}'; {nearest(kind, makers)} "
-            "Examples: cifar:resnet8, timm:resnet18, file:teacher.safetensors."
+            f"unknown network '{spec}'; {nearest(kind, (*makers, *ALIASES))} "
+            "Examples: cifar:resnet8, timm:resnet18, torchvision:resnet18, file:teacher.safetensors."
         )
+    wanted = Wanted(name, num_classes, image_size, pretrained, weights, options or {})
     with seeded(seed):
-        return makers[kind](name, num_classes, pretrained)
+        return makers[kind](wanted)
 
 
-def _cifar(name: str, num_classes: int, pretrained: bool) -> Classifier:
-    network = cifar_resnet(name, num_classes)
-    if pretrained:
-        raise RecipeError(
-            f"'cifar:{name}' has no published weights; set pretrained = false or name a file: or timm: network."
-        )
-    return Classifier(network, f"cifar:{name}")
+def _of_family(kind: str, wanted: Wanted) -> Classifier:
+    backbone, mean, std = importlib.import_module(FAMILIES[kind]).make(wanted)
+    return Classifier(backbone, f"{kind}:{wanted.name}", mean, std)
 
 
-def _timm(name: str, num_classes: int, pretrained: bool) -> Classifier:
-    import timm
+def _onnx(wanted: Wanted) -> Classifier:
+    from edgefair.backbones.onnx_file import OnnxBackbone, read
 
-    if not timm.is_model(name):
-        raise RecipeError(
-            f"unknown network 'timm:{name}'; some of timm's: "
-            f"{', '.join(difflib.get_close_matches(name, timm.list_models(), n=6, cutoff=0.4)) or 'none is like it'}."
-        )
-    try:
-        network = timm.create_model(name, num_classes=num_classes, pretrained=pretrained)
-    except Exception as error:
-        if not pretrained:
-            raise
-        raise ArtefactError(
-            f"the published weights of 'timm:{name}' cannot be loaded ({type(error).__name__}: {error}). "
-            "Connect to the network once so that timm can cache them, name a file: of weights, or set "
-            "pretrained to false."
-        ) from error
-    given = network.pretrained_cfg
-    return Classifier(TimmBackbone(network), f"timm:{name}", given.get("mean", HALF[0]), given.get("std", HALF[1]))
+    content = read(Path(wanted.name))
+    return OnnxClassifier(OnnxBackbone(content, wanted.num_classes, wanted.options, wanted.name), f"onnx:{wanted.name}")
 
 
 def _read_weights(path: Path) -> tuple[dict, dict[str, Tensor]]:
@@ -121,12 +156,21 @@ def stored_classes(path: Path) -> int:
     return _read_weights(path)[0]["num_classes"]
 
 
-def _file(name: str, num_classes: int, pretrained: bool) -> Classifier:
-    path = Path(name)
+def _file(wanted: Wanted) -> Classifier:
+    path = Path(wanted.name)
     about, weights = _read_weights(path)
-    if about["num_classes"] != num_classes:
-        raise ArtefactError(f"{path} holds a network for {about['num_classes']} classes; the data has {num_classes}.")
-    model = create(about["spec"], num_classes, 0)
+    if about["num_classes"] != wanted.num_classes:
+        raise ArtefactError(
+            f"{path} holds a network for {about['num_classes']} classes; the data has {wanted.num_classes}."
+        )
+    kind, _, name = about["spec"].partition(":")
+    stored = replace(wanted, name=name, pretrained=False, weights="", options=about.get("options", {}))
+    if kind == "onnx":
+        from edgefair.backbones.onnx_file import OnnxBackbone
+
+        content = weights["backbone.content"].numpy().tobytes()
+        return OnnxClassifier(OnnxBackbone(content, wanted.num_classes, stored.options, str(path)), about["spec"])
+    model = _of_family(kind, stored)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -136,6 +180,6 @@ def _file(name: str, num_classes: int, pretrained: bool) -> Classifier:
 
 def save_weights(model: Classifier, path: Path, num_classes: int) -> None:
     """Write the weights as safetensors with the network's spec, so that `file:PATH` can build it again."""
-    about = json.dumps({"spec": model.spec, "num_classes": num_classes})
+    about = json.dumps({"spec": model.spec, "num_classes": num_classes, "options": model.backbone.options})
     tensors = {name: value.contiguous() for name, value in model.state_dict().items()}
     write_bytes(path, save(tensors, metadata={"edgefair": about}))

@@ -14,14 +14,8 @@ from edgefair.data_sections import DataRecipe, without_groups
 from edgefair.deploy_sections import BenchRecipe, DeployRecipe, ExportRecipe, GateRecipe, QuantizeRecipe
 from edgefair.errors import RecipeError, nearest
 from edgefair.files import digest
-from edgefair.sections import (
-    LossRecipe,
-    Section,
-    StrategyRecipe,
-    StudentRecipe,
-    TeacherRecipe,
-    TrainRecipe,
-)
+from edgefair.sections import LossRecipe, Section, StrategyRecipe
+from edgefair.train_sections import StudentRecipe, TeacherRecipe, TrainRecipe
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -1,7 +1,7 @@
-"""The sections of a recipe that make the student: every setting, validated, with one sentence each.
+"""Sections of a recipe: every setting, validated, with one sentence each.
 
-[teacher] [student] [loss] [strategy] [train] here; [data] in data_sections.py, [export] [deploy] [quantize] [gate]
-[bench] in deploy_sections.py.
+[loss] [strategy] here; [data] in data_sections.py, [teacher] [student] [train] in train_sections.py, [export] [deploy]
+[quantize] [gate] [bench] in deploy_sections.py.
 """
 
 from typing import Annotated, Literal
@@ -18,50 +18,6 @@ class Section(BaseModel):
     """A part of the recipe: frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class TrainRecipe(Section):
-    """How a network is trained; data sets on disk get 15 epochs of AdamW at 0.002 with crop-flip by default."""
-
-    epochs: Annotated[int, Field(ge=0)] = 8
-    """Passes over the training rows; 0 uses the network as it is."""
-    batch_size: Annotated[int, Field(ge=2)] = 64
-    """Rows in a step; a last batch of one row is left out, since batch normalisation needs two."""
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    """SGD with Nesterov momentum 0.9, or AdamW."""
-    lr: Positive = 0.1
-    """Peak learning rate: linear warm-up over the first tenth of the steps, then a cosine to zero."""
-    weight_decay: Weight = 5e-4
-    """Decay of weights of two or more dimensions; biases and normalisation are not decayed."""
-    label_smoothing: Share = 0.0
-    """Smoothing of the cross-entropy's target."""
-    augment: Literal["none", "flip", "crop-flip", "crop-flip-jitter"] = "none"
-    """Random horizontal flip; a shift of up to an eighth of the side and flip (the default for data sets on disk); or
-    these and random brightness, contrast and saturation."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of forward and backward passes; bf16 means autocast, and is the default on a GPU."""
-    select: Literal["last", "accuracy", "balanced"] = "balanced"
-    """Which epoch is kept, by validation rows: the last, the most accurate, or the best mean recall of the cells."""
-
-
-class TeacherRecipe(TrainRecipe):
-    """The network that is learned from."""
-
-    epochs: Annotated[int, Field(ge=0)] = 5
-    """Passes over the training rows; 0 uses the network as it is."""
-    spec: str = "cifar:resnet20"
-    """`cifar:resnet20`, `timm:NAME` or `file:PATH.safetensors`; a file is used as it is."""
-    pretrained: bool = False
-    """Start a `timm:` network from its published weights (timm's cache or a download)."""
-
-
-class StudentRecipe(Section):
-    """The network that ships."""
-
-    spec: str = "cifar:resnet8"
-    """`cifar:resnet8`, `timm:NAME` or `file:PATH.safetensors`; a file's weights are where training starts."""
-    pretrained: bool = False
-    """Start a `timm:` network from its published weights (timm's cache or a download)."""
 
 
 class LossRecipe(Section):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from timm.utils import ModelEmaV3
 from torch import Tensor
 
 from edgefair.data import Examples
@@ -16,6 +17,7 @@ from edgefair.errors import TrainingError
 from edgefair.files import write_bytes
 from edgefair.metrics import accuracy, confusion, mean_abs_disparity, recall
 from edgefair.models import Classifier
+from edgefair.ranks import ALONE, Ranks
 from edgefair.runfolder import CHECKPOINT
 from edgefair.seeds import derive
 from edgefair.strategies import Strategy
@@ -28,23 +30,33 @@ def fit(
     """Train for the recipe's epochs and leave the chosen epoch's weights in the student; returns a row for each epoch.
 
     A checkpoint is written after each epoch. Every epoch has its own seeds, so a resumed run takes the same steps.
+    With a moving average, that is what is judged and kept. Of several processes the first one judges and writes.
     Raises TrainingError where the loss is not finite or runs away; the last good checkpoint stays.
     """
-    student, recipe = strategy.parts.student, strategy.parts.train
-    saved = _load(folder / CHECKPOINT, strategy.device)
+    student, recipe, ranks = strategy.parts.student, strategy.parts.train, strategy.parts.ranks
+    average = Average(student, recipe.ema) if recipe.ema else None
+    saved = ranks.agree(_load(folder / CHECKPOINT, strategy.device, ranks) if ranks.first else None)
     if saved:
         strategy.restore(saved["strategy"])
+        if average:
+            average.module.load_state_dict(saved["average"])
         log.line(f"{name}: going on after epoch {len(saved['history'])} of {recipe.epochs}")
     history, best = (saved["history"], saved["best"]) if saved else ([], None)
+    kept = average.module if average else student
     for epoch in range(len(history) + 1, recipe.epochs + 1):
-        row = {"epoch": epoch, **_epoch(strategy, feed, epoch, log, f"{name} {epoch}/{recipe.epochs}")}
+        if stalled([_score(row, recipe.select) for row in history], recipe.patience):
+            log.line(f"{name}: no better for {recipe.patience} epochs, stopped after {len(history)} of {recipe.epochs}")
+            break
+        row = {"epoch": epoch, **_epoch(strategy, feed, epoch, log, f"{name} {epoch}/{recipe.epochs}", average)}
         refuse_runaway(strategy, row, (history or [row])[0]["task_at_start"])
-        row |= judge(student)
+        row |= ranks.agree(judge(kept) if ranks.first else None)
         history.append(row)
-        score = epoch if recipe.select == "last" else row[f"validation_{recipe.select}"]
+        score = _score(row, recipe.select)
         if best is None or score >= best["score"]:
-            best = {"score": score, "epoch": epoch, "student": {k: v.clone() for k, v in student.state_dict().items()}}
-        _save(folder / CHECKPOINT, {"strategy": strategy.state(), "history": history, "best": best})
+            best = {"score": score, "epoch": epoch, "student": {k: v.clone() for k, v in kept.state_dict().items()}}
+        if ranks.first:
+            state = {"strategy": strategy.state(), "history": history, "best": best}
+            _save(folder / CHECKPOINT, state | ({"average": average.module.state_dict()} if average else {}))
         log.line(
             f"{name} epoch {epoch}/{recipe.epochs}: "
             + ", ".join(f"{k} {v:.4g}" for k, v in row.items() if k not in ("epoch", "task_at_start"))
@@ -54,6 +66,25 @@ def fit(
     return [{**row, "kept": row["epoch"] == best["epoch"]} for row in history]
 
 
+class Average(ModelEmaV3):
+    """Exponential moving average of weights and batch statistics.
+
+    The decay grows with the steps, n / (n + 1), until it is `decay`: what comes early is not the initial weights.
+    """
+
+    def __init__(self, student: Classifier, decay: float):
+        super().__init__(student, decay=decay, use_warmup=True, warmup_power=1.0)
+
+
+def stalled(scores: list[float], patience: int) -> bool:
+    """Whether the last `patience` scores are all no better than the best one before them."""
+    return 0 < patience < len(scores) and max(scores[-patience:]) <= max(scores[:-patience])
+
+
+def _score(row: dict, select: str) -> float:
+    return row["epoch"] if select == "last" else row[f"validation_{select}"]
+
+
 def _save(path: Path, state: dict) -> None:
     # Through memory: torch's own file writer turns a full disk into an error that does not say so.
     buffer = io.BytesIO()
@@ -61,8 +92,10 @@ def _save(path: Path, state: dict) -> None:
     write_bytes(path, buffer.getbuffer())
 
 
-def _load(path: Path, device: torch.device) -> dict | None:
-    return torch.load(path, map_location=device, weights_only=True) if path.exists() else None
+def _load(path: Path, device: torch.device, ranks: Ranks = ALONE) -> dict | None:
+    # What is sent to other processes must not name the first one's GPU.
+    place = device if ranks.size == 1 else torch.device("cpu")
+    return torch.load(path, map_location=place, weights_only=True) if path.exists() else None
 
 
 def refuse_runaway(strategy: Strategy, row: dict, start: float) -> None:
@@ -89,7 +122,9 @@ def _remedy(strategy: Strategy, epoch: int) -> str:
     )
 
 
-def _epoch(strategy: Strategy, feed: Feed, epoch: int, log, title: str) -> dict[str, float]:
+def _epoch(
+    strategy: Strategy, feed: Feed, epoch: int, log, title: str, average: Average | None = None
+) -> dict[str, float]:
     """Mean of every logged value over the epoch's steps."""
     strategy.parts.student.train()
     strategy.start_epoch(epoch)
@@ -99,7 +134,10 @@ def _epoch(strategy: Strategy, feed: Feed, epoch: int, log, title: str) -> dict[
     with torch.random.fork_rng(devices=cuda), log.progress(title, feed.steps) as advance:
         torch.manual_seed(derive(feed.seed, "dropout", epoch))
         for step, batch in enumerate(feed.epoch(epoch), start=1):
+            before = strategy.updates
             values = strategy.step(batch)
+            if average is not None and strategy.updates > before:
+                average.update(strategy.parts.student, strategy.updates)
             if not math.isfinite(values["loss"]):
                 shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
                 raise TrainingError(
@@ -158,11 +196,13 @@ class LiveTeacher:
     depend on the number of rows beside it, and so a remembered output is the same as a fresh one.
     """
 
-    def __init__(self, model: Classifier, batch_size: int):
-        self.model, self.batch_size = model.eval().requires_grad_(False), batch_size
+    def __init__(self, model: Classifier, batch_size: int, ranks: Ranks = ALONE):
+        self.model, self.ranks = model.eval().requires_grad_(False), ranks
+        self.batch_size = -(-batch_size // ranks.size)
 
+    @torch.no_grad()
     def __call__(self, batch: Batch) -> Output:
-        return self.look(batch.images)
+        return self.ranks.forward(self.look, batch.images)
 
     @torch.no_grad()
     def look(self, images: Tensor) -> Output:

@@ -9,7 +9,8 @@ from edgefair.data.feed import Feed, augmented
 from edgefair.distill import assemble, distil_student, rehearse, train_teacher
 from edgefair.errors import RecipeError, TrainingError
 from edgefair.models import create
-from edgefair.strategies.base import make_optimizer, schedule
+from edgefair.schedules import schedule
+from edgefair.strategies.base import make_optimizer
 from edgefair.train import CachedTeacher, LiveTeacher, outputs
 
 from .conftest import tiny
@@ -101,7 +102,7 @@ def test_bf16_autocast_trains_close_to_single_precision(examples):
 
 
 def test_schedule_warms_up_and_ends_at_zero():
-    values = [schedule(done, 100) for done in range(101)]
+    values = [schedule(done, 100, tiny().train) for done in range(101)]
     assert values[9] == 1
     assert values[100] == pytest.approx(0, abs=1e-12)
     assert (np.diff(values[:10]) > 0).all()

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from edgefair import sampling
 from edgefair.data.augment import augmented
 from edgefair.data.examples import Examples
 from edgefair.seeds import derive, generator
@@ -15,7 +16,16 @@ from edgefair.tensors import Batch
 class Feed:
     """Batches of one list of rows; its images live on a GPU where they fit, else they are read from the memory map."""
 
-    def __init__(self, examples: Examples, name: str, batch_size: int, augment: str, seed: int, device: torch.device):
+    def __init__(
+        self,
+        examples: Examples,
+        name: str,
+        batch_size: int,
+        augment: str,
+        seed: int,
+        device: torch.device,
+        sampling: str = "shuffle",
+    ):
         self.rows = examples.rows[name]
         self.images = examples.images
         self.on_device = _resident(self.images, self.rows, device)
@@ -24,13 +34,15 @@ class Feed:
         soft = examples.soft_groups
         self.soft_groups = None if soft is None else torch.from_numpy(soft[self.rows]).to(device)
         self.batch_size, self.augment, self.seed, self.device = batch_size, augment, seed, device
+        self.sampling = sampling
         # Batch normalisation cannot train on one row.
         whole, rest = divmod(len(self.rows), batch_size)
         self.steps = whole + (rest > 1)
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch; ids are positions in the list."""
-        order = generator(self.seed, "order", number).permutation(len(self.rows))
+        shown = (part.cpu().numpy() for part in (self.labels, self.groups))
+        order = sampling.order(*shown, self.sampling, generator(self.seed, "order", number))
         random = torch.Generator(self.device).manual_seed(derive(self.seed, "augment", number))
         for step in range(self.steps):
             ids = order[step * self.batch_size : (step + 1) * self.batch_size]

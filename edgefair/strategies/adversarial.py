@@ -98,6 +98,7 @@ class Adversarial(Strategy):
         parameters = [p for p in self.parts.student.parameters() if p.requires_grad]
         loss = self.adversary_loss(student, batch, -1.0)  # strength -1 reverses nothing
         against = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+        against = self.parts.ranks.total(against)
 
         def adjust() -> None:
             for parameter, g_adv in zip(parameters, against, strict=True):

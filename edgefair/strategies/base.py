@@ -10,13 +10,19 @@ from torch import Tensor, nn
 
 from edgefair.losses import Loss
 from edgefair.models import Classifier
+from edgefair.ranks import ALONE, Ranks
 from edgefair.recipe import StrategyRecipe, TrainRecipe
+from edgefair.schedules import schedule
 from edgefair.tensors import Batch, Output
 
 
 @dataclass
 class Parts:
-    """What a strategy is built from; `teacher` maps a batch to an Output without gradient."""
+    """What a strategy is built from; `teacher` maps a batch to an Output without gradient.
+
+    `steps` batches are shown in all, `epoch_steps` in an epoch (0: as many). `rate` gives the share of the peak
+    learning rate after so many batches, where it is not the recipe's schedule.
+    """
 
     student: Classifier
     teacher: Callable[[Batch], Output | None]
@@ -30,6 +36,9 @@ class Parts:
     seed: int
     teacher_probe: Output | None = None
     meta: Callable[[int], Batch] | None = None
+    epoch_steps: int = 0
+    rate: Callable[[int], float] | None = None
+    ranks: Ranks = ALONE
 
 
 class Strategy(ABC):
@@ -43,7 +52,9 @@ class Strategy(ABC):
         self.device = parts.probe.logits.device
         self.optimizer = make_optimizer((parts.student, parts.loss), parts.train)
         self.done = 0
+        self.updates = 0
         self.measure_gradients = False
+        self.sums = Accumulator(parts)
 
     @abstractmethod
     def step(self, batch: Batch) -> dict[str, float]:
@@ -66,13 +77,14 @@ class Strategy(ABC):
     def learn(self, batch: Batch, teacher: Output | None) -> tuple[Output, dict[str, Tensor]]:
         """The student's output and the loss's terms beside what the teacher said, or what of it is to be learned."""
         with self.autocast():
-            student = self.parts.student(batch.images)
+            student = self.parts.ranks.forward(self.parts.student, batch.images)
         # Losses and adversaries are computed in full precision: norms and exponentials do not bear eight bits.
         student = single(student)
         return student, self.parts.loss.terms(student, teacher, batch)
 
     def start_epoch(self, epoch: int) -> None:
         """Told before each epoch, counted from 1; the first step of an epoch also logs each term's gradient norm."""
+        self.parts.ranks.align((self.parts.student, self.parts.loss, *self.extra_modules().values()))
         self.parts.loss.start_epoch(epoch)
         self.measure_gradients = True
 
@@ -86,24 +98,43 @@ class Strategy(ABC):
         """One step down the sum of the loss's terms and a strategy's extra ones, with any other optimisers along.
 
         Returns the value of each term, of the sum as "loss" and of the loss's share in it as "task", in one transfer.
-        `adjust` is called between the backward pass and the step, to change gradients.
+        `adjust` is called between the backward pass and the step, to change gradients. Where the recipe accumulates,
+        a step is taken only after the last batch that belongs to it, down the mean of their gradients.
         """
         task = sum(terms.values())
         terms = terms | (extra or {})
         total = task + sum((extra or {}).values())
         for group in self.optimizer.param_groups:
-            group["lr"] = self.parts.train.lr * schedule(self.done, self.parts.steps)
+            group["lr"] = self.parts.train.lr * self.rate()
         norms = self._gradient_norms(terms) if self.measure_gradients else {}
         for optimizer in (self.optimizer, *others):
             optimizer.zero_grad(set_to_none=True)
         total.backward()
+        self._add_up_ranks()
         if adjust is not None:
             adjust()
-        for optimizer in (self.optimizer, *others):
-            optimizer.step()
+        if self.sums.complete(self.done, (self.optimizer, *others)):
+            for optimizer in (self.optimizer, *others):
+                optimizer.step()
+            self.updates += 1
         self.done += 1
         values = torch.stack([value.detach() for value in (total, task, *terms.values())]).tolist()
         return dict(zip(("loss", "task", *terms), values, strict=True)) | norms
+
+    def rate(self) -> float:
+        """Share of the peak learning rate for the next step."""
+        if self.parts.rate is not None:
+            return self.parts.rate(self.done)
+        return schedule(self.done, self.parts.steps, self.parts.train)
+
+    def _add_up_ranks(self) -> None:
+        """Give the student the gradient of the whole batch; the loss's own parameters saw all of it everywhere."""
+        if self.parts.ranks.size > 1:
+            parameters = list(self.parts.student.parameters())
+            for parameter, gradient in zip(
+                parameters, self.parts.ranks.total([p.grad for p in parameters]), strict=True
+            ):
+                parameter.grad = gradient
 
     def _gradient_norms(self, terms: dict[str, Tensor]) -> dict[str, float]:
         """Length of each term's gradient in the student's parameters: weights can be set by looking at the log."""
@@ -113,6 +144,7 @@ class Strategy(ABC):
         for name, term in terms.items():
             if term.requires_grad:
                 gradients = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
+                gradients = self.parts.ranks.total(gradients)
                 norms[f"gradient_{name}"] = math.sqrt(sum(float(g.pow(2).sum()) for g in gradients if g is not None))
         return norms
 
@@ -130,11 +162,15 @@ class Strategy(ABC):
 
     def state(self) -> dict:
         """All that a later process needs to go on as if nothing had happened."""
-        return {"done": self.done, **{name: part.state_dict() for name, part in self._stateful().items()}}
+        return {
+            "done": self.done,
+            "updates": self.updates,
+            **{name: part.state_dict() for name, part in self._stateful().items()},
+        }
 
     def restore(self, state: dict) -> None:
         """Take over what `state` returned."""
-        self.done = state["done"]
+        self.done, self.updates = state["done"], state["updates"]
         for name, part in self._stateful().items():
             part.load_state_dict(state[name])
 
@@ -157,9 +193,30 @@ def make_optimizer(modules: Iterable[nn.Module], train: TrainRecipe) -> torch.op
     return torch.optim.SGD(groups, lr=train.lr, momentum=0.9, nesterov=True)
 
 
-def schedule(done: int, steps: int) -> float:
-    """Share of the peak learning rate: linear over the first tenth of the steps, then a cosine to zero."""
-    warmup = max(1, steps // 10)
-    if done < warmup:
-        return (done + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / max(1, steps - warmup)))
+class Accumulator:
+    """Means of gradients over the batches that make one step; the last step of an epoch may have fewer."""
+
+    def __init__(self, parts: Parts):
+        self.window, self.epoch_steps = parts.train.accumulate, parts.epoch_steps or parts.steps
+        self.sums: list[Tensor | None] = []
+
+    def complete(self, done: int, optimizers: Iterable[torch.optim.Optimizer]) -> bool:
+        """Take in the gradients of batch `done`; where it is the last of its step, put their means in their place."""
+        if self.window == 1:
+            return True
+        at = done % self.epoch_steps
+        first, last = at % self.window == 0, at % self.window == self.window - 1 or at == self.epoch_steps - 1
+        parameters = [p for each in optimizers for group in each.param_groups for p in group["params"]]
+        before = [None] * len(parameters) if first else self.sums
+        self.sums = [_added(p.grad, total) for p, total in zip(parameters, before, strict=True)]
+        if last:
+            for parameter, total in zip(parameters, self.sums, strict=True):
+                parameter.grad = None if total is None else total / (at % self.window + 1)
+            self.sums = []
+        return last
+
+
+def _added(gradient: Tensor | None, total: Tensor | None) -> Tensor | None:
+    if gradient is None or total is None:
+        return total if gradient is None else gradient
+    return total + gradient

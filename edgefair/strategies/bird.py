@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jvp
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from edgefair.ranks import ALONE, Ranks
 from edgefair.strategies.base import Parts, Strategy
 from edgefair.strategies.cells import cell_sums
 from edgefair.tensors import Batch, Output
@@ -38,6 +40,7 @@ def meta_gradient(
     images: Tensor,
     meta_images: Tensor,
     step_size: float,
+    ranks: Ranks = ALONE,
 ) -> list[Tensor]:
     """d L_outer(theta') / d phi with theta' = theta - step_size * d inner / d theta, exact, without double backward.
 
@@ -48,15 +51,18 @@ def meta_gradient(
 
     and J v is one forward-mode pass. Returns a tensor shaped as each phi; zeros where inner does not depend on it.
     Buffers (batch statistics) of the student are not touched. The student's parameters must all be differentiable.
+    With several `ranks` each runs its rows through the student; inner and outer see all of them.
     """
     names, weights = zip(*((name, p) for name, p in student.named_parameters() if p.requires_grad), strict=True)
 
     def run(values: Sequence[Tensor], x: Tensor) -> tuple[Tensor, ...]:
         buffers = {name: buffer.clone() for name, buffer in student.named_buffers()}
-        return _flat(functional_call(student, {**dict(zip(names, values, strict=True)), **buffers}, (x,)))
+        state = {**dict(zip(names, values, strict=True)), **buffers}
+        with ranks.part(len(x), x.device):
+            return _flat(functional_call(student, state, (ranks.mine(x),)))
 
     theta = [w.detach().requires_grad_() for w in weights]
-    output = run(theta, images)
+    output = ranks.gather(run(theta, images), len(images))
     # The loss is asked once, outside the network: its slopes at the output give both the inner step and what phi does.
     leaves = [part.detach().requires_grad_() for part in output]
     slopes = torch.autograd.grad(inner(_output(leaves)), leaves, create_graph=True, allow_unused=True)
@@ -64,11 +70,14 @@ def meta_gradient(
     if not _depends([slope for _, slope in reached], phi):
         return [torch.zeros_like(p) for p in phi]
     step = torch.autograd.grad([p for p, _ in reached], theta, [s.detach() for _, s in reached], allow_unused=True)
+    step = ranks.total(step)
     ahead = [w.detach() if g is None else w.detach() - step_size * g for w, g in zip(theta, step, strict=True)]
     ahead = [w.requires_grad_() for w in ahead]
-    pull = torch.autograd.grad(outer(_output(run(ahead, meta_images))), ahead, allow_unused=True)
+    later = ranks.gather(run(ahead, meta_images), len(meta_images))
+    pull = ranks.total(torch.autograd.grad(outer(_output(later)), ahead, allow_unused=True))
     pull = tuple(torch.zeros_like(w) if g is None else g for w, g in zip(ahead, pull, strict=True))
     moved = _forward_mode(lambda *values: run(values, images), tuple(w.detach() for w in theta), pull)
+    moved = ranks.gather(moved, len(images))
     along = sum((s * m).sum() for s, m in zip(slopes, moved, strict=True) if s is not None)
     gradients = torch.autograd.grad(along, list(phi), allow_unused=True)
     return [torch.zeros_like(p) if g is None else -step_size * g for p, g in zip(phi, gradients, strict=True)]
@@ -85,7 +94,8 @@ def _depends(slopes: Sequence[Tensor], phi: Sequence[Tensor]) -> bool:
 
 def _forward_mode(run: Callable, at: tuple[Tensor, ...], along: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """J v: the change of every output of `run` at `at`, per unit of moving along `along`."""
-    with warnings.catch_warnings():
+    # Of attention's kernels only the plain one has forward-mode rules.
+    with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
         # torch loads its forward-mode rules through torch.jit.script, and warns of that once.
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
         return tuple(part.detach() for part in jvp(run, at, along)[1])
@@ -166,7 +176,8 @@ class Bird(Strategy):
             return group_loss_gap(output.logits, meta.labels, meta.groups, self.parts.num_groups)
 
         phi = list(self.gate.phi)
-        gradients = meta_gradient(self.parts.student, inner, outer, phi, batch.images, meta.images, recipe.inner_lr)
+        images = (batch.images, meta.images)
+        gradients = meta_gradient(self.parts.student, inner, outer, phi, *images, recipe.inner_lr, self.parts.ranks)
         with torch.no_grad():
             for parameter, gradient in zip(phi, gradients, strict=True):
                 parameter -= recipe.meta_lr * gradient

@@ -1,13 +1,11 @@
-"""Backbones: ResNets for small images and any timm classifier, each giving logits, features and stage maps.
-
-A backbone is called with normalised images and whether all stage maps are wanted; `map_names` says where they are from.
-"""
+"""ResNets for small images."""
 
 import re
 
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgefair.backbones import Backbone, Wanted
 from edgefair.errors import RecipeError
 from edgefair.tensors import Output
 
@@ -32,7 +30,7 @@ class BasicBlock(nn.Module):
         return functional.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
 
 
-class CifarResNet(nn.Module):
+class CifarResNet(Backbone):
     """ResNet of basic blocks for small images: 3x3 stem, no pooling, and every stage but the first halves the side.
 
     `blocks` and `widths` are of each stage. Features are the last stage's map, averaged over the image.
@@ -61,6 +59,9 @@ class CifarResNet(nn.Module):
     def map_names(self, all_maps: bool = False) -> tuple[str, ...]:
         return tuple(f"stages.{stage}" for stage in range(len(self.stages)))
 
+    def heads(self) -> tuple[nn.Module, ...]:
+        return (self.head,)
+
 
 def cifar_resnet(name: str, num_classes: int) -> CifarResNet:
     """The ResNet for small images of that name; raises RecipeError for one that is not known.
@@ -81,30 +82,11 @@ def cifar_resnet(name: str, num_classes: int) -> CifarResNet:
     return CifarResNet(((depth - 2) // 6,) * 3, (16, 32, 64), num_classes)
 
 
-class TimmBackbone(nn.Module):
-    """Any timm classifier; features are what its last linear layer reads, maps those of up to its last four stages."""
-
-    def __init__(self, network: nn.Module):
-        super().__init__()
-        self.network = network
-        self.stages = _stage_names(network)[-4:] if hasattr(network, "forward_intermediates") else ()
-
-    def forward(self, x: Tensor, all_maps: bool = False) -> Output:
-        if all_maps and self.stages:
-            # Without `norm`, the last map is what the last stage gives and not what the head reads.
-            last, maps = self.network.forward_intermediates(x, indices=len(self.stages))
-        else:
-            last = self.network.forward_features(x)
-            maps = (last,) if last.ndim == 4 else None
-        features = self.network.forward_head(last, pre_logits=True)  # [B, D]
-        return Output(self.network.get_classifier()(features), features, maps and tuple(maps))
-
-    def map_names(self, all_maps: bool = False) -> tuple[str, ...]:
-        """Modules of the network; without `all_maps` the one map is what the method `forward_features` returns."""
-        return self.stages if all_maps and self.stages else ("forward_features",)
-
-
-def _stage_names(network: nn.Module) -> tuple[str, ...]:
-    """The modules that end timm's stages, first to last."""
-    stages = getattr(network, "feature_info", None) or []
-    return tuple(stages.module_name()) if hasattr(stages, "module_name") else tuple(s["module"] for s in stages)
+def make(wanted: Wanted) -> tuple[Backbone, tuple, tuple]:
+    """The network of that name with the mean and standard deviation for small images; raises RecipeError."""
+    network = cifar_resnet(wanted.name, wanted.num_classes)
+    if wanted.pretrained or wanted.weights:
+        raise RecipeError(
+            f"'cifar:{wanted.name}' has no published weights; set pretrained = false or name a file: or timm: network."
+        )
+    return network, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
