@@ -31,14 +31,19 @@ def versions() -> dict:
 
 def write(name: str, figures: dict) -> None:
     """Write figures with machine, versions and date to benchmarks/results/NAME.json, and print them."""
-    record = {
+    record(name, figures)
+    print(json.dumps(json.loads((RESULTS / f"{name}.json").read_text()), indent=1))
+
+
+def record(name: str, figures: dict) -> None:
+    """Write figures with machine, versions and date to benchmarks/results/NAME.json."""
+    whole = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": describe_machine(),
         "versions": versions(),
         **figures,
     }
-    write_json(RESULTS / f"{name}.json", record)
-    print(json.dumps(json.loads((RESULTS / f"{name}.json").read_text()), indent=1))
+    write_json(RESULTS / f"{name}.json", whole)
 
 
 def spread(values: list[float]) -> dict:

@@ -13,6 +13,7 @@ from edgefair.commands.bundle import bundle
 from edgefair.commands.compare import compare
 from edgefair.commands.data import data
 from edgefair.commands.lint import lint
+from edgefair.commands.lr_find import lr_find
 from edgefair.commands.plan import plan
 from edgefair.commands.predict import predict
 from edgefair.commands.quantize import quantize
@@ -43,6 +44,7 @@ cli.add_command(bench)
 cli.add_command(lint)
 cli.add_command(quantize)
 cli.add_command(data)
+cli.add_command(lr_find)
 
 
 @cli.command("distill-and-export")
@@ -59,8 +61,11 @@ cli.add_command(data)
 )
 @click.option("--task", help="Attribute that is predicted, such as age.  [default: the data set's]")
 @click.option("--group", help="Protected attribute; several such as gender+race are intersected.")
-@click.option("--teacher", help="cifar:resnet20, cifar:resnet18, timm:NAME or file:PATH.safetensors.")
-@click.option("--student", help="cifar:resnet8, timm:NAME or file:PATH.safetensors.")
+@click.option(
+    "--teacher",
+    help="cifar:resnet20, timm:NAME, torchvision:NAME, clip:resnet50, clip:vit_b_32, flava, file:PATH or onnx:PATH.",
+)
+@click.option("--student", help="cifar:resnet8, timm:NAME, torchvision:NAME, shufflenet_v2 or file:PATH.")
 @click.option("--loss", help="Distillation loss: none, ckd, ctkd, rkd, kdpp, fitnet, at, mfd.")
 @click.option("--strategy", help="Debiasing strategy: plain, adversarial, intra, bird.")
 @click.option("--lambda", "lam", type=float, help="Strength of the debiasing; 0 is none.")
@@ -95,8 +100,8 @@ cli.add_command(data)
 )
 def distill_and_export(recipe_file, settings, data, out, **options) -> None:
     """Train a fair student, export it, rerun it on the exported runtime, and judge it."""
+    from edgefair.launch import distill_and_export as run
     from edgefair.log import Log
-    from edgefair.pipeline import distill_and_export as run
     from edgefair.recipe import parse
 
     recipe = parse(_values(recipe_file, data, options, settings))
@@ -107,6 +112,8 @@ def distill_and_export(recipe_file, settings, data, out, **options) -> None:
     except KeyboardInterrupt:
         log.line(f"stopped; the same command goes on from the last checkpoint in {out}")
         sys.exit(130)
+    if report is None:  # a process that trained along
+        sys.exit(0)
     _show(report, out)
     sys.exit(EXIT[report["outcome"]])
 

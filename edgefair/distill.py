@@ -1,5 +1,6 @@
 """The two training stages: a teacher from data, a student from teacher and data."""
 
+import os
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +38,8 @@ def training_device(recipe: Recipe) -> torch.device:
             f"device 'cuda' was asked for, but torch {torch.__version__} finds no CUDA device; "
             "use --device cpu, or see that nvidia-smi finds the GPU."
         )
+    if recipe.device == "cuda" and this_process().size > 1:
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device(recipe.device)
 
 
@@ -64,6 +67,12 @@ def build(part: TeacherRecipe | StudentRecipe, examples: Examples, seed: int) ->
     return create(part.spec, len(examples.class_names), seed, part.pretrained, **settings)
 
 
+def call_others(stage: str) -> None:
+    """Say to the other processes, where there are any, that this stage is trained now."""
+    if this_process().first:
+        this_process().agree(stage)
+
+
 def refuse_untrainable(part: TeacherRecipe | StudentRecipe) -> None:
     """Raise RecipeError for a student that has no gradients."""
     if part.spec.startswith("onnx:") and isinstance(part, StudentRecipe):
@@ -81,6 +90,7 @@ def train_teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> tupl
         return model, []
     if recipe.teacher.freeze:
         model.freeze()
+    call_others("teacher")
     alone = (LossRecipe(name="none"), StrategyRecipe(name="plain"))
     strategy, feed = assemble(recipe.teacher, *alone, examples, model, None, derive(recipe.seed, "teacher"), device)
     return model, fit(strategy, feed, validation_judge(examples, device), folder, log, "teacher")
@@ -91,6 +101,7 @@ def distil_student(
 ) -> tuple[Classifier, list[dict], str]:
     """Train the student with the recipe's loss and strategy; returns it, its history and what lambda meant."""
     device = training_device(recipe)
+    call_others("student")
     model = build(recipe.student, examples, derive(recipe.seed, "student")).to(device)
     seed = derive(recipe.seed, "distil")
     strategy, feed = assemble(recipe.train, recipe.loss, recipe.strategy, examples, model, teacher, seed, device)

@@ -164,7 +164,8 @@ def _file(wanted: Wanted) -> Classifier:
             f"{path} holds a network for {about['num_classes']} classes; the data has {wanted.num_classes}."
         )
     kind, _, name = about["spec"].partition(":")
-    stored = replace(wanted, name=name, pretrained=False, weights="", options=about.get("options", {}))
+    options = about.get("options", {})
+    stored = replace(wanted, name=name, image_size=None, pretrained=False, weights="", options=options)
     if kind == "onnx":
         from edgefair.backbones.onnx_file import OnnxBackbone
 
@@ -175,7 +176,22 @@ def _file(wanted: Wanted) -> Classifier:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise ArtefactError(f"the weights in {path} do not fit {about['spec']}: {error}") from error
+    if wanted.image_size:
+        _try(model, wanted.image_size, path)
     return model
+
+
+@torch.no_grad()
+def _try(model: Classifier, side: int, path: Path) -> None:
+    """Raise RecipeError where a stored network cannot take images of that side."""
+    try:
+        model.eval()(torch.zeros(2, 3, side, side, dtype=torch.uint8))
+    except Exception as error:  # whatever its layers raise
+        raise RecipeError(
+            f"the network {model.spec} in {path} cannot take images of {side} px ({type(error).__name__}: {error}). "
+            "Set data.image_size to the side that it was trained on."
+        ) from error
+    model.train()
 
 
 def save_weights(model: Classifier, path: Path, num_classes: int) -> None:

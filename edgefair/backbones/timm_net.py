@@ -85,10 +85,11 @@ class TimmBackbone(Backbone):
     def _try(self, x: Tensor):
         """The way to read this network's head, and the stages that give maps."""
         training, network = self.network.training, self.network.eval()
-        parameters = [p for head in self._classifiers() for p in head.parameters()]
-        before = [p.clone() for p in parameters]
-        for parameter in parameters:  # a head that begins at zero would agree with everything
-            parameter.add_(torch.randn_like(parameter))
+        heads = nn.ModuleList([*self._classifiers(), *(m for m in [getattr(network, "head", None)] if m is not None)])
+        tensors = [t for t in (*heads.parameters(), *heads.buffers()) if t.is_floating_point()]
+        before = [tensor.clone() for tensor in tensors]
+        for tensor in tensors:  # a head at zero, or a normalisation that still does nothing, would agree with any way
+            tensor.add_(torch.rand_like(tensor))
         try:
             expected, last = network(x), network.forward_features(x)
         except Exception as error:  # whatever its layers raise
@@ -106,8 +107,8 @@ class TimmBackbone(Backbone):
         self._last_map = isinstance(last, Tensor) and last.ndim == 4
         stages = _stage_names(network)[-4:] if hasattr(network, "forward_intermediates") else ()
         stages = stages if stages and _gives_maps(network, x, last, len(stages)) else ()
-        for parameter, value in zip(parameters, before, strict=True):
-            parameter.copy_(value)
+        for tensor, value in zip(tensors, before, strict=True):
+            tensor.copy_(value)
         network.train(training)
         return way, stages
 
