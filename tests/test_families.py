@@ -49,7 +49,11 @@ def check(model: Classifier, images=IMAGES, stages: int | None = 4) -> None:
         ("levit_128s", {"img_size": 64}, 3),  # two heads with normalisation on one feature
         ("crossvit_tiny_240", {"img_size": 64, "img_scale": (1.0, 0.5), "patch_size": (16, 16)}, None),
         ("efficientvit_m0", {"img_size": 64}, 3),  # normalisation inside its head
-        ("swin_tiny_patch4_window7_224", {"img_size": 64, "depths": (1, 1, 1, 1)}, 4),  # maps with channels last
+        (
+            "swin_tiny_patch4_window7_224",
+            {"img_size": 64, "depths": (1, 1, 1, 1), "embed_dim": 24},
+            4,
+        ),  # maps with channels last
         ("mambaout_femto", {}, 4),  # a hidden layer in its head
         ("resnet50_clip", {"img_size": 64}, 4),  # attention instead of a mean
         ("vit_base_patch32_clip_quickgelu_224", {"img_size": 64, "depth": 4, "embed_dim": 32, "num_heads": 2}, 4),

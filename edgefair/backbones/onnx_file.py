@@ -92,14 +92,17 @@ class OnnxBackbone(Backbone):
         """What the last linear layer reads: back from the logits over what does not mix columns."""
         made_by = {name: node for node in model.graph.node for name in node.output}
         constant = {tensor.name for tensor in model.graph.initializer}
+        for node in model.graph.node:  # in the order of execution; a quantised weight is made from constants
+            if all(source in constant for source in node.input if source):
+                constant.update(node.output)
         name = logits
         while name in made_by:
             node = made_by[name]
             inputs = [source for source in node.input if source and source not in constant]
-            if node.op_type in LINEAR and inputs:
-                return inputs[0]
-            if node.op_type not in PASSING or not inputs:
+            if len(inputs) != 1 or node.op_type not in (*LINEAR, *PASSING):
                 break
+            if node.op_type in LINEAR:
+                return inputs[0]
             name = inputs[0]
         raise self._wrong(
             "no linear layer makes its logits, so its penultimate features cannot be found; set "
