@@ -31,8 +31,8 @@ def lr_curve(finding: Finding, title: str) -> str:
         text("learning rate", WIDTH / 2, HEIGHT - 10, text_anchor="middle"),
     ]
     label = f"Loss over learning rate; suggested {finding.suggestion:.2g}."
-    size = {"width": WIDTH, "height": HEIGHT, "font_family": "sans-serif", "font_size": 12}
-    return drawing(WIDTH, HEIGHT, label, *parts, xmlns="http://www.w3.org/2000/svg", **size)
+    look = {"xmlns": "http://www.w3.org/2000/svg", "font_family": "sans-serif", "font_size": 12}
+    return drawing(WIDTH, HEIGHT, label, *parts, **look)
 
 
 def _line(points: list[tuple[float, float]], colour: str, width: float = 1) -> str:

