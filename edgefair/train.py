@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from timm.utils import ModelEmaV3
 from torch import Tensor
 
 from edgefair.data import Examples
@@ -34,7 +33,7 @@ def fit(
     Raises TrainingError where the loss is not finite or runs away; the last good checkpoint stays.
     """
     student, recipe, ranks = strategy.parts.student, strategy.parts.train, strategy.parts.ranks
-    average = Average(student, recipe.ema) if recipe.ema else None
+    average = _average(student, recipe.ema)
     saved = ranks.agree(_load(folder / CHECKPOINT, strategy.device, ranks) if ranks.first else None)
     if saved:
         strategy.restore(saved["strategy"])
@@ -66,14 +65,13 @@ def fit(
     return [{**row, "kept": row["epoch"] == best["epoch"]} for row in history]
 
 
-class Average(ModelEmaV3):
-    """Exponential moving average of weights and batch statistics.
+def _average(student: Classifier, decay: float):
+    """The moving average that the recipe asks for, or None; its library is not loaded for nothing."""
+    if not decay:
+        return None
+    from edgefair.average import Average
 
-    The decay grows with the steps, n / (n + 1), until it is `decay`: what comes early is not the initial weights.
-    """
-
-    def __init__(self, student: Classifier, decay: float):
-        super().__init__(student, decay=decay, use_warmup=True, warmup_power=1.0)
+    return Average(student, decay)
 
 
 def stalled(scores: list[float], patience: int) -> bool:
@@ -122,9 +120,7 @@ def _remedy(strategy: Strategy, epoch: int) -> str:
     )
 
 
-def _epoch(
-    strategy: Strategy, feed: Feed, epoch: int, log, title: str, average: Average | None = None
-) -> dict[str, float]:
+def _epoch(strategy: Strategy, feed: Feed, epoch: int, log, title: str, average=None) -> dict[str, float]:
     """Mean of every logged value over the epoch's steps."""
     strategy.parts.student.train()
     strategy.start_epoch(epoch)

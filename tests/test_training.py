@@ -9,6 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from edgefair.average import Average
 from edgefair.cli import cli
 from edgefair.data import load_examples
 from edgefair.data.feed import Feed
@@ -20,7 +21,7 @@ from edgefair.recipe import parse
 from edgefair.sampling import chances, order
 from edgefair.schedules import schedule
 from edgefair.strategies.bird import meta_gradient
-from edgefair.train import Average, stalled
+from edgefair.train import stalled
 
 from .conftest import tiny
 from .test_bird_intra import double_backward
