@@ -91,7 +91,8 @@ def test_what_did_not_run_on_its_target_is_not_known_to_pass(folder, quiet):
 def test_fine_tuning_is_the_fallback_and_is_judged_beside_the_first_student(folder, quiet):
     """With no operator allowed in float and no flip allowed, post-training quantisation cannot hold."""
     recipe = (folder / "recipe.toml").read_text()
-    (folder / "recipe.toml").write_text(recipe.replace("flip_percent = 10.0", "flip_percent = 0.001"))
+    strict = recipe.replace("flip_percent = 10.0", "flip_percent = 0.001\nmax_size_mb = 0.2")
+    (folder / "recipe.toml").write_text(strict)
     ask = Ask(until_fair=True, max_float=0, finetune_epochs=1)
     report = quantize_run(folder, ask, quiet)
     names = [row["name"] for row in report["variants"]]
@@ -100,6 +101,9 @@ def test_fine_tuning_is_the_fallback_and_is_judged_beside_the_first_student(fold
     tuned = folder / "quantized" / "ort-cpu" / "finetuned"
     assert sha256(tuned / "student.onnx") != sha256(folder / "artefacts" / "student.onnx")
     assert report["variants"][2]["flips"] > 0
+    sizes = {row["name"]: (row["limits"][0]["name"], row["limits"][0]["outcome"]) for row in report["variants"]}
+    assert sizes == dict(zip(names, [("size_mb", word) for word in ("fail", "pass", "pass")], strict=True))
+    assert report["variants"][0]["outcome"] == "fail"  # no flip, but too large
 
 
 def test_wrong_input_is_said_plainly(folder, tmp_path, quiet, capsys):

@@ -1,20 +1,23 @@
 """The variants as files: quantised, built for their target, run on the gate rows, timed beside each other, judged."""
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 from edgefair import manifest
 from edgefair.artefacts import Artefact, exported
 from edgefair.bench.of_run import time_artefacts
+from edgefair.budgets import latency_check, size_check
+from edgefair.checks import Check
 from edgefair.evaluate import evaluate
 from edgefair.fairquant.simulate import Simulated
 from edgefair.files import write_bytes, write_json
-from edgefair.gate import compare
+from edgefair.gate import compare, worst
 from edgefair.gate_rows import GateRows
 from edgefair.predict import predict
 from edgefair.predictions import Predictions
 from edgefair.quantize import quantize
-from edgefair.recipe import Recipe
+from edgefair.recipe import GateRecipe, Recipe
 from edgefair.report.build import tolerance
 from edgefair.runtimes import runtime_class
 from edgefair.targets import TARGETS
@@ -37,9 +40,9 @@ def build_variants(work, choices: dict[str, tuple[Path, dict]], folder: Path) ->
     manifest.write(folder, entries)
     artefacts = {entry["name"]: exported(folder, entry) for entry in entries if not entry["batch"]}
     predicted = _predict(work, artefacts, folder)
-    times = _latency(work, artefacts)
+    latency = _latency(work, artefacts)
     reference = Predictions.load(work.run.path / "predictions" / "student.npz")
-    rows = [_row(work, artefacts[name], predicted[name], reference, plan[name][1], times.get(name)) for name in plan]
+    rows = [_row(work, artefacts[name], predicted[name], reference, plan[name][1], latency) for name in plan]
     best = [row for row in rows if row["name"] != FLOAT][-1]
     write_json(folder / "report.json", {"variants": rows, "choices": _choices(choices), **_outcome(work, best)})
 
@@ -88,19 +91,34 @@ def _predict(work, artefacts: dict[str, Artefact], folder: Path) -> dict[str, Pr
     return predicted
 
 
-def _latency(work, artefacts: dict[str, Artefact]) -> dict[str, dict]:
-    """Times of single images, interleaved between the variants; none where the target is not here."""
+def _latency(work, artefacts: dict[str, Artefact]) -> dict:
+    """The record of times, interleaved between the variants; nothing where the target is not here."""
     if any(artefact.blocked for artefact in artefacts.values()):
-        return {}
-    record = time_artefacts(list(artefacts.values()), work.examples, work.recipe, work.log)
+        return {"artefacts": {}, "control": {}}
+    return time_artefacts(list(artefacts.values()), work.examples, work.recipe, work.log)
+
+
+def _row(work, artefact: Artefact, mine: Predictions, reference: Predictions, kept, latency: dict) -> dict:
+    """What is said of one variant; its outcome is the worst of the verdict and of the limits on latency and size."""
     batch = str(work.recipe.bench.batches[0])
-    return {name: rows[batch] for name, rows in record["artefacts"].items()}
-
-
-def _row(work, artefact: Artefact, mine: Predictions, reference: Predictions, kept, times: dict | None) -> dict:
-    """What is said of one variant."""
+    times = latency["artefacts"].get(artefact.name, {}).get(batch)
     about = {**artefact.about(), "name": artefact.name, "kept": kept, "blocked": artefact.blocked, "latency": times}
-    return about | judged(reference, mine, work.recipe)
+    row = about | judged(reference, mine, work.recipe)
+    budgets = _budgets(work.recipe.gate, row, batch, latency["control"].get(batch, {}).get("quiet"))
+    return row | {
+        "limits": [asdict(check) for check in budgets],
+        "outcome": worst([row["outcome"], *(check.outcome for check in budgets)]),
+    }
+
+
+def _budgets(gate: GateRecipe, row: dict, batch: str, quiet: bool | None) -> list[Check]:
+    """The recipe's limits on latency and size, where they are set."""
+    checks = []
+    if gate.max_latency_p90_ms is not None:
+        checks.append(latency_check(row["latency"] or {}, batch, gate.max_latency_p90_ms, quiet))
+    if gate.max_size_mb is not None:
+        checks.append(size_check(row["bytes"], gate.max_size_mb))
+    return checks
 
 
 def judged(reference: Predictions, mine: Predictions, recipe: Recipe) -> dict:

@@ -60,7 +60,7 @@ def _conclusion(report: dict, console: Console) -> None:
             style="bold yellow",
         )
     best = next(row for row in report["variants"] if row["name"] == report["best"])
-    line(console, best["verdict"]["sentence"])
+    line(console, " ".join([best["verdict"]["sentence"], *(limit["sentence"] for limit in best["limits"])]))
     outcome = report["outcome"]
     line(console, Text.assemble((outcome.upper(), f"bold {COLOURS[outcome]}"), f": {report['best']}"))
     line(console, f"files: {report['folder']}")
