@@ -207,7 +207,7 @@ class _Teacher:
             width = _probe(self.model, self.examples, self.device).features.shape[1]
             return torch.zeros(len(self.examples.class_names), width)
         labels = torch.from_numpy(self.examples.labels[self.examples.rows["train"]])
-        of_class = functional.one_hot(labels, len(self.examples.class_names)).float()  # [N, C]
+        of_class = functional.one_hot(labels, len(self.examples.class_names)).to(self.outputs.features.dtype)  # [N, C]
         return (of_class.T @ self.outputs.features) / of_class.sum(0).clamp(min=1)[:, None]
 
     def source(self, loss: Loss) -> Callable[[Batch], Output | None]:

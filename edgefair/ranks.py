@@ -23,7 +23,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from edgefair.seeds import derive
-from edgefair.tensors import Output
+from edgefair.tensors import Output, widened
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Ranks:
             return tuple(parts)
         if rows < self.size:  # all looked at all rows: a share of the gradient each
             return tuple(part / self.size + (part - part / self.size).detach() for part in parts)
-        return tuple(_Gather.apply(part.float(), self.bounds(rows), self.rank) for part in parts)
+        return tuple(_Gather.apply(widened(part), self.bounds(rows), self.rank) for part in parts)
 
     def total(self, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
         """The gradients summed over the processes, in one transfer; those that are None are None everywhere."""
@@ -178,8 +178,8 @@ def _batch_norm(x, running_mean, running_var, weight=None, bias=None, training=F
         return functional.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
     places = [0, *range(2, x.ndim)]
     shape = (1, -1, *(1,) * (x.ndim - 2))
-    values = x.float()
-    rows = torch.full((1,), x.numel() / x.shape[1], device=x.device)
+    values = widened(x)
+    rows = values.new_full((1,), x.numel() / x.shape[1])
     sums = _Sum.apply(torch.cat([values.sum(places), rows]))
     count = sums[-1].detach()
     mean = sums[:-1] / count  # [K]

@@ -1,7 +1,8 @@
-"""What any model returns and what a training step gets; nothing else."""
+"""What any model returns and what a training step gets."""
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -28,3 +29,8 @@ class Batch(NamedTuple):
     def at(self, rows) -> "Batch":
         """The batch of some rows, in that order."""
         return Batch(*(None if part is None else part[rows] for part in self))
+
+
+def widened(x: Tensor) -> Tensor:
+    """Half precision (fp16, bf16) as fp32; what is as wide or wider stays as it is, uncopied."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -20,7 +20,7 @@ from edgefair.ranks import ALONE, Ranks
 from edgefair.runfolder import CHECKPOINT
 from edgefair.seeds import derive
 from edgefair.strategies import Strategy
-from edgefair.tensors import Batch, Output
+from edgefair.tensors import Batch, Output, widened
 
 
 def fit(
@@ -163,7 +163,7 @@ def outputs(
     for start in range(0, len(rows), batch_size):
         part = torch.from_numpy(images[rows[start : start + batch_size]]).to(device, memory_format=torch.channels_last)
         output = (run or model)(part)
-        parts.append((output.logits.float().cpu(), output.features.float().cpu()))
+        parts.append((widened(output.logits).cpu(), widened(output.features).cpu()))
     return Output(torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
 
 

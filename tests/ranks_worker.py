@@ -53,6 +53,7 @@ def stages(recipe: Recipe, out: Path, log: Log) -> dict:
 
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
     launch._join("cpu")
     for case in CASES:
         torch.save(train(case, folder), folder / f"{case}.{this_process().rank}.pt")

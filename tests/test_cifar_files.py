@@ -153,7 +153,7 @@ def test_folders_are_recognised_and_names_can_be_given(ten, tmp_path):
         recognise(str(tmp_path))
     assert recognise(f"cifar100={tmp_path}")["name"] == "cifar100"
     (tmp_path / "manifest.csv").write_text("path,label,group\n")
-    assert recognise(f"manifest={tmp_path}") == {"name": "manifest", "path": str(tmp_path / "manifest.csv")}
+    assert recognise(f"manifest={tmp_path}") == {"name": "manifest", "path": str(tmp_path)}
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ from torch.nn import functional
 
 from edgefair.losses.angles import angle_difference, squared_distances
 from edgefair.losses.base import Loss
-from edgefair.tensors import Batch, Output
+from edgefair.tensors import Batch, Output, widened
 
 
 def _gram(features: Tensor) -> Tensor:
     # Relations do not change when all features move together; centring keeps fp32 from losing them in a large offset.
     # Under autocast the product would be taken in bf16, whose eight bits leave nothing of small distances.
     with torch.autocast(features.device.type, enabled=False):
-        features = features.float() if features.dtype in (torch.bfloat16, torch.float16) else features
+        features = widened(features)
         centred = features - features.mean(0).detach()
         return centred @ centred.T  # [B, B]
 

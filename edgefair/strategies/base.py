@@ -13,7 +13,7 @@ from edgefair.models import Classifier
 from edgefair.ranks import ALONE, Ranks
 from edgefair.recipe import StrategyRecipe, TrainRecipe
 from edgefair.schedules import schedule
-from edgefair.tensors import Batch, Output
+from edgefair.tensors import Batch, Output, widened
 
 
 @dataclass
@@ -177,8 +177,8 @@ class Strategy(ABC):
 
 def single(output: Output) -> Output:
     """The same output in single precision; one that is there already is not copied."""
-    maps = output.maps and tuple(part.float() for part in output.maps)
-    return Output(output.logits.float(), output.features.float(), maps)
+    maps = output.maps and tuple(widened(part) for part in output.maps)
+    return Output(widened(output.logits), widened(output.features), maps)
 
 
 def make_optimizer(modules: Iterable[nn.Module], train: TrainRecipe) -> torch.optim.Optimizer:
