@@ -47,6 +47,15 @@ def tiny(**changes) -> Recipe:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def as_wide_as_needed():
+    """Output goes to no terminal here, whatever width several test processes are told."""
+    before = os.environ.pop("COLUMNS", None)
+    yield
+    if before is not None:
+        os.environ["COLUMNS"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
     """Prepared images of this test session; the user's cache is neither read nor written."""
     before = os.environ.get("EDGEFAIR_CACHE")

@@ -28,7 +28,8 @@ FAMILIES = {
 
 def classifier(name: str) -> Classifier:
     with seeded(0):
-        return Classifier(TimmBackbone(timm.create_model(name, num_classes=5, **FAMILIES[name])), f"timm:{name}")
+        network = timm.create_model(name, num_classes=5, **FAMILIES[name])
+        return Classifier(TimmBackbone(network, FAMILIES[name].get("img_size", 0)), f"timm:{name}")
 
 
 def called(model: Classifier, tap: bool, images=IMAGES):
