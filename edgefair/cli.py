@@ -100,13 +100,16 @@ cli.add_command(lr_find)
 )
 def distill_and_export(recipe_file, settings, data, out, **options) -> None:
     """Train a fair student, export it, rerun it on the exported runtime, and judge it."""
-    from edgefair.launch import distill_and_export as run
     from edgefair.log import Log
     from edgefair.recipe import parse
 
     recipe = parse(_values(recipe_file, data, options, settings))
     out = out or Path("runs") / _name(recipe)
     log = Log()
+    if os.environ.get("RANK", "0") == "0":
+        log.line("starting: loading libraries and data")  # a first call can take a minute before anything else is said
+    from edgefair.launch import distill_and_export as run
+
     try:
         report = run(recipe, out, log)
     except KeyboardInterrupt:

@@ -35,6 +35,9 @@ class _HalfLogits(nn.Module):
     def __init__(self, model: Classifier):
         super().__init__()
         self.model = copy.deepcopy(model)
+        for module in self.model.backbone.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                _unit_variance(module)
         self.model.backbone.half()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -42,8 +45,25 @@ class _HalfLogits(nn.Module):
         return self.model.backbone(pixels.half(), False).logits.float()
 
 
+@torch.no_grad()
+def _unit_variance(norm: nn.modules.batchnorm._BatchNorm) -> None:
+    """Put 1 / sqrt(variance + eps) into the weight, in fp32: a variance over 65,504 has no number in fp16."""
+    if norm.running_var is None:
+        return
+    scale = (norm.running_var + norm.eps).rsqrt()
+    norm.weight = nn.Parameter(scale if norm.weight is None else norm.weight * scale)
+    if norm.bias is None:
+        norm.bias = nn.Parameter(torch.zeros_like(scale))
+    norm.running_var.fill_(1 - norm.eps)
+
+
 WRAPPERS = {"fp32": _Logits, "fp16": _HalfLogits}
 PARITY_FIELDS = {"fp32": "parity", "fp16": "parity_fp16"}
+WHY = {
+    "parity": "The network may use an operation that exports inexactly.",
+    "parity_fp16": "The network may need numbers that fp16 does not have; leave fp16 out by naming the others, such as "
+    "--precision fp32 --precision int8, with a new --out.",
+}
 
 
 def export_onnx(
@@ -79,8 +99,8 @@ def _check_parity(parity: dict[str, float], recipe: ExportRecipe, field: str) ->
     if not worst <= allowed:
         raise ArtefactError(
             f"the exported logits differ from PyTorch's by {worst:.2g} of the largest logit "
-            f"(batch sizes {parity}); allowed is export.{field} = {allowed:g}. "
-            "The network may use an operation that exports inexactly, or numbers that fp16 does not reach."
+            f"({', '.join(f'{value:.2g} at batch {size}' for size, value in parity.items())}); allowed is "
+            f"export.{field} = {allowed:g}. {WHY[field]}"
         )
 
 

@@ -68,6 +68,8 @@ class RunFolder:
         elif state.get("finished") and self._intact(folder, state["files"]):
             self.log.line(f"{name}: already done")
             return folder
+        for left in folder.glob(".*.part"):  # of a process that was killed while it wrote
+            left.unlink(missing_ok=True)
         write_json(folder / "stage.json", {"key": key, "finished": False, "made_from": made_from})
         started = time.monotonic()
         self.log.line(f"{name}: started")

@@ -145,6 +145,18 @@ def test_int8_on_cuda_is_a_simulation_of_its_accuracy(folder, monkeypatch):
     assert plain.describe()["latency_meaning"] == "as run"
 
 
+class Simulator(OrtCuda):
+    """The CUDA runtime's treatment of a file, by the CPU provider."""
+
+    PROVIDER, OPTIONS = "CPUExecutionProvider", {}
+    why_not_run = classmethod(lambda cls: "")
+
+
+def test_int8_on_cuda_is_computed_as_the_file_says(folder):
+    assert Simulator(folder / "student.int8.ort-cpu.onnx").describe()["graph_optimization"] == "none"
+    assert Simulator(folder / "student.onnx").describe()["graph_optimization"] == "all"
+
+
 def test_openvino_computes_in_what_was_asked_for_or_not_at_all(folder):
     loaded = OpenVino(folder / "student.onnx", 1)
     about = loaded.describe()

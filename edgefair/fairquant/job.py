@@ -98,7 +98,7 @@ def _choose(work: Work, ranking: Path, asked: dict, source: Path, folder: Path) 
 
     if asked["until_fair"]:
         choice = choose(ranked, costs, holds, asked["max_float"])
-        work.log.line(f"{choice.tried} variants tried, {len(choice.kept)} units in float: " + _said(choice))
+        work.log.line(f"{choice.tried} variants tried, units in float: {len(choice.kept)}; " + _said(choice))
     else:
         kept = tuple(ranked[: asked["max_float"] or 0])
         choice = Choice(kept, holds(kept), 1)
@@ -108,7 +108,7 @@ def _choose(work: Work, ranking: Path, asked: dict, source: Path, folder: Path) 
 
 
 def _said(choice: Choice) -> str:
-    return "every tolerance holds" if choice.holds else "some tolerance does not hold on the ranking rows"
+    return f"{'every tolerance holds' if choice.holds else 'some tolerance does not hold'} on the ranking rows"
 
 
 def _finetuned(work: Work, ranking: Path, asked: dict, settings: dict, epochs: int) -> tuple[Path, dict]:

@@ -40,7 +40,7 @@ def print_report(report: dict, console: Console) -> None:
     console.print()
     for line in (report["remaining"], *(f"Warning: {warning}" for warning in report["warnings"])):
         console.print(Text(line), **wrap)
-    console.print(f"[bold {COLOURS[report['outcome']]}]{report['outcome'].upper()}[/]", end=" ")
+    console.print(f"[bold {COLOURS[report['outcome']]}]{report['outcome'].upper()}[/]")
 
 
 def _print_verdict(entry: dict, console: Console, wrap: dict) -> None:

@@ -106,7 +106,7 @@ def human(name: str) -> str:
 
 def _broken(check: dict) -> str:
     if check["name"] == "collapse":
-        return check["sentence"].split("; at least")[0]
+        return check["sentence"].split("; at least")[0].removesuffix(".").removesuffix(": fail")
     unit = check.get("unit", check["name"])
     return f"{plain(check)} ({measured(check['value'], unit)}, allowed {measured(check['limit'], unit)})"
 

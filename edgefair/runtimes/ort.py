@@ -1,5 +1,6 @@
 """ONNX Runtime, on the CPU and on CUDA: the provider that was asked for is the one that runs, or it is an error."""
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import ClassVar
@@ -112,13 +113,22 @@ class OrtCuda(Ort):
     PROVIDER = "CUDAExecutionProvider"
     OPTIONS: ClassVar[dict[str, str]] = {"use_tf32": "0"}  # fp32 is what it says
     EXTRA = "onnx-gpu"
+    simulates = False  # quantised operators in float
 
     @classmethod
     def why_not_run(cls) -> str:
         return super().why_not_run() or why_no_gpu()
 
+    def _options(self):
+        options = super()._options()
+        with contextlib.suppress(Exception):  # what cannot be read is said when it is loaded
+            self.simulates = "int8" in census(self.path)
+        if self.simulates:  # the optimiser makes other numbers of this dialect's quantisers than the file says
+            options.graph_optimization_level = self.ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        return options
+
     def describe(self) -> dict:
-        about = super().describe()
+        about = super().describe() | ({"graph_optimization": "none"} if self.simulates else {})
         meaning = "int8 simulated in float: not the latency of int8" if "int8" in about["formats"] else "as run"
         return about | {"cpu_fallback": "disabled", "tf32": False, "latency_meaning": meaning} | describe_gpu()
 
