@@ -77,6 +77,14 @@ def write_json(path: Path, value) -> None:
     write_bytes(path, (json.dumps(finite(value), indent=1) + "\n").encode())
 
 
+def read_json(path: Path) -> dict:
+    """The object that a JSON file holds; {} where it is missing, unreadable or damaged."""
+    try:
+        return json.loads(Path(path).read_text())
+    except (OSError, ValueError):
+        return {}
+
+
 def finite(value):
     """The same nested value with every NaN or infinite number replaced by None, since JSON has neither."""
     if isinstance(value, dict):

@@ -9,7 +9,6 @@ A finished stage is not redone; an unfinished one keeps its checkpoint and is go
 
 import contextlib
 import fcntl
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from edgefair import __version__
 from edgefair.errors import RunFolderError
-from edgefair.files import digest, sha256, write_bytes, write_json
+from edgefair.files import digest, read_json, sha256, write_bytes, write_json
 from edgefair.recipe import Recipe, parse, read
 
 STAGES = ("data", "teacher", "student", "artefacts", "predictions", "latency")
@@ -97,10 +96,7 @@ class RunFolder:
         return {name: state["seconds"] for name in STAGES if (state := self._state(name)).get("finished")}
 
     def _state(self, name: str) -> dict:
-        try:
-            return json.loads((self.path / name / "stage.json").read_text())
-        except (OSError, ValueError):
-            return {}
+        return read_json(self.path / name / "stage.json")
 
     def _intact(self, folder: Path, files: dict[str, str]) -> bool:
         changed = [

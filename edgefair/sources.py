@@ -1,12 +1,11 @@
 """What `verify` and `compare` are given: a predictions file, a run folder, or one artefact of a run (`RUN:NAME`)."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgefair.artefacts import Artefact, artefact_list
 from edgefair.errors import ArtefactError, DataError, RunFolderError, nearest
-from edgefair.files import sha256
+from edgefair.files import read_json, sha256
 from edgefair.log import Log
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe, parse, read
@@ -88,7 +87,7 @@ def run_artefacts(folder: Path) -> tuple[Recipe, list[Artefact]]:
     if not (folder / "recipe.toml").is_file():
         raise RunFolderError(f"{folder} is not a run folder: no recipe.toml in it. Give the folder that --out named.")
     recipe = parse(read(folder / "recipe.toml"))
-    if not _json(folder / "predictions" / "stage.json").get("finished"):
+    if not read_json(folder / "predictions" / "stage.json").get("finished"):
         raise RunFolderError(
             f"the run folder {folder} has no finished predictions. Run edgefair distill-and-export with the same "
             "settings again; it goes on where it stopped."
@@ -114,10 +113,10 @@ def _load_one(folder: Path, name: str) -> Source:
 
 def _latency(folder: Path, artefact: Artefact) -> tuple[dict, dict]:
     """What the run measured on this very file, and its control; nothing where unfinished or of another file."""
-    stage = _json(folder / "stage.json")
+    stage = read_json(folder / "stage.json")
     if not stage.get("finished") or stage.get("made_from", {}).get(artefact.name) != artefact.sha256:
         return {}, {}
-    record = _json(folder / "latency.json")
+    record = read_json(folder / "latency.json")
     return record.get("artefacts", {}).get(artefact.name, {}), record.get("control", {})
 
 
@@ -131,16 +130,9 @@ def _refuse_stale(artefact: Artefact, predictions: Predictions, path: Path) -> N
             f"stale predictions: {path} was made with a file of SHA-256 {str(made)[:12]}, but {artefact.path} is now "
             f"{there[:12]}. Predict again: run edgefair distill-and-export with the same settings."
         )
-    stored = _json(path.parent / "stage.json").get("files", {}).get(path.name)
+    stored = read_json(path.parent / "stage.json").get("files", {}).get(path.name)
     if stored != sha256(path):
         raise ArtefactError(
             f"{path} is not the file that its run wrote (SHA-256 in stage.json: {str(stored)[:12]}). "
             "Predict again: run edgefair distill-and-export with the same settings."
         )
-
-
-def _json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from edgefair import manifest
 from edgefair.data import Examples, load_examples
 from edgefair.errors import DataError, RecipeError, RunFolderError, nearest
-from edgefair.files import finite
+from edgefair.files import finite, read_json
 from edgefair.recipe import Recipe, parse, read
 from edgefair.runfolder import RunFolder
 from edgefair.targets import TARGETS
@@ -45,7 +45,7 @@ def finished_recipe(folder: Path) -> Recipe:
     if not (folder / "recipe.toml").is_file():
         raise RunFolderError(f"{folder} is not a run folder: no recipe.toml in it. Give the folder that --out named.")
     for stage in ("student", "artefacts", "predictions"):
-        if not _json(folder / stage / "stage.json").get("finished"):
+        if not read_json(folder / stage / "stage.json").get("finished"):
             raise RunFolderError(
                 f"the run folder {folder} has no finished {stage}. Run edgefair distill-and-export with the same "
                 "settings again; it goes on where it stopped."
@@ -70,17 +70,10 @@ def chosen_target(folder: Path, asked: str) -> str:
 
 
 def _check_same_data(run: RunFolder, examples: Examples) -> None:
-    was, now = _json(run.path / "data" / "data.json"), json.loads(json.dumps(finite(examples.describe())))
+    was, now = read_json(run.path / "data" / "data.json"), json.loads(json.dumps(finite(examples.describe())))
     differing = [key for key in ("class_names", "group_names", "image_size", "id_hashes") if was.get(key) != now[key]]
     if differing:
         raise DataError(
             f"the data are not those that the run {run.path} saw: {', '.join(differing)} differ. Put the data back "
             "where they were, or distil again."
         )
-
-
-def _json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
