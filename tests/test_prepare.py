@@ -2,9 +2,12 @@
 
 import errno
 import json
+import os
+import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,8 @@ from PIL import Image, ImageOps
 from edgefair.data import prepare, workers
 from edgefair.data.cache import cache_folder
 from edgefair.data.entries import Entry, FilePart, Held, natural
-from edgefair.data.prepare import CHUNK, content_key, prepared
+from edgefair.data.known import CHUNK, note_of
+from edgefair.data.prepare import prepared
 from edgefair.errors import DataError, RunFolderError
 from edgefair.preprocess import decode
 
@@ -76,7 +80,7 @@ def test_processes_and_threads_give_the_same_pixels(entries, quiet, monkeypatch,
     assert (images == one_by_one(entries)).all()
     assert not broken
     assert not images.flags.writeable
-    assert leftovers() == [".json", ".npy"]
+    assert leftovers() == [".json", ".json", ".npy"]
 
 
 class Table:
@@ -109,9 +113,9 @@ from edgefair.data.entries import Entry, FilePart
 from edgefair.log import Log
 entries = [Entry(FilePart(path), "a", "b", path, path) for path in sys.argv[1:]]
 add = journal.Journal.add
-def add_and_die(self, at, reasons):
+def add_and_die(self, *told):
     self.every_seconds = 0
-    add(self, at, reasons)
+    add(self, *told)
     if len(self.path.read_text().splitlines()) == 2:
         os.kill(os.getpid(), 9)
 journal.Journal.add = add_and_die
@@ -123,7 +127,7 @@ prepare.prepared(entries, {SIZE}, False, Log(quiet=True))
     images, _ = prepared(entries, SIZE, False, quiet)
     assert (images == one_by_one(entries)).all()
     assert len(decoded) == 2  # of four chunks
-    assert leftovers() == [".json", ".npy"]
+    assert leftovers() == [".json", ".json", ".npy"]
 
 
 def test_a_journal_cut_short_and_one_without_its_images(entries, quiet, decoded, monkeypatch):
@@ -191,13 +195,70 @@ def test_a_process_that_dies_is_named(entries, quiet, monkeypatch):
         prepared(entries, SIZE, False, quiet)
 
 
-def test_the_key_follows_content_order_and_size(entries):
-    key = content_key(entries, SIZE)
-    assert key == content_key(list(entries), SIZE)
-    assert len({key, content_key(entries[::-1], SIZE), content_key(entries, 9), content_key(entries[1:], SIZE)}) == 4
+def arrays():
+    return sorted(path.name for path in cache_folder().glob("*.npy"))
+
+
+def test_the_note_follows_place_order_and_size(entries):
+    note = note_of(entries, SIZE)
+    assert note == note_of(list(entries), SIZE)
+    assert len({note, note_of(entries[::-1], SIZE), note_of(entries, 9), note_of(entries[1:], SIZE)}) == 4
     path = entries[0].image.path
     Image.new("RGB", (10, 9)).save(path)
-    assert content_key(entries, SIZE) != key
+    assert note_of(entries, SIZE) != note
+
+
+def moved(entries, folder):
+    folder.mkdir()
+    return [replace(entry, image=FilePart(str(shutil.copy(entry.image.path, folder)))) for entry in entries]
+
+
+def test_the_same_images_elsewhere_are_not_decoded_again(entries, quiet, decoded, tmp_path):
+    Path(entries[3].image.path).write_bytes(b"no image")
+    images, broken = prepared(entries, SIZE, True, quiet)
+    count, found = len(decoded), arrays()
+    elsewhere, broken_elsewhere = prepared(moved(entries, tmp_path / "moved"), SIZE, True, quiet)
+    assert (elsewhere == images).all()
+    assert list(broken_elsewhere) == list(broken) == [3]
+    assert (len(decoded), arrays()) == (count, found)
+    for entry in entries:  # touched, as by a fresh download
+        os.utime(entry.image.path)
+    assert (prepared(entries, SIZE, True, quiet)[0] == images).all()
+    assert (len(decoded), arrays()) == (count, found)
+
+
+def test_other_images_of_as_many_bytes_are_decoded(entries, quiet, tmp_path):
+    """Uncompressed PNG: another colour has the same number of bytes."""
+    prepared(entries, SIZE, False, quiet)
+    others = moved(entries, tmp_path / "others")
+    was = Path(others[9].image.path).stat()
+    Image.new("RGB", (10, 9), (1, 2, 3)).save(others[9].image.path, compress_level=0)
+    assert Path(others[9].image.path).stat().st_size == was.st_size
+    images, _ = prepared(others, SIZE, False, quiet)
+    assert (images == one_by_one(others)).all()
+    assert len(arrays()) == 2
+    assert (prepared(entries, SIZE, False, quiet)[0] == one_by_one(entries)).all()
+
+
+def test_images_of_any_name_and_place_have_the_key_of_their_content(entries, quiet, tmp_path, monkeypatch):
+    """The name of the array does not follow from who decodes, from an interruption, or from the place."""
+    names = []
+    for number, few in enumerate((0, 10**9)):
+        monkeypatch.setenv("EDGEFAIR_CACHE", str(tmp_path / f"cache{number}"))
+        monkeypatch.setattr(workers, "FEW", few)
+        monkeypatch.setattr(workers, "cores", lambda: 2)
+        prepared(moved(entries, tmp_path / f"place{number}"), SIZE, False, quiet)
+        names.append(arrays())
+    assert names[0] == names[1]
+    assert len(names[0]) == 1
+
+
+def test_an_array_that_was_removed_is_made_again(entries, quiet, decoded):
+    prepared(entries, SIZE, False, quiet)
+    count = len(decoded)
+    next(cache_folder().glob("*.npy")).unlink()
+    assert (prepared(entries, SIZE, False, quiet)[0] == one_by_one(entries)).all()
+    assert len(decoded) == 2 * count
 
 
 def test_a_damaged_cache_is_named(entries, quiet):
@@ -212,7 +273,7 @@ def test_reading_lists_needs_no_torch():
     program = """
 import json, sys
 import edgefair.decoder
-few = sorted(set(sys.modules) & {"torch", "pydantic", "rich"})
+few = sorted(set(sys.modules) & {"torch", "numpy", "pydantic", "rich"})
 import edgefair.data, edgefair.data.info
 print(json.dumps([few, sorted(set(sys.modules) & {"torch", "datasets", "webdataset", "scipy", "pyarrow"})]))
 """

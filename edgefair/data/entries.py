@@ -52,6 +52,10 @@ class FilePart:
         status = os.stat(self.path)
         return (os.path.abspath(self.path), self.offset, self.length, status.st_size, status.st_mtime_ns)
 
+    def size(self) -> int:
+        """Number of its bytes."""
+        return self.length if self.length >= 0 else os.stat(self.path).st_size
+
     def job(self) -> tuple[str, int, int]:
         """What a process needs to read it."""
         return (self.path, self.offset, self.length)
@@ -83,6 +87,10 @@ class Held:
     def stamp(self) -> tuple:
         """What changes where the content does."""
         return (self.table.key, self.row)
+
+    def size(self) -> int:
+        """Not known without reading it: -1."""
+        return -1
 
     def job(self) -> bytes:
         """The encoded image itself: a table stays in its process."""

@@ -20,13 +20,13 @@ class Journal:
     def __exit__(self, *_) -> None:
         self.flush()
 
-    def read(self) -> dict[int, dict[str, str]]:
-        """First row of every finished chunk -> its rows that cannot be read; a line cut short by a kill ends it."""
+    def read(self) -> dict[int, tuple[dict[str, str], str]]:
+        """First row of every finished chunk -> (its rows that cannot be read, digest); a line cut short ends it."""
         done = {}
         try:
             for line in self.path.read_text().splitlines():
-                at, reasons = json.loads(line)
-                done[at] = reasons
+                at, reasons, digest = json.loads(line)
+                done[at] = reasons, digest
         except FileNotFoundError:
             pass
         except ValueError:
@@ -34,11 +34,11 @@ class Journal:
         return done
 
     def _rewrite(self, done: dict) -> None:
-        self.path.write_text("".join(json.dumps(item) + "\n" for item in done.items()))
+        self.path.write_text("".join(json.dumps([at, *told]) + "\n" for at, told in done.items()))
 
-    def add(self, at: int, reasons: dict[int, str]) -> None:
+    def add(self, at: int, reasons: dict[int, str], digest: str) -> None:
         """Note a finished chunk."""
-        self.lines.append(json.dumps([at, reasons]) + "\n")
+        self.lines.append(json.dumps([at, reasons, digest]) + "\n")
         if time.monotonic() - self.last > self.every_seconds:
             self.flush()
 

@@ -7,7 +7,6 @@ images wait for each other; the finished file appears under its name at once.
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -15,15 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefair.data.cache import cache_folder, mapped, write_header
+from edgefair.data.cache import mapped, write_header
 from edgefair.data.entries import Entry
 from edgefair.data.journal import Journal
+from edgefair.data.known import CHUNK, array_of, content_key, note_of, noted, same_content, sizes_key
 from edgefair.data.workers import in_parallel
 from edgefair.errors import DataError, RunFolderError
 from edgefair.files import write_json
-from edgefair.preprocess import VERSION
-
-CHUNK = 128  # images
 
 
 def prepared(entries: list[Entry], size: int, skip_broken: bool, log) -> tuple[np.ndarray, dict[int, str]]:
@@ -31,29 +28,12 @@ def prepared(entries: list[Entry], size: int, skip_broken: bool, log) -> tuple[n
 
     Raises DataError at the first that cannot be read unless skip_broken, RunFolderError where the disk is full.
     """
-    key = content_key(entries, size)
-    final = cache_folder() / f"files-{key[:24]}.npy"
-    if not _finished(final):
-        _build(final, entries, size, skip_broken, log)
+    note = note_of(entries, size)
+    final = noted(note) or _found_or_built(note, entries, size, skip_broken, log)
     broken = {int(at): why for at, why in json.loads(final.with_suffix(".json").read_text())["broken"].items()}
     if broken and not skip_broken:
         _refuse(entries, broken)
     return mapped(final, len(entries) - len(broken), size), broken
-
-
-def _finished(final: Path) -> bool:
-    return final.exists() and final.with_suffix(".json").exists()
-
-
-def content_key(entries: list[Entry], size: int) -> str:
-    """SHA-256 of everything the pixels follow from: files by place, size and time of writing, in order, and the size.
-
-    Contents are not hashed: that would take as long as to decode them.
-    """
-    digest = hashlib.sha256(json.dumps([VERSION, size]).encode())
-    for entry in entries:
-        digest.update(json.dumps(entry.image.stamp()).encode())
-    return digest.hexdigest()
 
 
 def _refuse(entries: list[Entry], broken: dict[int, str]) -> None:
@@ -63,15 +43,18 @@ def _refuse(entries: list[Entry], broken: dict[int, str]) -> None:
     )
 
 
-def _build(final: Path, entries: list[Entry], size: int, skip_broken: bool, log) -> None:
+def _found_or_built(note: Path, entries: list[Entry], size: int, skip_broken: bool, log) -> Path:
     try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(final.with_suffix(".lock"), log):
-            if not _finished(final):  # another build may have finished while this one waited
-                _decode_all(final, entries, size, skip_broken, log)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(note.with_suffix(".lock"), log):
+            return (
+                noted(note)  # another build may have finished while this one waited
+                or same_content(note, entries, size)
+                or _decode_all(note, entries, size, skip_broken, log)
+            )
     except OSError as error:
         raise RunFolderError(
-            f"cannot write {final}: {error.strerror or error}. Free some space or set EDGEFAIR_CACHE to a writable "
+            f"cannot write {note}: {error.strerror or error}. Free some space or set EDGEFAIR_CACHE to a writable "
             "folder, then run the same command again; what was prepared is kept."
         ) from error
 
@@ -89,22 +72,24 @@ def _alone(path: Path, log) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _decode_all(final: Path, entries: list[Entry], size: int, skip_broken: bool, log) -> None:
-    part, image_bytes = final.with_suffix(".part"), 3 * size * size
+def _decode_all(note: Path, entries: list[Entry], size: int, skip_broken: bool, log) -> Path:
+    part, journal_file, image_bytes = note.with_suffix(".part"), note.with_suffix(".journal"), 3 * size * size
     start = _open_part(part, len(entries), size)
-    with Journal(final.with_suffix(".journal"), part) as journal:
+    with Journal(journal_file, part) as journal:
         done = journal.read()
-        chunks = [at for at in range(0, len(entries), CHUNK) if at not in done]
-        broken = {int(at): why for reasons in done.values() for at, why in reasons.items()}
+        starts = [at for at in range(0, len(entries), CHUNK) if at not in done]
+        digests = {at: digest for at, (_, digest) in done.items()}
+        broken = {int(at): why for reasons, _ in done.values() for at, why in reasons.items()}
         with log.progress("preparing images", len(entries)) as advance:
-            advance(len(entries) - sum(min(CHUNK, len(entries) - at) for at in chunks))
+            advance(len(entries) - sum(min(CHUNK, len(entries) - at) for at in starts))
             orders = (
                 (at, start + at * image_bytes, [entry.image.job() for entry in entries[at : at + CHUNK]])
-                for at in chunks
+                for at in starts
             )
-            for at, count, reasons in in_parallel(part, size, orders, len(chunks)):
+            for at, count, reasons, digest in in_parallel(part, size, orders, len(starts)):
                 reasons = {at + position: why for position, why in reasons.items()}
-                journal.add(at, reasons)
+                journal.add(at, reasons, digest)
+                digests[at] = digest
                 broken |= reasons
                 if reasons and not skip_broken:
                     _refuse(entries, reasons)
@@ -113,12 +98,17 @@ def _decode_all(final: Path, entries: list[Entry], size: int, skip_broken: bool,
     if broken:
         log.line(f"{len(broken)} images cannot be read, first: {entries[min(broken)].where}: {broken[min(broken)]}")
         whole = _without(part, len(entries), size, sorted(broken))
-    write_json(final.with_suffix(".json"), {"images": len(entries), "broken": broken})
+    key = content_key([digests[at] for at in sorted(digests)], size)
+    final = array_of(key)
+    about = {"images": len(entries), "sizes": sizes_key(entries, size), "broken": broken}
+    write_json(final.with_suffix(".json"), about)
     with open(whole, "rb") as store:
         os.fsync(store.fileno())
     whole.replace(final)
-    for leftover in (part, final.with_suffix(".journal")):
+    write_json(note, {"content": key})
+    for leftover in (part, journal_file):
         leftover.unlink(missing_ok=True)
+    return final
 
 
 def _open_part(part: Path, rows: int, size: int) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 from edgefair.decoder import decode_into
 from edgefair.errors import DataError
 
-FEW = 24  # chunks: below, starting processes takes longer than what they save
+FEW = 24  # orders: below, starting processes takes longer than what they save
 PROGRAM = ("-m", "edgefair.decoder")
 
 
@@ -26,8 +26,8 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_parallel(part: Path, size: int, orders: Iterable[tuple], total: int) -> Iterator[tuple[int, int, dict]]:
-    """Carry out orders (name, byte, images) and yield (name, number of images, those that cannot be read).
+def in_parallel(part: Path, size: int, orders: Iterable[tuple], total: int) -> Iterator[tuple[int, int, dict, str]]:
+    """Carry out orders (name, byte, images) and yield (name, number of images, those that cannot be read, digest).
 
     At most two orders a core are open at a time, so that memory does not grow with their number.
     """
@@ -56,12 +56,12 @@ class _Crew:
         for worker in self.everyone:
             self.idle.put(worker)
 
-    def carry_out(self, name, part: Path, at: int, size: int, jobs: list) -> tuple[int, int, dict]:
+    def carry_out(self, name, part: Path, at: int, size: int, jobs: list) -> tuple[int, int, dict, str]:
         if not self.everyone:
-            return name, len(jobs), decode_into(part, at, size, jobs)
+            return name, len(jobs), *decode_into(part, at, size, jobs)
         worker = self.idle.get()
         try:
-            broken = _ask(worker, part, at, size, jobs)
+            broken, digest = _ask(worker, part, at, size, jobs)
         except (BrokenPipeError, ValueError):
             raise DataError(
                 f"a process that decodes images ended by itself (exit code {worker.poll()}; memory?). Run the "
@@ -69,7 +69,7 @@ class _Crew:
             ) from None
         finally:
             self.idle.put(worker)
-        return name, len(jobs), broken
+        return name, len(jobs), broken, digest
 
     def dismiss(self) -> None:
         for worker in self.everyone:
@@ -93,7 +93,7 @@ def _start() -> subprocess.Popen:
     )
 
 
-def _ask(worker: subprocess.Popen, part: Path, at: int, size: int, jobs: list) -> dict[int, str]:
+def _ask(worker: subprocess.Popen, part: Path, at: int, size: int, jobs: list) -> tuple[dict[int, str], str]:
     images = [len(job) if isinstance(job, bytes) else job for job in jobs]
     order = {"file": os.path.abspath(part), "at": at, "size": size, "images": images}
     worker.stdin.write(json.dumps(order).encode() + b"\n")
@@ -104,4 +104,4 @@ def _ask(worker: subprocess.Popen, part: Path, at: int, size: int, jobs: list) -
     answer = json.loads(worker.stdout.readline())
     if "error" in answer:
         raise OSError(*answer["error"])
-    return {int(position): why for position, why in answer["broken"].items()}
+    return {int(position): why for position, why in answer["broken"].items()}, answer["digest"]
