@@ -8,7 +8,8 @@ download), trained on the same rows. Students: EfficientNet-Lite0 from the same 
 for small images in the reduced version, with --full a ResNet-18 from published weights (timm's cache, or --weights).
 Without --full fewer images and epochs: such figures show directions. Three age buckets; the published validation images
 are the gate rows. Settings are the recipe's defaults but for those below; nothing was chosen on gate rows. --minutes
-stops before a run that would begin later; what is finished is written after every run.
+stops before a run that would begin later; what is finished is written after every run. One group attribute alone is
+written to a file of its own, so that several can be measured at once.
 """
 
 import argparse
@@ -94,7 +95,8 @@ def note(args, runs: dict, name: str, seed: int, seconds: float, judged: dict, e
         "summary": {each: methods.summary(done) for each, done in runs.items()},
         "runs": runs,
     }
-    common.record(Path(__file__).stem + ("-full" if args.full else ""), figures)
+    name = "-".join([Path(__file__).stem, *(args.groups if len(args.groups) == 1 else []), *["full"] * args.full])
+    common.record(name, figures)
 
 
 def against_plain(runs: dict[str, list[dict]]) -> dict[str, dict]:
