@@ -166,6 +166,8 @@ def collapse_check(pair: Pair, tolerance: Tolerance) -> Check:
     single = (after > 0).sum() == 1 and (labels > 0).sum() > 1
     failed = single or ratio < tolerance.min_entropy_ratio or len(lost) > 0
     outcome = "fail" if failed else "pass"
+    if len(lost) and not (single or ratio < tolerance.min_entropy_ratio):
+        text += " (that decides; the entropy is high enough)"
     return _check("collapse", ratio, ratio, tolerance.min_entropy_ratio, "ratio", outcome, text)
 
 

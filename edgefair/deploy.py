@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from edgefair import manifest
-from edgefair.data import Examples, balanced_rows
+from edgefair.data import Examples, rows_of_cells
 from edgefair.files import digest, write_bytes, write_json
 from edgefair.recipe import Recipe
 from edgefair.runtimes import Built, runtime_class
@@ -13,16 +13,16 @@ from edgefair.seeds import generator
 from edgefair.targets import TARGETS
 
 
-def calibration_rows(recipe: Recipe, examples: Examples) -> np.ndarray:
-    """Row numbers that set the ranges, as many of every (class, group) cell, by seed."""
-    return balanced_rows(examples, "calibration", recipe.quantize.rows_per_cell, generator(recipe.seed, "calibration"))
+def calibration_rows(recipe: Recipe, examples: Examples) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Row numbers that set the ranges, by seed, their (class, group) cells, and the cells that have too few."""
+    return rows_of_cells(examples, "calibration", recipe.quantize.rows_per_cell, generator(recipe.seed, "calibration"))
 
 
 def calibration_images(recipe: Recipe, examples: Examples) -> tuple[np.ndarray, int]:
     """Their images, one row of every cell in turn, and how many make a batch that holds every cell once."""
-    rows = calibration_rows(recipe, examples)
-    cells = len(examples.class_names) * len(examples.group_names)
-    return examples.images[rows.reshape(cells, -1).T.ravel()], cells
+    rows, cells, _ = calibration_rows(recipe, examples)
+    turn = np.arange(len(rows)) - np.searchsorted(cells, cells)  # place of a row within its cell
+    return examples.images[rows[np.lexsort((cells, turn))]], int(cells[-1]) + 1
 
 
 def make_artefacts(recipe: Recipe, examples: Examples, student: Path, folder: Path, pairs: list, log) -> None:
@@ -37,12 +37,14 @@ def make_artefacts(recipe: Recipe, examples: Examples, student: Path, folder: Pa
         built = runtime.build(source, folder, f"student.{precision}.{target}", recipe.deploy)
         entries += [built_entry(one, target, precision) for one in built]
     manifest.write(folder, entries)
-    ids = examples.ids[calibration_rows(recipe, examples)].tolist()
+    rows, _, short = calibration_rows(recipe, examples)
+    ids = examples.ids[rows].tolist()
     report["calibration"] = {
         "method": next((facts["method"] for facts in report["quantised"].values()), recipe.quantize.method),
         "rows": len(ids),
         "ids_sha256": digest(ids),
         "ids": ids,
+        "short_cells": short,
     }
     write_bytes(folder / "null.txt", str(len(examples.class_names)).encode())
     write_json(folder / "export.json", report)

@@ -44,8 +44,8 @@ class QuantizeRecipe(Section):
     """Percentile: share of a tensor's values that its range keeps, percent."""
     keep_float: Literal["auto", "none"] | tuple[str, ...] = "auto"
     """Nodes that stay in float; auto: squeeze-excitation, and the head of a network that has it."""
-    rows_per_cell: Count = 10
-    """Calibration rows of every (class, group) cell."""
+    rows_per_cell: Literal["auto"] | Count = "auto"
+    """Calibration rows of every (class, group) cell; auto: 10, or all of a cell that has fewer, which is then named."""
     reduce_range: Literal["auto"] | bool = "auto"
     """CPU targets: 7-bit weights, without which sums overflow on x86 lacking VNNI; auto: if this processor does."""
 

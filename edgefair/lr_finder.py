@@ -26,6 +26,11 @@ class Finding:
     lowest: float  # where it is smallest
 
     @property
+    def fall(self) -> float:
+        """By what share of its first value the smoothed loss fell."""
+        return 1 - min(self.smooth) / self.smooth[0]
+
+    @property
     def suggestion(self) -> float:
         """The rate of the steepest fall, but not above a tenth of that where the loss is smallest."""
         return min(self.steepest, self.lowest / 10)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from edgefair.artefacts import Artefact, artefact_list
 from edgefair.bench.of_run import time_artefacts
+from edgefair.checks import listed
 from edgefair.data import Examples, load_examples
 from edgefair.deploy import calibration_rows, make_artefacts
 from edgefair.errors import RecipeError, require
@@ -25,7 +26,7 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
     pairs = chosen(recipe.deploy)
     examples = _load(recipe, log)
     _check_groups(recipe, examples)
-    _check_networks(recipe, examples)
+    _check_networks(recipe, examples, pairs, log)
     with RunFolder.open(out, recipe, log) as run:
         log.line(f"run folder: {out}")
         settings = recipe.model_dump(mode="json")
@@ -100,12 +101,13 @@ def _check_groups(recipe: Recipe, examples: Examples) -> None:
         )
 
 
-def _check_networks(recipe: Recipe, examples: Examples) -> None:
-    """Refuse networks that cannot be built or do not fit the loss, and calibration rows that lack a cell."""
+def _check_networks(recipe: Recipe, examples: Examples, pairs: list, log) -> None:
+    """Refuse networks that cannot be built or do not fit the loss; name cells with few calibration rows."""
     from edgefair.distill import rehearse
 
     rehearse(recipe, examples)
-    calibration_rows(recipe, examples)
+    if {precision for _, precision in pairs} & {"int8", "fp8"} and (short := calibration_rows(recipe, examples)[2]):
+        log.line(f"warning: {len(short)} (group, class) cells have fewer calibration rows than wanted: {listed(short)}")
 
 
 def _write_data(examples: Examples, data: dict, folder: Path) -> None:

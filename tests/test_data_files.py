@@ -1,6 +1,7 @@
 """Data sets on disk: manifests and FairFace folders, and every way in which they can be wrong."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgefair.data import LISTS, balanced_rows, load_examples, recognise
+from edgefair.data import LISTS, load_examples, recognise, rows_of_cells
 from edgefair.errors import DataError, RecipeError
 from edgefair.preprocess import decode
 from edgefair.recipe import parse
@@ -119,7 +120,7 @@ def test_other_wrong_manifests(photographs, quiet, tmp_path):
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00path")
     with pytest.raises(DataError, match="UTF-8"):
         load_examples(recipe_of(tmp_path / "bytes.csv"), 0, quiet)
-    with pytest.raises(DataError, match="stands in more than one row"):
+    with pytest.raises(DataError, match=r"line 82: id .* stands at manifest\.csv, line 2 too"):
         load_examples(recipe_of(write_manifest(folder, [*rows, rows[0]])), 0, quiet)
     told = [[*row, "trian"] for row in rows]
     with pytest.raises(DataError, match="split 'trian' is not a list; did you mean 'train'"):
@@ -155,16 +156,43 @@ def test_a_changed_image_is_prepared_again(photographs, quiet):
     assert (load_examples(recipe_of(path), 0, quiet).images[0] != before).any()
 
 
-def test_balanced_rows_take_the_same_number_of_every_cell(photographs, quiet):
+def test_calibration_takes_the_same_number_of_every_cell(photographs, quiet):
     folder, rows = photographs
     examples = load_examples(recipe_of(write_manifest(folder, rows), calibration_share=0.2), 0, quiet)
-    chosen = balanced_rows(examples, "calibration", 3, generator(0, "x"))
+    chosen, cells, short = rows_of_cells(examples, "calibration", 3, generator(0, "x"))
     assert len(np.unique(chosen)) == 12
     assert set(chosen) <= set(examples.rows["calibration"])
-    cell = examples.groups[chosen] * 2 + examples.labels[chosen]
-    assert np.bincount(cell).tolist() == [3, 3, 3, 3]
-    with pytest.raises(DataError, match=r"fewer than 9 rows.*quantize\.rows_per_cell"):
-        balanced_rows(examples, "calibration", 9, generator(0, "x"))
+    assert np.bincount(cells).tolist() == [3, 3, 3, 3]
+    assert (examples.groups[chosen] * 2 + examples.labels[chosen] == cells).all()
+    assert not short
+    with pytest.raises(DataError, match=r"fewer than 9 rows.*quantize\.rows_per_cell to auto, or to"):
+        rows_of_cells(examples, "calibration", 9, generator(0, "x"))
+
+
+def test_calibration_takes_all_of_a_small_cell_and_says_so(photographs, quiet):
+    folder, rows = photographs
+    examples = load_examples(recipe_of(write_manifest(folder, rows), calibration_share=0.2), 0, quiet)
+    counts = examples.counts("calibration")
+    of_cell = examples.groups * 2 + examples.labels
+    kept = examples.rows["calibration"]
+    fewer = np.concatenate([kept[of_cell[kept] == 0][:2], kept[of_cell[kept] >= 2]])  # a cell of two rows, one of none
+    examples = replace(examples, rows={**examples.rows, "calibration": fewer})
+    chosen, cells, short = rows_of_cells(examples, "calibration", "auto", generator(0, "x"))
+    assert sorted(chosen) == sorted(fewer)
+    assert np.bincount(cells).tolist() == [2, *counts[1].tolist()]
+    assert len(short) == 4
+    assert [text.rpartition(" has ")[2] for text in short][:2] == ["2", "0"]
+    unknown = replace(examples, groups=np.full_like(examples.groups, -1))
+    with pytest.raises(DataError, match="no calibration row has a known group"):
+        rows_of_cells(unknown, "calibration", "auto", generator(0, "x"))
+
+
+def test_small_cells_give_calibration_more_than_their_share(photographs, quiet):
+    folder, rows = photographs
+    examples = load_examples(recipe_of(write_manifest(folder, rows)), 0, quiet)  # 20 of a cell, a share of 5 %
+    assert (examples.counts("calibration") == 5).all()
+    none = load_examples(recipe_of(write_manifest(folder, rows), calibration_share=0.3), 0, quiet)
+    assert (none.counts("calibration") >= 5).all()
 
 
 def fairface(folder, ages=("0-2", "25", "more than 70")):

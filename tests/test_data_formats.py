@@ -119,7 +119,7 @@ def test_imagefolder_with_groups(copy_of, damaged):
     examples = load(copy_of("imagefolder"), group="folder")
     assert examples.group_names == ("in", "out")
     assert examples.ids[examples.rows["gate"]][0] == "test/cat/in/img0.png"
-    with pytest.raises(RecipeError, match="'colour': an imagefolder has 'folder'"):
+    with pytest.raises(RecipeError, match="'colour': the groups of an imagefolder are the folders"):
         load(copy_of("imagefolder"), group="colour")
     folder = damaged("imagefolder")
     (folder / "train/dog/out").rename(folder / "train/dog/unknown")
@@ -199,6 +199,7 @@ def test_a_manifest_in_parquet_is_the_same(tmp_path):
 MAIN_JOB = {  # what only chooses task and protected attribute, where the default is not what is tested
     "celeba": ("--task", "Smiling", "--group", "Male"),
     "utkface": (),
+    "wider": (),
     "svhn": (),
     "tinyimagenet": (),
     "imagenet": (),
@@ -214,13 +215,13 @@ MAIN_JOB = {  # what only chooses task and protected attribute, where the defaul
 def test_the_main_job_on_published_layouts(copy_of, tmp_path, name):
     """No flag about the data but the two; the others make the work small."""
     small = {
-        "data.image_size": 16, "data.calibration_share": 0.25, "teacher.spec": "cifar:resnet8", "teacher.epochs": 0,
-        "train.epochs": 1, "quantize.rows_per_cell": 1, "bench.repeats": 20, "bench.batches": "[1]", "bench.warmup": 2,
+        "data.image_size": 16, "teacher.spec": "cifar:resnet8", "teacher.epochs": 0,
+        "train.epochs": 1, "bench.repeats": 20, "bench.batches": "[1]", "bench.warmup": 2,
         "gate.replicates": 200,
     }  # fmt: skip
     changes = [word for field, value in small.items() for word in ("--set", f"{field}={value}")]
     command = ["distill-and-export", "--data", str(copy_of(name)), *MAIN_JOB[name]]
-    wanted = ["--target", "ort-cpu", "--precision", "fp32", "--out", str(tmp_path / "run")]
+    wanted = ["--target", "ort-cpu", "--precision", "int8", "--out", str(tmp_path / "run")]
     result = CliRunner().invoke(cli, [*command, *wanted, *changes])
     assert result.exit_code in (1, 3), result.output  # too few rows to pass
     report = json.loads((tmp_path / "run/report.json").read_text())

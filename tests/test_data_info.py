@@ -74,3 +74,57 @@ def test_data_without_groups_and_wrong_words(copy_of, tmp_path):
     result, _ = info("celebb", str(tmp_path), out=tmp_path / "none")
     assert result.exit_code != 0
     assert "did you mean 'celeba'" in str(result.exception)
+
+
+def test_a_damaged_list_beside_folders_is_not_overlooked(damaged, tmp_path):
+    """Birds without their list would be 200 species without groups."""
+    folder = damaged("waterbirds")
+    copies.alter(folder, "metadata.csv", ",place,", ",plaice,")
+    result, _ = info(str(folder), out=tmp_path / "none")
+    assert "has no column 'place'" in str(result.exception)
+    (folder / "metadata.csv").write_text("")
+    result, _ = info(str(folder), out=tmp_path / "none")
+    assert "holds folders of images, and metadata.csv, which is of no known kind" in str(result.exception)
+
+
+def test_repeated_rows_need_no_decoding_to_be_found(damaged, tmp_path):
+    folder = damaged("waterbirds")
+    lines = (folder / "metadata.csv").read_text().splitlines(keepends=True)
+    (folder / "metadata.csv").write_text("".join([*lines, lines[5]]))
+    result, _ = info(str(folder), out=tmp_path / "none")
+    assert f"line {len(lines) + 1}: id '" in str(result.exception)
+    assert "stands at metadata.csv, line 6 too" in str(result.exception)
+
+
+def test_what_is_no_class(damaged, tmp_path):
+    result, _ = info(str(damaged("manifest")), "--task", "path", out=tmp_path / "none")
+    assert "it names images rather than classes" in str(result.exception)
+
+
+def test_notices(damaged, copy_of, tmp_path):
+    folder = damaged("celeba")
+    (folder / "identity_CelebA.txt").unlink()
+    result, _ = info(str(folder), "--set", "data.age_buckets=9", out=tmp_path)
+    assert "no identity_CelebA.txt: who is shown is not known" in result.output
+    assert "4 cells have fewer than the 10 rows that INT8 calibration takes of each" in result.output
+    result, _ = info(str(copy_of("utkface")), out=tmp_path)
+    assert "the gate has 6 rows of every cell, half of the smallest, not the published 100" in result.output
+    assert "36 rows, race 'others': " in result.output
+    assert " and 31 more" in result.output
+
+
+@pytest.mark.parametrize(
+    ("group", "words"),
+    [("Male+", "a name is missing beside '+'"), ("Male,Young", r"several are joined by +: Male+Young")],
+)
+def test_several_groups_wrongly_written(copy_of, tmp_path, group, words):
+    result, _ = info(str(copy_of("celeba")), "--group", group, out=tmp_path / "none")
+    assert words in str(result.exception)
+
+
+def test_a_table_with_other_separators(damaged, tmp_path):
+    folder = damaged("manifest")
+    file = next(folder.glob("*.csv"))
+    file.write_text(file.read_text().replace(",", ";"))
+    result, _ = info(str(file), out=tmp_path / "none")
+    assert "is separated by ';', not by commas" in str(result.exception)

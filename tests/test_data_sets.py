@@ -159,7 +159,7 @@ def test_utkface_without_race_keeps_the_others(copy_of):
     assert (examples.groups == np.array(males)).all()  # 0 is male in the names
     reasons = load(copy_of("utkface")).about["left_out"]
     assert reasons["race 'others'"]["rows"] == 36
-    named = reasons["file name without age, gender and race"]
+    named = reasons["file name without a known age, gender and race"]
     assert named["rows"] == 3
     assert sorted(named["examples"]) == sorted(copies.MALFORMED)
 

@@ -40,7 +40,7 @@ def info(name, path, task, group, check, picture, json_file, seed, settings) -> 
 
     values = recognise(f"{name}={path}" if path else name)
     values |= {field: value for field, value in (("task", task), ("group", group)) if value is not None}
-    values |= dict(assignment(text) for text in settings)
+    values |= dict(assignment(text.removeprefix("data.")) for text in settings)
     recipe = parse({"seed": seed, "data": values}).data
     examples = look(recipe, seed, Log(), check)
     figures = describe(examples, seed)
@@ -67,7 +67,7 @@ def _show(figures: dict, check: bool) -> None:
             _show_list(console, name, rows, figures)
     console.print()
     for why, rows in figures.get("left_out", {}).items():
-        line(console, f"left out: {rows['rows']:,} rows, {why}: {', '.join(rows['examples'][:5])}")
+        line(console, f"left out: {rows['rows']:,} rows, {why}: {named(rows['examples'], rows['rows'])}")
     _show_broken(console, figures, check)
     _show_tolerance(console, figures)
 
@@ -75,6 +75,7 @@ def _show(figures: dict, check: bool) -> None:
 def _show_list(console, name: str, rows: int, figures: dict) -> None:
     import numpy as np
 
+    from edgefair.data.examples import AUTO_PER_CELL
     from edgefair.tables import line, plain_table
 
     counts = np.array(figures["cells"][name])  # [G, C]
@@ -92,8 +93,16 @@ def _show_list(console, name: str, rows: int, figures: dict) -> None:
             table.add_row(f"{word} of {len(down[1])}", *(f"{value:,.0f}" for value in pick(counts, axis=0)))
     console.print(table)
     missing = figures["missing_cells"][name]
+    if name == "calibration" and (few := int((np.array(figures["cells"][name]) < AUTO_PER_CELL).sum())):
+        line(console, f"{few} cells have fewer than the {AUTO_PER_CELL} rows that INT8 calibration takes of each")
     if missing:
-        line(console, f"{len(missing)} cells without rows: {', '.join(missing[:8])}", style="red")
+        line(console, f"{len(missing)} cells without rows: {named(missing, len(missing), 8)}", style="red")
+
+
+def named(examples: list[str], count: int, most: int = 5) -> str:
+    """The first of `count` names, and how many more there are."""
+    shown = ", ".join(examples[:most])
+    return shown + (f" and {count - most:,} more" if count > most else "")
 
 
 def _show_broken(console, figures: dict, check: bool) -> None:
@@ -104,6 +113,8 @@ def _show_broken(console, figures: dict, check: bool) -> None:
     line(console, f"{word} files: {broken:,}" + ("" if check or broken else " (--check decodes all)"))
     for example in figures.get("broken_examples", ())[:5]:
         line(console, f"  {example}")
+    if broken > 5:
+        line(console, f"  and {broken - 5:,} more")
 
 
 def _show_tolerance(console, figures: dict) -> None:
@@ -112,11 +123,14 @@ def _show_tolerance(console, figures: dict) -> None:
     if not figures["smallest_tolerance"]:
         line(console, "no groups are declared: accuracy can be judged, fairness cannot")
     for row in figures["smallest_tolerance"]:
+        if row["max_points"] >= 100:
+            line(console, "smallest tolerance: none below 100 points; the gate has too few rows in some cells")
+            return
         if row["mean_points"] != row["mean_points"]:
             line(console, "smallest tolerance: none, since cells of the gate have no rows")
             return
         line(
             console,
-            f"smallest tolerance of the gap drift with {row['flip_percent']:g} % discordant rows: "
-            f"{row['mean_points']:.1f} points for the mean, {row['max_points']:.1f} for the largest",
+            f"smallest tolerance that the gate can show if an engine changes {row['flip_percent']:g} % of the "
+            f"predictions: {row['mean_points']:.1f} points for the mean gap, {row['max_points']:.1f} for the largest",
         )

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+LITTLE = 0.05  # a fall of the loss that may be noise
+
 
 @click.command("lr-find")
 @click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="TOML file of settings.")
@@ -42,6 +44,11 @@ def lr_find(recipe_file, data, network, low, high, steps, settings, plot, **opti
     spec = getattr(recipe, network).spec
     write_bytes(plot, lr_curve(finding, f"{network} {spec} on {recipe.data.name}").encode())
     section = "teacher" if network == "teacher" else "train"
+    if finding.fall < LITTLE:
+        log.line(
+            f"warning: the loss fell by {100 * finding.fall:.1f} % only, which may be noise: look at the plot before "
+            "you use the rate, and take more steps (--steps) or rows"
+        )
     click.echo(
         f"suggested learning rate: {finding.suggestion:.2g} (steepest fall at {finding.steepest:.2g}, smallest loss at "
         f"{finding.lowest:.2g}, {len(finding.rates)} steps)\n"

@@ -20,7 +20,7 @@ from edgefair.data import (
 )
 from edgefair.data import recognise as recognition
 from edgefair.data.entries import Listing
-from edgefair.data.examples import LISTS, Examples, balanced_rows
+from edgefair.data.examples import LISTS, Examples, rows_of_cells
 from edgefair.data.files import build
 from edgefair.errors import RecipeError, nearest
 from edgefair.recipe import DataRecipe
@@ -53,7 +53,7 @@ DATASETS = {
 }
 ON_DISK = tuple(name for name in DATASETS if name != "trifeature")
 
-__all__ = ["DATASETS", "LISTS", "READERS", "Examples", "Listing", "balanced_rows", "load_examples", "recognise"]
+__all__ = ["DATASETS", "LISTS", "READERS", "Examples", "Listing", "load_examples", "recognise", "rows_of_cells"]
 
 
 def check_name(recipe: DataRecipe) -> None:

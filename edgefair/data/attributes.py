@@ -47,7 +47,7 @@ def choose(recipe: DataRecipe, known: dict[str, tuple[str, ...]], title: str) ->
     for field, names in (("task", (recipe.task,)), ("group", protected)):
         for name in names:
             if name not in known:
-                raise RecipeError(f"data.{field} '{name}' is no {title} column; {nearest(name, known)}")
+                raise RecipeError(f"data.{field} '{name}' is no {title} column; {_several(name)}{nearest(name, known)}")
     if recipe.task in protected or len(set(protected)) < len(protected):
         raise RecipeError(
             f"data.task and data.group are both '{recipe.task}'; the protected attribute must be another column."
@@ -59,9 +59,18 @@ def choose(recipe: DataRecipe, known: dict[str, tuple[str, ...]], title: str) ->
     return Chosen(recipe.task, protected, known[recipe.task], groups)
 
 
+def _several(name: str) -> str:
+    return f"several are joined by +: {name.replace(' ', '').replace(',', '+')}. " if "," in name else ""
+
+
 def protected_of(recipe: DataRecipe) -> tuple[str, ...]:
     """The attributes that data.group names, which are joined by `+`."""
-    return tuple(part.strip() for part in recipe.group.split("+")) if recipe.group.strip() else ()
+    parts = tuple(part.strip() for part in recipe.group.split("+")) if recipe.group.strip() else ()
+    if not all(parts):
+        raise RecipeError(
+            f"data.group '{recipe.group}': a name is missing beside '+'. Several are given as gender+race."
+        )
+    return parts
 
 
 def age_names(recipe: DataRecipe) -> tuple[str, ...]:

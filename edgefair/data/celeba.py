@@ -41,6 +41,10 @@ def read(recipe: DataRecipe, seed: int, log) -> Listing:
     columns = {name: names.index(name) for name in (chosen.task, *chosen.protected)}
     parts = _pairs(place[PARTITION])
     people = _people(root)
+    if not people:
+        log.line(
+            f"no {IDENTITY}: who is shown is not known, and a person may stand in two lists; ask the authors for it"
+        )
     entries = []
     for where, file, signs in rows:
         values = {name: known[name][signs[column] == "1"] for name, column in columns.items()}

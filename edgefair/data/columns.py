@@ -28,6 +28,8 @@ def check_columns(path: Path, columns: list[str], needed: tuple[str, ...]) -> No
         raise DataError(f"{path} is empty; it begins with the names of its columns: {','.join(needed)}.")
     for name in needed:
         if name not in columns:
+            if len(columns) == 1 and (mark := next((m for m in ";\t|" if m in columns[0]), "")):
+                raise DataError(f"{path} is separated by {mark!r}, not by commas. Save it with commas.")
             raise DataError(f"{path} has no column '{name}'; its columns are {', '.join(columns)}. Rename or add one.")
 
 
@@ -44,7 +46,7 @@ def _parquet(path: Path) -> tuple[list[str], list]:
     try:
         table = parquet.read_table(path)
     except pyarrow.ArrowInvalid as error:
-        raise DataError(f"{path} is no Parquet file: {error}.") from None
+        raise DataError(f"{path} is no Parquet file: {str(error).rstrip('.')}.") from None
     return table.column_names, list(_numbered(path, table.to_pylist(), "row", 0))
 
 

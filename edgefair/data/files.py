@@ -48,9 +48,22 @@ def checked(listing: Listing, recipe: DataRecipe, seed: int) -> tuple[tuple[str,
         raise DataError(
             f"{listing.about['source']} names no images; at least a few for every class, group and list are needed."
         )
+    _refuse_repeated(entries)
     class_names = _names("class", listing.class_names, entries)
+    if not listing.class_names and len(entries) > 20 and 2 * len(class_names) > len(entries):
+        raise DataError(
+            f"data.task '{recipe.task}' has {len(class_names):,} values in {len(entries):,} rows: it names images "
+            "rather than classes. Give the attribute that is to be predicted (--task)."
+        )
     group_names = _names("group", listing.group_names, entries)
     return class_names, group_names, fewer(entries, recipe.max_rows, seed, listing.about["name"])
+
+
+def _refuse_repeated(entries: list[Entry]) -> None:
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        if (earlier := first.setdefault(entry.id, entry)) is not entry:
+            raise DataError(f"{entry.where}: id '{entry.id}' stands at {earlier.where} too; ids must be unique.")
 
 
 def indices(entries: list[Entry], class_names: tuple[str, ...], group_names: tuple[str, ...]):

@@ -33,7 +33,10 @@ def recognise(path: Path) -> bool:
 def read(recipe: DataRecipe, seed: int, log) -> Listing:
     """The entries of the folder `recipe.path`; raises DataError or RecipeError naming what is missing or wrong."""
     if recipe.group not in ("", "folder"):
-        raise RecipeError(f"data.group '{recipe.group}': an imagefolder has 'folder', that under the class, or none.")
+        raise RecipeError(
+            f"data.group '{recipe.group}': the groups of an imagefolder are the folders under the class (--group "
+            "folder), or there are none. For other attributes write a manifest."
+        )
     root, entries = Path(recipe.path), []
     if not root.is_dir():
         raise DataError(f"{root} is no folder; an imagefolder has a folder for each class.")

@@ -13,24 +13,32 @@ from edgefair.seeds import generator
 
 SIDE, GAP, MARGIN = 64, 2, 150  # pixels
 EACH, MOST = 3, 16  # examples of a cell; classes and groups that are shown
+WIDE = 5  # classes that fit side by side
 
 
 def draw_cells(data, path: Path, seed: int) -> None:
-    """Write a PNG with a column for each class and a row for each group, of training rows where there are any."""
-    classes, groups = data.class_names[:MOST], data.group_names[:MOST]
+    """Write a PNG with a column for each class and a row for each group, or turned where there are many classes.
+
+    Of training rows where there are any.
+    """
+    across, down = data.class_names[:MOST], data.group_names[:MOST]
+    turned = len(across) > max(WIDE, len(down))
+    if turned:
+        across, down = down, across
     width, height = EACH * (SIDE + GAP) + 4 * GAP, SIDE + 4 * GAP
-    sheet = Image.new("RGB", (MARGIN + width * len(classes), 20 + height * len(groups)), "white")
+    sheet = Image.new("RGB", (MARGIN + width * len(across), 20 + height * len(down)), "white")
     pen = ImageDraw.Draw(sheet)
     if len(data.class_names) > MOST or len(data.group_names) > MOST:
         pen.text((4, 4), f"the first {MOST} of each", fill="gray")
-    for column, name in enumerate(classes):
+    for column, name in enumerate(across):
         pen.text((MARGIN + column * width, 4), _fitting(pen, name, width - 4), fill="black")
-    for row, group in enumerate(groups):
+    for row, name in enumerate(down):
         top = 20 + row * height
-        pen.text((4, top + SIDE // 2), _fitting(pen, group, MARGIN - 8), fill="black")
-        for column in range(len(classes)):
+        pen.text((4, top + SIDE // 2), _fitting(pen, name, MARGIN - 8), fill="black")
+        for column in range(len(across)):
             left = MARGIN + column * width
-            pictures = [_picture(data, at) for at in _chosen(data, row, column, seed)]
+            cell = (column, row) if turned else (row, column)
+            pictures = [_picture(data, at) for at in _chosen(data, *cell, seed)]
             for place, picture in enumerate(pictures):
                 sheet.paste(picture, (left + place * (SIDE + GAP), top))
             if not pictures:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from edgefair.data.entries import Entry
-from edgefair.data.examples import LISTS
+from edgefair.data.examples import AUTO_PER_CELL, LISTS
 from edgefair.errors import DataError, nearest
 from edgefair.recipe import DataRecipe
 from edgefair.seeds import generator
@@ -22,7 +22,8 @@ def split(
         first = entries[int(np.flatnonzero(told == unknown[0])[0])]
         raise DataError(
             f"{first.where}: split '{unknown[0]}' is not a list; {nearest(unknown[0], LISTS)} "
-            "'test' means gate, 'val' validation; empty lets edgefair draw."
+            "'test' means gate, 'val', 'valid' and 'dev' validation, 'training' train, 'calib' calibration; empty lets "
+            "edgefair draw."
         )
     rows = {name: np.flatnonzero(told == name) for name in LISTS}
     pool = np.flatnonzero(told == "")
@@ -48,9 +49,20 @@ def _draw(pool, entries, labels, groups, wanted: dict[str, float], seed: int) ->
         cells.setdefault((int(groups[unit[0]]), int(labels[unit[0]])), []).append(unit)
     dealt: dict[str, list[int]] = {name: [] for name in (*wanted, "train")}
     for cell, members in sorted(cells.items()):
-        for name, part in deal(members, wanted, seed, cell).items():
+        for name, part in deal(members, _enough(wanted, len(members), cell), seed, cell).items():
             dealt[name] += [row for unit in part for row in unit]
     return {name: np.sort(np.array(rows, np.int64)) for name, rows in dealt.items()}
+
+
+def _enough(wanted: dict[str, float], count: int, cell: tuple[int, int]) -> dict[str, float]:
+    """The shares of a cell of `count` members; a small cell gives calibration what it needs, up to a quarter of all.
+
+    Every (class, group) cell should have its say in the ranges of INT8; at a share of 5 % one of 60 rows has three.
+    """
+    share = wanted.get("calibration", 0.0)
+    if share <= 0 or cell[0] < 0:
+        return wanted
+    return {**wanted, "calibration": max(share, min(AUTO_PER_CELL, count // 4) / count)}
 
 
 def deal(members: list, shares: dict[str, float], seed: int, cell: tuple[int, int]) -> dict[str, list]:

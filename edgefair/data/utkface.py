@@ -52,11 +52,11 @@ def read(recipe: DataRecipe, seed: int, log) -> Listing:
     chosen = choose(recipe, {"age": age_names(recipe), "gender": GENDERS, "race": RACES}, "UTKFace")
     folder = Path(recipe.path)
     entries: list[Entry] = []
-    left_out: dict[str, list[str]] = {"file name without age, gender and race": [], "race 'others'": []}
+    left_out: dict[str, list[str]] = {"file name without a known age, gender and race": [], "race 'others'": []}
     for file in image_files(folder):
         fields = parse(Path(file).name)
         if fields is None:
-            left_out["file name without age, gender and race"].append(file)
+            left_out["file name without a known age, gender and race"].append(file)
             continue
         values = {"age": age_name(fields[0], recipe), "gender": fields[1], "race": fields[2]}
         if not fields[2] and "race" in (chosen.task, *chosen.protected):
@@ -67,17 +67,19 @@ def read(recipe: DataRecipe, seed: int, log) -> Listing:
     if not entries:
         raise DataError(f"no UTKFace in {folder}: no image is named [age]_[gender]_[race]_[date].jpg.")
     if recipe.balanced_test:
-        entries = _with_gate(entries)
+        entries, count = _with_gate(entries)
+        if count < _PER_CELL:
+            log.line(f"the gate has {count} rows of every cell, half of the smallest, not the published {_PER_CELL}")
     about = {"name": "utkface", "source": str(folder), "terms": TERMS, **chosen.about()}
     about["balanced_test"] = recipe.balanced_test
     return Listing(entries, about, chosen.class_names, chosen.group_names, left_out)
 
 
-def _with_gate(entries: list[Entry]) -> list[Entry]:
-    """The entries, of which as many of every cell as the published program draws are gate rows."""
+def _with_gate(entries: list[Entry]) -> tuple[list[Entry], int]:
+    """The entries, of which as many of every cell as the published program draws are gate rows, and that number."""
     order = list(range(len(entries)))
     random.Random(_SEED).shuffle(order)
     cells = by_cell([entries[row] for row in order])
     take = min(_PER_CELL, min(len(rows) for rows in cells.values()) // 2)
     gate = {order[at] for rows in cells.values() for at in rows[len(rows) - take :]}
-    return [replace(entry, split="gate") if row in gate else entry for row, entry in enumerate(entries)]
+    return [replace(entry, split="gate") if row in gate else entry for row, entry in enumerate(entries)], take

@@ -22,10 +22,13 @@ _PARTS = {"0": "train", "1": "validation", "2": "gate"}
 
 
 def recognise(path: Path) -> bool:
-    """Whether the folder has such a metadata.csv."""
+    """Whether the folder has a metadata.csv that is or may have been such a list: any two of its columns are there.
+
+    One with a column renamed is still recognised, so that reading it says what is wrong.
+    """
     try:
         with open(path / FILE, encoding="utf-8-sig") as stream:
-            return {"img_filename", "y", "place"} <= set(stream.readline().strip().split(","))
+            return len({"img_id", "img_filename", "y", "place"} & set(stream.readline().strip().split(","))) >= 2
     except (OSError, UnicodeDecodeError):
         return False
 
