@@ -149,7 +149,7 @@ def test_folders_are_recognised_and_names_can_be_given(ten, tmp_path):
     assert recognise(f"cifar10s-mfd={tmp_path}")["name"] == "cifar10s-mfd"
     copies.write_cifar100(tmp_path / "cifar-100-python")
     assert recognise(str(tmp_path / "cifar-100-python"))["name"] == "cifar100"
-    with pytest.raises(DataError, match=r"holds cifar10 and cifar100; say which with --data NAME="):
+    with pytest.raises(DataError, match=r"holds cifar10 and cifar100; say which: cifar10="):
         recognise(str(tmp_path))
     assert recognise(f"cifar100={tmp_path}")["name"] == "cifar100"
     (tmp_path / "manifest.csv").write_text("path,label,group\n")
