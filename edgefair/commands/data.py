@@ -80,11 +80,14 @@ def _show_list(console, name: str, rows: int, figures: dict) -> None:
 
     counts = np.array(figures["cells"][name])  # [G, C]
     unknown = figures["unknown_group"][name]
-    line(console, f"{name}: {rows:,} rows" + (f", {unknown:,} of unknown group" if unknown else ""))
+    line(
+        console,
+        f"{name}: {rows:,} row{'' if rows == 1 else 's'}" + (f", {unknown:,} of unknown group" if unknown else ""),
+    )
     down, across = ("group", figures["group_names"]), ("class", figures["class_names"])
     if len(down[1]) <= len(across[1]):  # the longer one downwards
         down, across, counts = across, down, counts.T
-    table = plain_table((down[0],), (*across[1], "all"))
+    table = plain_table((down[0],), (*across[1], "total"))
     counts = np.column_stack([counts, counts.sum(1)])
     for at, label in enumerate(down[1] if len(down[1]) <= MOST_LINES else ()):
         table.add_row(label, *(f"{count:,}" for count in counts[at]))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from edgefair.data.attributes import choose
 from edgefair.data.balance import balanced
+from edgefair.data.columns import read_text
 from edgefair.data.entries import Entry, FilePart, Listing, first_folder, needed_folder
 from edgefair.errors import DataError
 from edgefair.recipe import DataRecipe
@@ -82,11 +83,7 @@ def read_attributes(path: Path) -> tuple[list[str], list[tuple[str, str, list[st
 
 
 def _lines(path: Path) -> Iterator[tuple[str, list[str]]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}: {error}.") from None
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if fields := line.split():
             yield f"{path.name}, line {number}", fields
 

@@ -15,11 +15,24 @@ def read_rows(path: Path, needed: tuple[str, ...], what: str) -> list[tuple[str,
     try:
         columns, rows = (_parquet if Path(path).suffix.lower() == ".parquet" else _csv)(Path(path))
     except OSError as error:
-        raise DataError(f"cannot read {what} {path}: {error.strerror or error}.") from None
+        raise DataError(
+            f"cannot read {what} {path}: {error.strerror or error}. Correct the path, or put the file there."
+        ) from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is not a CSV file in UTF-8: {error}.") from None
     check_columns(path, columns, needed)
     return rows
+
+
+def read_text(path: Path) -> str:
+    """A published file in UTF-8; raises DataError where it is not there or not readable."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise DataError(
+            f"cannot read {path}: {why}. The authors' archive holds it: unpack it whole, or correct the path."
+        ) from None
 
 
 def check_columns(path: Path, columns: list[str], needed: tuple[str, ...]) -> None:

@@ -16,6 +16,7 @@ import re
 from pathlib import Path
 
 from edgefair.data.attributes import choose
+from edgefair.data.columns import read_text
 from edgefair.data.entries import Entry, FilePart, Listing, first_folder, list_name, needed_folder
 from edgefair.errors import DataError
 from edgefair.recipe import DataRecipe
@@ -79,9 +80,9 @@ def read(recipe: DataRecipe, seed: int, log) -> Listing:
 def read_annotations(path: Path) -> dict:
     """The content of one of the two files; raises DataError where it is not laid out as published."""
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {path}: {error}.") from None
+        stored = json.loads(read_text(path))
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON: {error}. Unpack the authors' archive again, whole.") from None
     for name, kind in (("images", list), ("scene_id_map", dict)):
         if not isinstance(stored, dict) or not isinstance(stored.get(name), kind):
             raise DataError(f"{path} has no {'list' if kind is list else 'map'} '{name}'; use the author's file.")
@@ -96,7 +97,10 @@ def _entry(folder: Path, where: str, image: dict, scenes: dict, chosen) -> Entry
         raise DataError(f"{where}: has no {error}; an image has file_name, scene_id and targets.") from None
     scene = _SCENE_OF.get(_bare(str(scenes.get(scene_id, ""))))
     if scene is None:
-        raise DataError(f"{where}: scene {scene_id} ('{scenes.get(scene_id)}') is none of {', '.join(SCENES)}.")
+        raise DataError(
+            f"{where}: scene {scene_id} ('{scenes.get(scene_id)}') is none of {', '.join(SCENES)}. "
+            "Give the published file, or correct its scene_id_map."
+        )
     share = share_of_men(genders, where)
     part = list_name(file.split("/")[0])
     if part not in ("train", "validation", "gate"):

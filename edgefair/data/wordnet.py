@@ -3,15 +3,12 @@
 from collections import Counter
 from pathlib import Path
 
-from edgefair.errors import DataError
+from edgefair.data.columns import read_text
 
 
 def read_lines(path: Path) -> list[tuple[str, str]]:
     """The lines of a text file that are not empty, as (where, line)."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}: {error}.") from None
+    lines = read_text(path).splitlines()
     return [(f"{path.name}, line {number}", line) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
