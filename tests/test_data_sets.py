@@ -100,6 +100,31 @@ def test_celeba_where_the_author_archives_put_it(damaged, tmp_path):
     assert load(official).identity is None
 
 
+def test_celeba_as_kaggle_has_it(copy_of, damaged, tmp_path):
+    kaggle = tmp_path / "kaggle"
+    deeper = kaggle / "img_align_celeba"
+    deeper.mkdir(parents=True)
+    folder = damaged("celeba")
+    shutil.move(folder / "img_align_celeba", deeper)
+    _, names, *rows = (folder / "list_attr_celeba.txt").read_text().splitlines()
+    table = [f"image_id {names}", *rows]
+    (kaggle / "list_attr_celeba.csv").write_text("\n".join(",".join(line.split()) for line in table))
+    pairs = (folder / "list_eval_partition.txt").read_text().replace(" ", ",")
+    (kaggle / "list_eval_partition.csv").write_text("image_id,partition\n" + pairs)
+    assert recognise(str(kaggle))["name"] == "celeba"
+    examples, published = load(kaggle), load(copy_of("celeba"))
+    assert examples.identity is None
+    assert (examples.images == published.images).all()
+    assert (examples.labels == published.labels).all()
+    assert (examples.groups == published.groups).all()
+    alter(kaggle, "list_attr_celeba.csv", "000003.jpg,-1", "000003.jpg,0")
+    with pytest.raises(DataError, match=r"list_attr_celeba\.csv, line 4: value '0' of 000003\.jpg is neither"):
+        load(kaggle)
+    alter(kaggle, "list_attr_celeba.csv", "image_id,", "name,")
+    with pytest.raises(DataError, match="does not begin with image_id and names"):
+        load(kaggle)
+
+
 def test_celeba_balanced_test_is_balanced(damaged):
     folder = damaged("celeba")
     alter(folder, "list_eval_partition.txt", "000090.jpg 2", "000090.jpg 0")

@@ -2,7 +2,8 @@
 
 Liu, Luo, Wang and Tang, "Deep Learning Face Attributes in the Wild" (ICCV 2015): 202,599 aligned faces of 10,177 people
 with 40 attributes, 1 or -1. Terms: non-commercial research only; no copy may be passed on; the images' rights are their
-owners'. Attributes, `Male` among them, are annotators' perceptions.
+owners'. Attributes, `Male` among them, are annotators' perceptions. Kaggle's copy, with the two lists as .csv, no
+identities and the images one folder deeper, is read too.
 
 The official partition holds: 0 train, 1 validation, 2 gate. Nobody is trained on and judged: should a person stand in
 two parts, the gate keeps them, then validation, and the other images are left out and counted. Default task and
@@ -29,13 +30,13 @@ _PARTS = {"0": "train", "1": "validation", "2": "gate"}
 
 def recognise(path: Path) -> bool:
     """Whether the attributes lie in a folder or where the author's archive has them."""
-    return first_folder(path, _INSIDE, ATTRIBUTES) is not None
+    return any(first_folder(path, _INSIDE, name) is not None for name in (ATTRIBUTES, _csv(ATTRIBUTES)))
 
 
 def read(recipe: DataRecipe, seed: int, log) -> Listing:
     """The entries of the folder `recipe.path`; raises DataError or RecipeError naming what is missing or wrong."""
     root = Path(recipe.path)
-    place = {name: needed_folder(root, _INSIDE, name, "CelebA") / name for name in (ATTRIBUTES, PARTITION, IMAGES)}
+    place = {name: _place(root, name) for name in (ATTRIBUTES, PARTITION, IMAGES)}
     names, rows = read_attributes(place[ATTRIBUTES])
     known = {name: (f"not {name}", name) for name in names}
     chosen = choose(recipe, known, "CelebA")
@@ -62,14 +63,30 @@ def read(recipe: DataRecipe, seed: int, log) -> Listing:
     return Listing(entries, about, chosen.class_names, chosen.group_names, left_out)
 
 
+def _csv(name: str) -> str:
+    return name.replace(".txt", ".csv")
+
+
+def _place(root: Path, name: str) -> Path:
+    """Where a list, or its .csv, or the folder of images lies."""
+    if first_folder(root, _INSIDE, name) is None and (kaggle := first_folder(root, _INSIDE, _csv(name))):
+        return kaggle / _csv(name)
+    place = needed_folder(root, _INSIDE, name, "CelebA") / name
+    return place / name if (place / name).is_dir() else place
+
+
 def read_attributes(path: Path) -> tuple[list[str], list[tuple[str, str, list[str]]]]:
     """Names of the attributes, and of every image (where, file, its signs "1" or "-1").
 
-    The first line is the number of images, the second the names. Raises DataError for another layout or a short file.
+    The first line is the number of images, the second the names; of a .csv the first has `image_id` and the names.
+    Raises DataError for another layout or a short file.
     """
     lines = list(_lines(path))
+    if path.suffix == ".csv" and lines and lines[0][1][0] == "image_id":
+        lines = [("", [str(len(lines) - 1)]), ("", lines[0][1][1:]), *lines[1:]]
     if len(lines) < 2 or len(lines[0][1]) != 1 or not lines[0][1][0].isdecimal():
-        raise DataError(f"{path} does not begin with the number of its images and a line of names; use the author's.")
+        begin = "image_id and names" if path.suffix == ".csv" else "the number of its images and a line of names"
+        raise DataError(f"{path} does not begin with {begin}; use the author's.")
     names, rows = lines[1][1], [(where, fields[0], fields[1:]) for where, fields in lines[2:]]
     for where, file, signs in rows:
         if len(signs) != len(names):
@@ -84,14 +101,14 @@ def read_attributes(path: Path) -> tuple[list[str], list[tuple[str, str, list[st
 
 def _lines(path: Path) -> Iterator[tuple[str, list[str]]]:
     for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if fields := line.split():
+        if fields := line.replace(",", " ").split():
             yield f"{path.name}, line {number}", fields
 
 
 def _pairs(path: Path) -> dict[str, str]:
-    """File -> value of a list without header."""
-    pairs = {}
-    for where, fields in _lines(path):
+    """File -> value of a list; a .csv has a header."""
+    pairs, lines = {}, list(_lines(path))
+    for where, fields in lines[path.suffix == ".csv" :]:
         if len(fields) != 2:
             raise DataError(f"{where}: '{' '.join(fields)}' is not a file and a number.")
         pairs[fields[0]] = fields[1]
