@@ -243,7 +243,7 @@ def test_recognising_data(tmp_path):
         recognise(str(tmp_path))
     with pytest.raises(RecipeError, match="did you mean 'fairface'"):
         load_examples(parse({"data": {"name": "fareface"}}).data, 0, None)
-    with pytest.raises(RecipeError, match=r"needs data\.path"):
+    with pytest.raises(RecipeError, match=r"needs a path: .*=PATH"):
         load_examples(parse({"data": {"name": "fairface"}}).data, 0, None)
 
 

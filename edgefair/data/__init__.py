@@ -61,7 +61,10 @@ def check_name(recipe: DataRecipe) -> None:
     if recipe.name not in DATASETS:
         raise RecipeError(f"unknown data set '{recipe.name}'; {nearest(recipe.name, DATASETS)} Or give a path.")
     if recipe.name in ON_DISK and not recipe.path:
-        raise RecipeError(f"the data set '{recipe.name}' needs data.path (or --data {recipe.name}=PATH).")
+        raise RecipeError(
+            f"the data set '{recipe.name}' needs a path: {recipe.name}=PATH, in a recipe data.path. "
+            f"A folder of that name is ./{recipe.name}."
+        )
 
 
 def load_examples(recipe: DataRecipe, seed: int, log) -> Examples:
