@@ -46,7 +46,8 @@ def fit(
         if stalled([_score(row, recipe.select) for row in history], recipe.patience):
             log.line(f"{name}: no better for {recipe.patience} epochs, stopped after {len(history)} of {recipe.epochs}")
             break
-        row = {"epoch": epoch, **_epoch(strategy, feed, epoch, log, f"{name} {epoch}/{recipe.epochs}", average)}
+        title = f"{name} epoch {epoch}/{recipe.epochs}"
+        row = {"epoch": epoch, **_epoch(strategy, feed, epoch, log, f"{title}, steps", average)}
         refuse_runaway(strategy, row, (history or [row])[0]["task_at_start"])
         row |= ranks.agree(judge(kept) if ranks.first else None)
         history.append(row)
@@ -57,8 +58,7 @@ def fit(
             state = {"strategy": strategy.state(), "history": history, "best": best}
             _save(folder / CHECKPOINT, state | ({"average": average.module.state_dict()} if average else {}))
         log.line(
-            f"{name} epoch {epoch}/{recipe.epochs}: "
-            + ", ".join(f"{k} {v:.4g}" for k, v in row.items() if k not in ("epoch", "task_at_start"))
+            f"{title}: " + ", ".join(f"{k} {v:.4g}" for k, v in row.items() if k not in ("epoch", "task_at_start"))
         )
     if best:
         student.load_state_dict(best["student"])
