@@ -68,7 +68,7 @@ def run(args, late) -> None:
     runs, teachers = finished(args), {}
     plans = [(s, seed, group) for s in students(args) for seed in range(args.seeds) for group in args.groups]
     for name, seed, group in plans:
-        left = [s for s in STRATEGIES if not any(row["seed"] == seed for row in runs.get(f"{group} {name} {s}", []))]
+        left = [s for s in STRATEGIES if not has(runs, f"{group} {name} {s}", seed)]
         if not left:
             continue
         recipe = recipe_for(args, seed, group, LITE, "plain")
@@ -76,7 +76,7 @@ def run(args, late) -> None:
         if (seed, group) not in teachers:
             teachers[seed, group] = methods.teacher_of(recipe, examples)
         teacher, seconds = teachers[seed, group]
-        if not any(row["seed"] == seed for row in runs.get(f"{group} teacher", [])):
+        if not has(runs, f"{group} teacher", seed):
             note(args, runs, f"{group} teacher", seed, seconds, methods.judge(teacher, examples, recipe), examples)
         for strategy in left:
             if late():
@@ -85,6 +85,11 @@ def run(args, late) -> None:
             model, seconds = methods.student_of(recipe, examples, teacher)
             judged = methods.judge(model, examples, recipe)
             note(args, runs, f"{group} {name} {strategy}", seed, seconds, judged, examples)
+
+
+def has(runs: dict[str, list[dict]], name: str, seed: int) -> bool:
+    """Whether this run is there."""
+    return any(row["seed"] == seed for row in runs.get(name, []))
 
 
 def result(args) -> str:

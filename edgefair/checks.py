@@ -164,9 +164,9 @@ def collapse_check(pair: Pair, tolerance: Tolerance) -> Check:
         ]
         text += f"; {what}: {listed(names)}, allowed is {tolerance.min_class_ratio:g} of the reference" if names else ""
     single = (after > 0).sum() == 1 and (labels > 0).sum() > 1
-    failed = single or ratio < tolerance.min_entropy_ratio or len(lost) > 0
-    outcome = "fail" if failed else "pass"
-    if len(lost) and not (single or ratio < tolerance.min_entropy_ratio):
+    narrow = single or ratio < tolerance.min_entropy_ratio
+    outcome = "fail" if narrow or len(lost) else "pass"
+    if len(lost) and not narrow:
         text += " (that decides; the entropy is high enough)"
     return _check("collapse", ratio, ratio, tolerance.min_entropy_ratio, "ratio", outcome, text)
 
@@ -179,10 +179,10 @@ def judge(value: float, bound: float, limit: float) -> str:
     return "pass" if not math.isnan(value) and bound <= limit + slack else "inconclusive"
 
 
-def listed(names: list[str], most: int = 6) -> str:
-    """Names with commas, cut after `most` with the number left out."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def listed(names: list[str], most: int = 6, count: int | None = None) -> str:
+    """Names with commas, cut after `most` with the number left out; `count` where `names` are the first of more."""
+    left = (len(names) if count is None else count) - most
+    return ", ".join(names[:most]) + (f" and {left:,} more" if left > 0 else "")
 
 
 def _drift_check(

@@ -54,6 +54,7 @@ def info(name, path, task, group, check, picture, json_file, seed, settings) -> 
 
 
 def _show(figures: dict, check: bool) -> None:
+    from edgefair.checks import listed
     from edgefair.tables import line, plain_console
 
     console = plain_console()
@@ -67,7 +68,7 @@ def _show(figures: dict, check: bool) -> None:
             _show_list(console, name, rows, figures)
     console.print()
     for why, rows in figures.get("left_out", {}).items():
-        line(console, f"left out: {rows['rows']:,} rows, {why}: {named(rows['examples'], rows['rows'])}")
+        line(console, f"left out: {rows['rows']:,} rows, {why}: {listed(rows['examples'], 5, rows['rows'])}")
     _show_broken(console, figures, check)
     _show_tolerance(console, figures)
 
@@ -75,6 +76,7 @@ def _show(figures: dict, check: bool) -> None:
 def _show_list(console, name: str, rows: int, figures: dict) -> None:
     import numpy as np
 
+    from edgefair.checks import listed
     from edgefair.data.examples import AUTO_PER_CELL
     from edgefair.tables import line, plain_table
 
@@ -99,13 +101,7 @@ def _show_list(console, name: str, rows: int, figures: dict) -> None:
     if name == "calibration" and (few := int((np.array(figures["cells"][name]) < AUTO_PER_CELL).sum())):
         line(console, f"{few} cells have fewer than the {AUTO_PER_CELL} rows that INT8 calibration takes of each")
     if missing:
-        line(console, f"{len(missing)} cells without rows: {named(missing, len(missing), 8)}", style="red")
-
-
-def named(examples: list[str], count: int, most: int = 5) -> str:
-    """The first of `count` names, and how many more there are."""
-    shown = ", ".join(examples[:most])
-    return shown + (f" and {count - most:,} more" if count > most else "")
+        line(console, f"{len(missing)} cells without rows: {listed(missing, 8)}", style="red")
 
 
 def _show_broken(console, figures: dict, check: bool) -> None:
