@@ -29,6 +29,11 @@ def versions() -> dict:
     return found
 
 
+def today() -> str:
+    """The date, in UTC."""
+    return datetime.now(UTC).date().isoformat()
+
+
 def write(name: str, figures: dict) -> None:
     """Write figures with machine, versions and date to benchmarks/results/NAME.json, and print them."""
     record(name, figures)
@@ -38,7 +43,7 @@ def write(name: str, figures: dict) -> None:
 def record(name: str, figures: dict) -> None:
     """Write figures with machine, versions and date to benchmarks/results/NAME.json."""
     whole = {
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": today(),
         "machine": describe_machine(),
         "versions": versions(),
         **figures,

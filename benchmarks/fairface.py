@@ -24,6 +24,7 @@ import numpy as np
 
 from edgefair.data import Examples, load_examples
 from edgefair.files import read_json
+from edgefair.machine import describe_machine
 from edgefair.seeds import generator
 from edgefair.strategies import STRATEGIES
 
@@ -128,7 +129,8 @@ def fewer(args, examples: Examples, seed: int) -> Examples:
 
 def note(args, runs: dict, name: str, seed: int, seconds: float, judged: dict, examples) -> None:
     """Print a finished run and write all of them."""
-    runs.setdefault(name, []).append({"seed": seed, "seconds": seconds, **judged})
+    where = {"date": common.today(), "machine": describe_machine()}  # a later call may continue on another machine
+    runs.setdefault(name, []).append({"seed": seed, "seconds": seconds, **where, **judged})
     print(methods.line(f"seed {seed} {name}", judged), flush=True)
     figures = {
         **settings(args),
