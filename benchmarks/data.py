@@ -189,7 +189,7 @@ folder, rows, size, limit = sys.argv[1], *map(int, sys.argv[2:])
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 paths = sorted(entry.path for entry in os.scandir(folder))
 entries = [Entry(FilePart(paths[row % len(paths)]), "a", "b", str(row), str(row)) for row in range(rows)]
-images, _ = prepared(entries, size, False, Log(quiet=True))
+images, *_ = prepared(entries, size, False, Log(quiet=True))
 total = sum(int(images[at : at + 64].sum()) for at in range(0, rows, 64))
 own = int(next(line for line in open("/proc/self/status") if line.startswith("RssAnon")).split()[1]) / 1024
 children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

@@ -31,6 +31,7 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
         log.line(f"run folder: {out}")
         settings = recipe.model_dump(mode="json")
         data = examples.describe()
+        run.refuse_other_data(data)
         made_from = {"seed": recipe.seed, "device": recipe.device, "data": digest(data)}
         run.stage("data", {"data": digest(data)}, lambda folder: _write_data(examples, data, folder))
         run.stage(

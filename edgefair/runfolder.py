@@ -1,6 +1,6 @@
 """A run folder: one directory in which every stage leaves its files, each with a hash of what it was made from.
 
-    recipe.toml            what the run is; another recipe is refused
+    recipe.toml            what the run is; another recipe is refused, and so are data that changed since
     STAGE/...              the files of a stage
     STAGE/stage.json       what it was made from, whether it is finished, the SHA-256 of its files
 
@@ -9,6 +9,7 @@ A finished stage is not redone; an unfinished one keeps its checkpoint and is go
 
 import contextlib
 import fcntl
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from edgefair import __version__
 from edgefair.errors import RunFolderError
-from edgefair.files import digest, read_json, sha256, write_bytes, write_json
+from edgefair.files import digest, finite, read_json, sha256, write_bytes, write_json
 from edgefair.recipe import Recipe, parse, read
 
 STAGES = ("data", "teacher", "student", "artefacts", "predictions", "latency")
@@ -87,6 +88,22 @@ class RunFolder:
         self.log.line(f"{name}: finished in {seconds:.1f} s")
         return folder
 
+    def refuse_other_data(self, data: dict) -> None:
+        """Raise RunFolderError where the finished stage "data" saw other data than these, of Examples.describe()."""
+        state = self._state("data")
+        if not state.get("finished") or state["made_from"].get("data") == digest(data):
+            return
+        was, now = flat(read_json(self.path / "data" / "data.json")), flat(json.loads(json.dumps(finite(data))))
+        differing = [
+            f"{name}: {_short(was.get(name))} there, {_short(now.get(name))} now"
+            for name in sorted(was | now)
+            if was.get(name) != now.get(name)
+        ]
+        raise RunFolderError(
+            f"the data changed since {self.path} was made:\n  " + "\n  ".join(differing) + "\n"
+            "Put the data back as they were, or make a new run with --out; this one is left as it is."
+        )
+
     def hashes(self, name: str) -> dict[str, str]:
         """SHA-256 of each file of a finished stage: what a later stage is made from."""
         return self._state(name)["files"]
@@ -134,6 +151,13 @@ def _claim(path: Path, recipe: Recipe) -> None:
             f"{path} was made from another recipe:\n  " + "\n  ".join(differing) + "\n"
             "Choose a new folder with --out, or give the same settings to go on with it."
         )
+
+
+def _short(value) -> str:
+    """A value for the eye: of a hash the beginning, of a list how long it is."""
+    if isinstance(value, list):
+        return f"{len(value)} entries"
+    return str(value)[:12] if isinstance(value, str) and len(value) == 64 else str(value)
 
 
 def flat(values: dict, prefix: str = "") -> dict:

@@ -16,6 +16,7 @@ from edgefair.fairquant.job import quantize_run
 from edgefair.fairquant.run import Ask, chosen_target
 from edgefair.files import sha256, write_json
 from edgefair.predictions import Predictions
+from edgefair.runfolder import RunFolder
 from tests.test_cli import run
 
 
@@ -69,7 +70,7 @@ def test_nothing_of_the_gate_rows_is_read_before_the_file_is_judged(folder, tmp_
         images[rows], labels[rows] = 255 - images[rows], (labels[rows] + 1) % 10
         return dataclasses.replace(examples, images=images, labels=labels)
 
-    monkeypatch.setattr(run_module, "_check_same_data", lambda *_: None)
+    monkeypatch.setattr(RunFolder, "refuse_other_data", lambda *_: None)
     monkeypatch.setattr(run_module, "load_examples", poisoned)
     with pytest.raises(DataError):
         quantize_run(folder, ask, quiet)

@@ -2,12 +2,15 @@
 
 import io
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgefair import manifest
-from edgefair.errors import DataError, RecipeError, TrainingError
+from edgefair.errors import DataError, RecipeError, RunFolderError, TrainingError
 from edgefair.files import finite, sha256
 from edgefair.pipeline import distill_and_export
 from edgefair.predictions import Predictions
@@ -236,6 +239,32 @@ def test_photographs_of_a_manifest_go_all_the_way(tmp_path, quiet):
     assert report["data"]["class_names"] == ["cat", "dog"]
     assert report["data"]["rows"]["gate"] == 120
     assert report["recipe"]["train"]["augment"] == "crop-flip"
+
+
+def test_data_that_changed_after_the_run_are_refused(tmp_path, quiet):
+    recipe, out = tiny(**folder_of_photographs(tmp_path)), tmp_path / "run"
+    distill_and_export(recipe, out, quiet)
+    left = {path: sha256(path) for path in out.rglob("*") if path.is_file()}
+    table = Path(recipe.data.path)
+    lines = table.read_text().splitlines()
+    image = table.parent / lines[-1].split(",")[0]
+    before = image.read_bytes()
+
+    Image.new("RGB", (20, 20), "red").save(image)
+    with pytest.raises(RunFolderError, match=r"data changed since(.|\n)*content_hashes.images: files-(.|\n)*--out"):
+        distill_and_export(recipe, out, quiet)
+    image.write_bytes(before)
+    name, label, *rest = lines[-1].split(",")
+    table.write_text("\n".join([*lines[:-1], ",".join([name, "dog" if label == "cat" else "cat", *rest])]))
+    with pytest.raises(RunFolderError, match="content_hashes.labels"):
+        distill_and_export(recipe, out, quiet)
+    assert {path: sha256(path) for path in out.rglob("*") if path.is_file()} == left
+
+    table.write_text("\n".join(lines))
+    shutil.copy(image, tmp_path / "copy")
+    shutil.move(tmp_path / "copy", image)  # a new time of writing, the same content
+    distill_and_export(recipe, out, quiet)
+    assert all(sha256(path) == known for path, known in left.items() if path.suffix in (".npz", ".safetensors"))
 
 
 def test_a_cell_without_gate_rows_is_reported_and_never_a_pass(tmp_path, quiet):

@@ -76,7 +76,7 @@ def test_every_kind_of_image_is_decoded_as_pillow_does(tmp_path):
 def test_processes_and_threads_give_the_same_pixels(entries, quiet, monkeypatch, few):
     monkeypatch.setattr(workers, "FEW", few)
     monkeypatch.setattr(workers, "cores", lambda: 2)
-    images, broken = prepared(entries, SIZE, False, quiet)
+    images, broken, _ = prepared(entries, SIZE, False, quiet)
     assert (images == one_by_one(entries)).all()
     assert not broken
     assert not images.flags.writeable
@@ -98,7 +98,7 @@ def test_parts_of_files_and_rows_of_tables(entries, quiet, tmp_path, monkeypatch
     parts = [FilePart(str(shard), 4, len(first)), FilePart(str(shard), 4 + len(first), len(second))]
     images = [*parts, Held(Table(), 9), Held(Table(), 0), FilePart(str(shard), 4, 9)]
     listed = [Entry(image, "a", "b", str(at), f"row {at}") for at, image in enumerate(images)]
-    found, broken = prepared(listed, SIZE, True, quiet)
+    found, broken, _ = prepared(listed, SIZE, True, quiet)
     assert (found[:2] == one_by_one(entries[1:3])).all()
     assert (found[2] == 9).all()
     assert sorted(broken) == [3, 4]
@@ -124,7 +124,7 @@ prepare.prepared(entries, {SIZE}, False, Log(quiet=True))
     killed = subprocess.run([sys.executable, "-c", program, *(entry.image.path for entry in entries)])
     assert killed.returncode == -9
     assert leftovers() == [".journal", ".lock", ".part"]
-    images, _ = prepared(entries, SIZE, False, quiet)
+    images, *_ = prepared(entries, SIZE, False, quiet)
     assert (images == one_by_one(entries)).all()
     assert len(decoded) == 2  # of four chunks
     assert leftovers() == [".json", ".json", ".npy"]
@@ -168,7 +168,7 @@ def test_broken_images_stop_the_work_or_are_left_out(entries, quiet, decoded):
         path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(DataError, match=rf"row ({'|'.join(map(str, broken))}): cannot read the image .*--skip-broken"):
         prepared(entries, SIZE, False, quiet)
-    images, reasons = prepared(entries, SIZE, True, quiet)
+    images, reasons, _ = prepared(entries, SIZE, True, quiet)
     assert sorted(reasons) == broken
     kept = [entry for row, entry in enumerate(entries) if row not in broken]
     assert (images == one_by_one(kept)).all()
@@ -215,9 +215,9 @@ def moved(entries, folder):
 
 def test_the_same_images_elsewhere_are_not_decoded_again(entries, quiet, decoded, tmp_path):
     Path(entries[3].image.path).write_bytes(b"no image")
-    images, broken = prepared(entries, SIZE, True, quiet)
+    images, broken, _ = prepared(entries, SIZE, True, quiet)
     count, found = len(decoded), arrays()
-    elsewhere, broken_elsewhere = prepared(moved(entries, tmp_path / "moved"), SIZE, True, quiet)
+    elsewhere, broken_elsewhere, _ = prepared(moved(entries, tmp_path / "moved"), SIZE, True, quiet)
     assert (elsewhere == images).all()
     assert list(broken_elsewhere) == list(broken) == [3]
     assert (len(decoded), arrays()) == (count, found)
@@ -234,7 +234,7 @@ def test_other_images_of_as_many_bytes_are_decoded(entries, quiet, tmp_path):
     was = Path(others[9].image.path).stat()
     Image.new("RGB", (10, 9), (1, 2, 3)).save(others[9].image.path, compress_level=0)
     assert Path(others[9].image.path).stat().st_size == was.st_size
-    images, _ = prepared(others, SIZE, False, quiet)
+    images, *_ = prepared(others, SIZE, False, quiet)
     assert (images == one_by_one(others)).all()
     assert len(arrays()) == 2
     assert (prepared(entries, SIZE, False, quiet)[0] == one_by_one(entries)).all()

@@ -93,8 +93,10 @@ def load(recipe: DataRecipe, seed: int, log) -> Examples:
     identity = [_identity(pictures, image) for image in source.tolist()]
     if made.mask:
         ids = [f"{image}-{made.groups[view]}" for image, view in zip(identity, group.tolist(), strict=True)]
+    images, content = _images(pictures, source, np.array(made.groups)[group] == "grey", recipe.image_size, log)
     return Examples(
-        images=_images(pictures, source, np.array(made.groups)[group] == "grey", recipe.image_size, log),
+        images=images,
+        content=content,
         labels=pictures.labels[source],
         groups=group,
         ids=np.array(ids if made.mask else identity),
@@ -161,12 +163,12 @@ def _identity(pictures: Pictures, image: int) -> str:
     return f"train-{image:05d}" if image < pictures.num_train else f"test-{image - pictures.num_train:05d}"
 
 
-def _images(pictures: Pictures, source: np.ndarray, grey: np.ndarray, size: int, log) -> np.ndarray:
+def _images(pictures: Pictures, source: np.ndarray, grey: np.ndarray, size: int, log) -> tuple[np.ndarray, str]:
     content = hashlib.sha256(pictures.images)
     for column in (source, grey):
         content.update(np.ascontiguousarray(column))
-    key = digest([VERSION, size, content.hexdigest()])
-    return cached_images(f"cifar-{key[:24]}", len(source), size, _blocks(pictures.images, source, grey, size), log)
+    key = digest([VERSION, size, content.hexdigest()])[:24]
+    return cached_images(f"cifar-{key}", len(source), size, _blocks(pictures.images, source, grey, size), log), key
 
 
 def _blocks(images: np.ndarray, source: np.ndarray, grey: np.ndarray, size: int, block: int = 1024) -> Iterator:

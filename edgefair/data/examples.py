@@ -1,5 +1,6 @@
 """Examples: images with labels, groups and ids, and the five disjoint lists of rows."""
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ class Examples:
     about     what a report says of the data: source, terms, counts of skipped rows
     identity  [N] text, who is shown, where known: nobody stands in two lists
     soft_groups [N] float32, a protected attribute in 0 .. 1, NaN where unknown (share of men in a picture)
+    content   a hash of what all images were made from; empty where nobody computed one
 
     Raises DataError where this does not hold, or where training or gate rows are missing.
     """
@@ -37,6 +39,7 @@ class Examples:
     about: dict
     identity: np.ndarray | None = None
     soft_groups: np.ndarray | None = None
+    content: str = ""
 
     def __post_init__(self):
         taken = np.concatenate([self.rows[name] for name in LISTS])
@@ -56,7 +59,7 @@ class Examples:
         return cell_counts(self, self.rows[name])
 
     def describe(self) -> dict:
-        """What the report says of the data: names, counts and a hash of the ids of each list."""
+        """What the report says of the data: names, counts, a hash of the ids of each list and of all else of a row."""
         return {
             **self.about,
             "class_names": list(self.class_names),
@@ -65,7 +68,13 @@ class Examples:
             "rows": {name: len(rows) for name, rows in self.rows.items()},
             "cells": {name: self.counts(name).tolist() for name in LISTS},
             "id_hashes": {name: digest(self.ids[rows].tolist()) for name, rows in self.rows.items()},
+            "content_hashes": {"images": self.content, **self._column_hashes()},
         }
+
+    def _column_hashes(self) -> dict[str, str]:
+        columns = {"labels": self.labels, "groups": self.groups, "soft_groups": self.soft_groups}
+        hashes = {name: hashlib.sha256(np.ascontiguousarray(column)).hexdigest() for name, column in columns.items() if column is not None}
+        return hashes | ({} if self.identity is None else {"identities": digest(self.identity.tolist())})
 
 
 def cell_counts(data, rows: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ def build(listing: Listing, recipe: DataRecipe, seed: int, log) -> Examples:
         raise DataError(
             f"{lost[0]} ({len(lost)} such rows). Correct the path, or go on without such rows with --skip-broken."
         )
-    images, broken = prepared(entries, recipe.image_size, recipe.skip_broken, log)
+    images, broken, content = prepared(entries, recipe.image_size, recipe.skip_broken, log)
     lost += [f"{entries[at].where}: {why}" for at, why in sorted(broken.items())]
     if lost:
         log.line(f"left out {len(lost)} unreadable images, first: {lost[0]}")
@@ -29,6 +29,7 @@ def build(listing: Listing, recipe: DataRecipe, seed: int, log) -> Examples:
     labels, groups = indices(entries, class_names, group_names)
     return Examples(
         images=images,
+        content=content,
         labels=labels,
         groups=groups,
         ids=np.array([e.id for e in entries]),

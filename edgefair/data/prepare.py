@@ -23,8 +23,10 @@ from edgefair.errors import DataError, RunFolderError
 from edgefair.files import write_json
 
 
-def prepared(entries: list[Entry], size: int, skip_broken: bool, log) -> tuple[np.ndarray, dict[int, str]]:
-    """Images uint8 [K, 3, size, size] of the K entries that can be read, and why the others cannot: index -> text.
+def prepared(entries: list[Entry], size: int, skip_broken: bool, log) -> tuple[np.ndarray, dict[int, str], str]:
+    """Images uint8 [K, 3, size, size] of the K entries that can be read, why the others cannot (index -> text), a hash.
+
+    The hash is the same for the same content of all files, wherever they lie.
 
     Raises DataError at the first that cannot be read unless skip_broken, RunFolderError where the disk is full.
     """
@@ -33,7 +35,7 @@ def prepared(entries: list[Entry], size: int, skip_broken: bool, log) -> tuple[n
     broken = {int(at): why for at, why in json.loads(final.with_suffix(".json").read_text())["broken"].items()}
     if broken and not skip_broken:
         _refuse(entries, broken)
-    return mapped(final, len(entries) - len(broken), size), broken
+    return mapped(final, len(entries) - len(broken), size), broken, final.stem
 
 
 def _refuse(entries: list[Entry], broken: dict[int, str]) -> None:

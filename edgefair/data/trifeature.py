@@ -212,6 +212,7 @@ def load(recipe: DataRecipe, seed: int, log) -> Examples:
     key = digest([RENDERER, seed, sizes, {name: getattr(recipe, name) for name in fields}])[:24]
     blocks = render(every, recipe, generator(seed, "trifeature", "render"))
     return Examples(
+        content=key,
         images=cached_images(f"trifeature-{key}", len(every), recipe.image_size, blocks, log),
         labels=every[:, 0],
         groups=every[:, 2] // (len(COLOURS) // len(FAMILIES)),

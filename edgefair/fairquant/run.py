@@ -1,14 +1,13 @@
 """A finished run as the quantiser finds it: its recipe, its data again, the target that is asked for."""
 
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgefair import manifest
 from edgefair.data import Examples, load_examples
-from edgefair.errors import DataError, RecipeError, RunFolderError, nearest
-from edgefair.files import finite, read_json
+from edgefair.errors import RecipeError, RunFolderError, nearest
+from edgefair.files import read_json
 from edgefair.recipe import Recipe, parse, read
 from edgefair.runfolder import RunFolder
 from edgefair.targets import TARGETS
@@ -30,12 +29,12 @@ class Ask:
 def opened(folder: Path, log):
     """(run, examples) of a finished run folder, locked.
 
-    Raises RunFolderError where it is none, or not finished, DataError where the data are not what the run saw.
+    Raises RunFolderError where it is none, or not finished, or where the data are not what the run saw.
     """
     recipe = finished_recipe(folder)
     with RunFolder.open(folder, recipe, log) as run:
         examples = load_examples(recipe.data, recipe.seed, log)
-        _check_same_data(run, examples)
+        run.refuse_other_data(examples.describe())
         yield run, examples
 
 
@@ -67,13 +66,3 @@ def chosen_target(folder: Path, asked: str) -> str:
             f"({', '.join(able)})."
         )
     return made[0]["target"]
-
-
-def _check_same_data(run: RunFolder, examples: Examples) -> None:
-    was, now = read_json(run.path / "data" / "data.json"), json.loads(json.dumps(finite(examples.describe())))
-    differing = [key for key in ("class_names", "group_names", "image_size", "id_hashes") if was.get(key) != now[key]]
-    if differing:
-        raise DataError(
-            f"the data are not those that the run {run.path} saw: {', '.join(differing)} differ. Put the data back "
-            "where they were, or distil again."
-        )
