@@ -17,6 +17,7 @@ from edgefair.commands.lr_find import lr_find
 from edgefair.commands.plan import plan
 from edgefair.commands.predict import predict
 from edgefair.commands.quantize import quantize
+from edgefair.commands.recipe import recipe
 from edgefair.commands.summarize import summarize
 from edgefair.commands.verify import verify
 from edgefair.errors import EdgefairError
@@ -45,6 +46,7 @@ cli.add_command(lint)
 cli.add_command(quantize)
 cli.add_command(data)
 cli.add_command(lr_find)
+cli.add_command(recipe)
 
 
 @cli.command("distill-and-export")
@@ -91,7 +93,8 @@ cli.add_command(lr_find)
     "settings",
     multiple=True,
     metavar="SECTION.FIELD=VALUE",
-    help="Any recipe field, such as teacher.epochs=9 or train.epochs=9 (the student's); repeatable.",
+    help="Any recipe field, such as teacher.epochs=9 or train.epochs=9 (the student's); repeatable. edgefair recipe "
+    "prints all of them with their meaning.",
 )
 @click.option(
     "--out",
@@ -113,7 +116,8 @@ def distill_and_export(recipe_file, settings, data, out, **options) -> None:
     try:
         report = run(recipe, out, log)
     except KeyboardInterrupt:
-        log.line(f"stopped; the same command goes on from the last checkpoint in {out}")
+        begun = (out / "recipe.toml").exists()
+        log.line(f"stopped; the same command goes on from the last checkpoint in {out}" if begun else "stopped early")
         sys.exit(130)
     if report is None:  # a process that trained along
         sys.exit(0)
@@ -128,7 +132,7 @@ def _name(recipe) -> str:
         data,
         recipe.loss.name,
         recipe.strategy.name,
-        f"lambda{recipe.strategy.lam:g}",
+        *([f"lambda{recipe.strategy.lam:g}"] if recipe.strategy.name != "plain" else []),
         f"seed{recipe.seed}",
         recipe.hash[:6],
     )

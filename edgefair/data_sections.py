@@ -36,7 +36,7 @@ class DataRecipe(Section):
     """Which images, what is asked of them, and how they fall into the five lists."""
 
     name: str = "trifeature"
-    """A name in the DATASETS table."""
+    """trifeature, which is rendered, or a data set on disk: celeba, utkface, fairface, wider, ..., manifest, hf."""
     path: str = ""
     """Folder or file of a data set on disk; for hf the name on the hub, or a folder."""
     image_size: Annotated[int, Field(ge=8, le=1024)] = 32

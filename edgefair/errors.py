@@ -44,8 +44,8 @@ class MissingExtra(EdgefairError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Half a sentence that helps with an unknown name: the nearest known one, and all of them."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
+    known = sorted(set(known))
+    close = difflib.get_close_matches(name, known, n=1) or [each for each in known if name and each.startswith(name)]
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{hint}{'Known' if close else 'known'}: {', '.join(known)}."
 

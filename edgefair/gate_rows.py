@@ -86,8 +86,9 @@ class GateRows:
         except DataError as error:
             raise DataError(f"{path}: {error} Make the kit again with edgefair bundle.") from None
         except UNREADABLE as error:
+            why = "it is no NumPy file" if "allow_pickle" in str(error) else str(error)
             raise DataError(
-                f"{path} is not a readable file of gate images ({error}). Make the kit again with edgefair bundle."
+                f"{path} is not a readable file of gate images ({why}). Make the kit again with edgefair bundle."
             ) from error
 
 

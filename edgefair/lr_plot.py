@@ -30,6 +30,8 @@ def lr_curve(finding: Finding, title: str) -> str:
         text(f"suggested {finding.suggestion:.2g}", x + 5, 52, fill="#b03030"),
         text("learning rate", WIDTH / 2, HEIGHT - 10, text_anchor="middle"),
         text("loss", 54, 30, text_anchor="end"),
+        text("each step", WIDTH - 150, 22, fill="#6f93bb"),
+        text("running mean", WIDTH - 90, 22, fill="#1f4e8c"),
     ]
     label = f"Loss over learning rate; suggested {finding.suggestion:.2g}."
     look = {"xmlns": "http://www.w3.org/2000/svg", "font_family": "sans-serif", "font_size": 12}

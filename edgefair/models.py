@@ -115,6 +115,11 @@ def create(
     kind, _, name = spec.partition(":")
     makers: dict[str, Callable[[Wanted], Classifier]] = {"file": _file, "onnx": _onnx}
     makers |= {family: lambda wanted: _of_family(kind, wanted) for family in FAMILIES}
+    if not name and kind not in makers:
+        raise RecipeError(
+            f"unknown network '{spec}'; a network is FAMILY:NAME, such as timm:{spec}, or one of {', '.join(ALIASES)}. "
+            f"Families: {', '.join(sorted({*makers} - {*ALIASES}))}."
+        )
     if kind not in makers or not name:
         raise RecipeError(
             f"unknown network '{spec}'; {nearest(kind, (*makers, *ALIASES))} "
@@ -143,7 +148,9 @@ def _read_weights(path: Path) -> tuple[dict, dict[str, Tensor]]:
             about = json.loads((stored.metadata() or {}).get("edgefair", "{}"))
             weights = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 (safe_open is no mapping)
     except (OSError, SafetensorError) as error:
-        raise ArtefactError(f"cannot read the weights {path}: {error}") from error
+        raise ArtefactError(
+            f"cannot read the weights {path}: {error}. Give a whole .safetensors file that edgefair wrote."
+        ) from error
     if "spec" not in about:
         raise ArtefactError(
             f"{path} does not say which network it belongs to; give a file that edgefair wrote (save_weights)."
@@ -161,7 +168,8 @@ def _file(wanted: Wanted) -> Classifier:
     about, weights = _read_weights(path)
     if about["num_classes"] != wanted.num_classes:
         raise ArtefactError(
-            f"{path} holds a network for {about['num_classes']} classes; the data has {wanted.num_classes}."
+            f"{path} holds a network for {about['num_classes']} classes; the data has {wanted.num_classes}. Give a "
+            "network of the same classes, or other data (--data, --task)."
         )
     kind, _, name = about["spec"].partition(":")
     options = about.get("options", {})

@@ -54,6 +54,11 @@ def supported_tolerance(
     return Support(flip_percent, *(100 * np.quantile(bounds, power, axis=0)).tolist())
 
 
+def gate_support(counts: np.ndarray) -> list[Support]:
+    """What gate cells of these sizes, int [G, C], support at fp16-like and int8-like shares of discordant rows."""
+    return [supported_tolerance(counts, share, generator(0, "report", "support"), runs=100) for share in (0.4, 2.0)]
+
+
 def rows_needed(
     num_classes: int, num_groups: int, flip_percent: float, tolerance_points: float, rng: np.random.Generator, **options
 ) -> tuple[int, int]:

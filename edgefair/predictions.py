@@ -108,8 +108,9 @@ class Predictions:
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
         except UNREADABLE as error:
+            why = "it is no NumPy file" if "allow_pickle" in str(error) else str(error)
             raise DataError(
-                f"{path} is not a readable predictions file ({error}). Make it again with edgefair."
+                f"{path} is not a readable predictions file ({why}). Make it again with edgefair."
             ) from error
         raise DataError(f"{path} has predictions schema {header['schema']}; this version reads {SCHEMA}.")
 

@@ -105,7 +105,9 @@ def read(path: Path) -> dict:
     try:
         return tomllib.loads(Path(path).read_text())
     except OSError as error:
-        raise RecipeError(f"cannot read the recipe {path}: {error.strerror}.") from None
+        raise RecipeError(
+            f"cannot read the recipe {path}: {error.strerror}. Give a TOML file; edgefair recipe prints one."
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not a TOML file: {error}.") from None
 
@@ -140,7 +142,16 @@ def _explain(problem: dict) -> str:
     value = problem["input"]
     given = "" if isinstance(value, dict) else f" (given: {value!r})"
     label = "--lambda (strategy.lam)" if name == "strategy.lam" else name
-    return f"{label}: {problem['msg'].removeprefix('Value error, ')}{given}"
+    said = _PLAINLY.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
+    return f"{label}: {said}{given}"
+
+
+# What Pydantic says in terms of Python, in those of a recipe.
+_PLAINLY = dict.fromkeys(("tuple_type", "list_type"), 'a list is needed, such as [0.3, 0.6] or ["a", "b"]')
+_PLAINLY |= dict.fromkeys(("bool_type", "bool_parsing"), "true or false is needed")
+_PLAINLY |= dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number is needed")
+_PLAINLY |= dict.fromkeys(("float_type", "float_parsing"), "a number is needed")
+_PLAINLY |= dict.fromkeys(("string_type",), "a text is needed")
 
 
 def _section(location: tuple) -> type[BaseModel]:

@@ -24,7 +24,7 @@ class LossRecipe(Section):
     """What the student learns from the teacher."""
 
     name: str = "rkd"
-    """A name in the LOSSES table."""
+    """none, ckd, ctkd, rkd, kdpp, fitnet, at or mfd."""
     alpha: Share = 0.9
     """CKD: weight of the soft target term; the cross-entropy gets 1 - alpha."""
     temperature: Positive = 4.0
@@ -68,7 +68,7 @@ class StrategyRecipe(Section):
     """How one training step keeps the student fair."""
 
     name: str = "adversarial"
-    """A name in the STRATEGIES table."""
+    """plain, adversarial, intra or bird."""
     lam: Weight = 0.5
     """Strength of the debiasing (`--lambda`); its meaning is the strategy's, and the report prints it."""
     conditional: bool = True

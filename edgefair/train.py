@@ -44,7 +44,8 @@ def fit(
     kept = average.module if average else student
     for epoch in range(len(history) + 1, recipe.epochs + 1):
         if stalled([_score(row, recipe.select) for row in history], recipe.patience):
-            log.line(f"{name}: no better for {recipe.patience} epochs, stopped after {len(history)} of {recipe.epochs}")
+            epochs = f"{recipe.patience} epoch{'s' * (recipe.patience > 1)}"
+            log.line(f"{name}: no better for {epochs}, stopped after {len(history)} of {recipe.epochs}")
             break
         title = f"{name} epoch {epoch}/{recipe.epochs}"
         row = {"epoch": epoch, **_epoch(strategy, feed, epoch, log, f"{title}, steps", average)}
@@ -58,11 +59,19 @@ def fit(
             state = {"strategy": strategy.state(), "history": history, "best": best}
             _save(folder / CHECKPOINT, state | ({"average": average.module.state_dict()} if average else {}))
         log.line(
-            f"{title}: " + ", ".join(f"{k} {v:.4g}" for k, v in row.items() if k not in ("epoch", "task_at_start"))
+            f"{title}: " + ", ".join(f"{k} {row[k]:.4g}" for k in sorted(row, key=_reading_order) if k not in _UNSAID)
         )
     if best:
         student.load_state_dict(best["student"])
     return [{**row, "kept": row["epoch"] == best["epoch"]} for row in history]
+
+
+_UNSAID = ("epoch", "task_at_start")
+
+
+def _reading_order(name: str) -> int:
+    """Where a figure stands in the line about an epoch: loss, validation, terms of the loss, lengths of gradients."""
+    return 0 if name == "loss" else 1 if name.startswith("validation_") else 3 if name.startswith("gradient_") else 2
 
 
 def _average(student: Classifier, decay: float):

@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgefair.data import LISTS, load_examples, recognise, rows_of_cells
+from edgefair.data.entries import Entry, FilePart
+from edgefair.data.files import indices
+from edgefair.data.split import split
 from edgefair.errors import DataError, RecipeError
 from edgefair.preprocess import decode
 from edgefair.recipe import parse
@@ -167,6 +170,17 @@ def test_calibration_takes_the_same_number_of_every_cell(photographs, quiet):
     assert not short
     with pytest.raises(DataError, match=r"fewer than 9 rows.*quantize\.rows_per_cell to auto, or to"):
         rows_of_cells(examples, "calibration", 9, generator(0, "x"))
+
+
+def test_calibration_counts_rows_where_people_have_several():
+    """Ten rows of a cell are asked for, not ten people."""
+    entries = [
+        Entry(FilePart(f"{at}.png"), str(at % 2), str(at // 2 % 2), str(at), str(at), identity=f"{at % 4} {at // 12}")
+        for at in range(600)
+    ]
+    labels, groups = indices(entries, ("0", "1"), ("0", "1"))
+    rows = split(entries, labels, groups, recipe_of(""), 0)["calibration"]
+    assert np.bincount(2 * groups[rows] + labels[rows]).tolist() == [12, 12, 12, 12]
 
 
 def test_calibration_takes_all_of_a_small_cell_and_says_so(photographs, quiet):

@@ -173,6 +173,8 @@ def test_wrong_shards(damaged):
     shard = folder / "train-000001.tar"
     with pytest.raises(RecipeError, match="sample 000000: has no 'class'; did you mean 'cls'"):
         load(folder, task="class")
+    with pytest.raises(RecipeError, match=r"data\.group 'gander' is in no sample of .*did you mean 'gender'"):
+        load(folder, group="gander")
     with tarfile.open(shard, "w") as archive:
         archive.add(__file__, "000.py")
     assert "sample without an image" in load(folder).about["left_out"]
@@ -236,6 +238,9 @@ def test_unknown_names_of_data_sets(tmp_path):
         recognise("waterbird")
     with pytest.raises(DataError, match="there is no file or folder"):
         recognise(f"celeba={tmp_path / 'none'}")
+    for name, field in (("trifeature", "group"), ("trifeature", "task"), ("svhn", "group"), ("cifar10s", "group")):
+        with pytest.raises(RecipeError, match=rf"data\.{field} 'banana': {name} has no such attribute"):
+            load_examples(parse({"data": {"name": name, "path": str(tmp_path), field: "banana"}}).data, 0, None)
     for name in ("celeba", "svhn", "imagenet", "imagefolder", "webdataset"):
         with pytest.raises(DataError):
             load_examples(parse({"data": {"name": name, "path": str(tmp_path)}}).data, 0, None)

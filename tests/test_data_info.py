@@ -63,7 +63,7 @@ def test_a_cell_without_rows_supports_nothing(damaged, tmp_path):
     (folder / "metadata.csv").write_text("".join(line for line in lines if ",1,2,1," not in line))
     result, figures = info(str(folder), out=tmp_path)
     assert figures["missing_cells"]["gate"] == ["water/waterbird"]
-    assert "1 cells without rows: water/waterbird" in result.output
+    assert "cells without rows (1): water/waterbird" in result.output
     assert "smallest tolerance: none" in result.output
 
 
@@ -71,6 +71,11 @@ def test_data_without_groups_and_wrong_words(copy_of, tmp_path):
     result, figures = info(str(copy_of("imagenet")), out=tmp_path)
     assert "no groups are declared" in result.output
     assert figures["smallest_tolerance"] == []
+    assert "--group" not in result.output
+    result, _ = info(str(copy_of("imagefolder")), out=tmp_path / "folders")
+    assert "--group NAME declares some; the data have: folder" in result.output
+    result, _ = info(str(copy_of("webdataset")), out=tmp_path / "shards")
+    assert "--group NAME declares some; the data have: gender" in result.output
     result, _ = info("celebb", str(tmp_path), out=tmp_path / "none")
     assert result.exit_code != 0
     assert "did you mean 'celeba'" in str(result.exception)

@@ -56,7 +56,8 @@ def test_cifar_resnets_have_the_papers_sizes():
     [
         ("cifer:resnet20", "did you mean 'cifar'"),
         ("cifar:resnet21", "cifar:resnet8, 14, 20"),
-        ("resnet20", "Examples: cifar:resnet8"),
+        ("resnet20", "FAMILY:NAME, such as timm:resnet20, or one of shufflenet_v2"),
+        ("timm:", "Examples: cifar:resnet8"),
         ("timm:resnet18x", "some of timm's: .*resnet18"),
     ],
 )

@@ -82,7 +82,9 @@ def test_what_cannot_be_found_must_be_named(tmp_path):
         create(spec, 10, 0)
     named = create(spec, 10, 0, options={"features_output": "features"})
     assert named(torch.from_numpy(IMAGES)).features.shape == (5, 6)
-    with pytest.raises(ArtefactError, match=r"0 of its outputs have 7 columns.*logits \(10 columns\)"):
+    with pytest.raises(
+        ArtefactError, match=r"none of its outputs has 7 columns.*: logits \(10 columns\); give a teacher"
+    ):
         create(spec, 7, 0)
     with pytest.raises(ArtefactError, match="its output 'pooled' is"):
         create(spec, 10, 0, options={"features_output": "pooled"})(torch.from_numpy(IMAGES))

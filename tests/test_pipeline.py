@@ -256,7 +256,7 @@ def test_data_that_changed_after_the_run_are_refused(tmp_path, quiet):
     image.write_bytes(before)
     name, label, *rest = lines[-1].split(",")
     table.write_text("\n".join([*lines[:-1], ",".join([name, "dog" if label == "cat" else "cat", *rest])]))
-    with pytest.raises(RunFolderError, match="content_hashes.labels"):
+    with pytest.raises(RunFolderError, match=r"content_hashes\.labels"):
         distill_and_export(recipe, out, quiet)
     assert {path: sha256(path) for path in out.rglob("*") if path.is_file()} == left
 

@@ -1,9 +1,12 @@
 """Recipes: TOML in and out, and messages that name the field, its value and what is allowed."""
 
 import pytest
+import tomllib
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgefair.cli import cli
 from edgefair.errors import RecipeError
 from edgefair.recipe import Recipe, assign, assignment, parse, read
 
@@ -36,7 +39,10 @@ def test_any_recipe_survives_toml(tmp_path_factory, lam, seed, batches, path):
         ("trian.epochs", 5, ["trian", "did you mean 'train'"]),
         ("strategy.lam", -1, ["--lambda", "greater than or equal to 0", "-1"]),
         ("strategy.lam", float("nan"), ["--lambda", "nan"]),
-        ("train.epochs", "many", ["train.epochs", "integer", "many"]),
+        ("train.epochs", "many", ["train.epochs", "a whole number is needed", "many"]),
+        ("train.milestones", "0.3,0.6", ["train.milestones", "a list is needed, such as [0.3, 0.6]"]),
+        ("data.skip_broken", "perhaps", ["data.skip_broken", "true or false is needed", "perhaps"]),
+        ("train.lr", "fast", ["train.lr", "a number is needed", "fast"]),
         ("train.precision", "fp17", ["train.precision", "'fp32'", "'bf16'", "fp17"]),
         ("data.size_min", 0.9, ["data.size_min", "data.size_max"]),
         ("train", 3, ["train", "3"]),
@@ -93,6 +99,19 @@ def test_defaults_fit_the_data():
     assert parse({"device": "cuda", "train": {"precision": "fp32"}}).train.precision == "fp32"
     assert Recipe().train.precision == "fp32"
     assert parse({"data": {"name": "manifest"}, "train": {"augment": "none"}}).train.augment == "none"
+
+
+@pytest.mark.parametrize("settings", [(), ("--set=strategy.class_weights={cat=2.5}", "--data=hf:some/set")])
+def test_the_printed_recipe_reads_back_and_says_what_each_field_means(settings):
+    result = CliRunner().invoke(cli, ["recipe", *settings])
+    assert result.exit_code == 0, result.output
+    given = (
+        {"strategy": {"class_weights": {"cat": 2.5}}, "data": {"name": "hf", "path": "some/set"}} if settings else {}
+    )
+    assert parse(tomllib.loads(result.output)) == parse(given)
+    words = [line.lstrip("# ") for line in result.output.splitlines() if line.startswith("#")]
+    assert Recipe.model_fields["seed"].description.split(". ")[0] in words[0]
+    assert len(words) > 100
 
 
 def test_every_field_is_described():

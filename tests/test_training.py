@@ -231,6 +231,10 @@ def test_lr_find_prints_a_suggestion_and_draws_the_curve(tmp_path):
     root = ET.fromstring(plot.read_text())
     assert root.tag.endswith("svg")
     assert sum(each.tag.endswith("polyline") for each in root) > 4
+    assert {"each step", "running mean"} <= {each.text for each in root}
+    narrow = ["--low", "1e-4", "--high", "3e-3", "--steps", "40", "--plot", str(plot)]
+    result = CliRunner().invoke(cli, ["lr-find", *settings, *narrow])
+    assert "the loss was still falling near the last rate" in result.output
 
 
 def test_lr_find_refuses_what_is_not_trained():

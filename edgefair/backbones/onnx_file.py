@@ -81,7 +81,12 @@ class OnnxBackbone(Backbone):
 
         names = [output.name for output in model.graph.output if columns(output) == self.num_classes]
         if len(names) != 1:
-            shown = ", ".join(f"{output.name} ({columns(output)} columns)" for output in model.graph.output)
+            shown = ", ".join(f"{output.name} ({columns(output) or 'any'} columns)" for output in model.graph.output)
+            if all(columns(output) for output in model.graph.output) and not names:
+                raise self._wrong(
+                    f"none of its outputs has {self.num_classes} columns, as many as the data has classes: {shown}; "
+                    "give a teacher of the same classes"
+                )
             raise self._wrong(
                 f"{len(names)} of its outputs have {self.num_classes} columns, as many as there are classes ({shown}); "
                 "set teacher.logits_output to the one that holds the logits"

@@ -1,6 +1,7 @@
 """Published weights: out of a library's own cache, from a local file, or from an installed package of weights."""
 
 import importlib.util
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +73,7 @@ def published(wanted: Wanted, build: dict) -> nn.Module:
     """
     import timm
 
+    _quieter()
     overlay = {}
     path = Path(wanted.weights) if wanted.weights else package_file(wanted.name)
     if path is not None:
@@ -92,6 +94,12 @@ def published(wanted: Wanted, build: dict) -> nn.Module:
         why = ValueError(f"{len(left)} of its layers are not in them, such as {left[0]}")
         raise ArtefactError(cannot_load(spec, why, path, hub_name(wanted.name)))
     return network
+
+
+def _quieter() -> None:
+    """Leave out what libraries log of retries and of every key that does not fit: the error says it in a sentence."""
+    for name in ("huggingface_hub", "timm.models._builder"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def untouched(network: nn.Module, fresh: nn.Module) -> list[str]:

@@ -43,7 +43,7 @@ def info(name, path, task, group, check, picture, json_file, seed, settings) -> 
     values |= dict(assignment(text.removeprefix("data.")) for text in settings)
     recipe = parse({"seed": seed, "data": values}).data
     examples = look(recipe, seed, Log(), check)
-    figures = describe(examples, seed)
+    figures = describe(examples)
     _show(figures, check)
     picture = picture or Path(f"{recipe.name}-cells.png")
     draw_cells(examples, picture, seed)
@@ -101,7 +101,7 @@ def _show_list(console, name: str, rows: int, figures: dict) -> None:
     if name == "calibration" and (few := int((np.array(figures["cells"][name]) < AUTO_PER_CELL).sum())):
         line(console, f"{few} cells have fewer than the {AUTO_PER_CELL} rows that INT8 calibration takes of each")
     if missing:
-        line(console, f"{len(missing)} cells without rows: {listed(missing, 8)}", style="red")
+        line(console, f"cells without rows ({len(missing)}): {listed(missing, 8)}", style="red")
 
 
 def _show_broken(console, figures: dict, check: bool) -> None:
@@ -117,10 +117,13 @@ def _show_broken(console, figures: dict, check: bool) -> None:
 
 
 def _show_tolerance(console, figures: dict) -> None:
+    from edgefair.checks import listed
     from edgefair.tables import line
 
     if not figures["smallest_tolerance"]:
         line(console, "no groups are declared: accuracy can be judged, fairness cannot")
+        if others := figures.get("may_be_groups"):
+            line(console, f"--group NAME declares some; the data have: {listed(others, 8)}")
     for row in figures["smallest_tolerance"]:
         if row["max_points"] >= 100:
             line(console, "smallest tolerance: none below 100 points; the gate has too few rows in some cells")

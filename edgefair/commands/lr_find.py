@@ -19,7 +19,7 @@ LITTLE = 0.05  # a fall of the loss that may be noise
 @click.option("--seed", type=int, help="Seed of every random choice.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Where the network is trained.")
 @click.option("--set", "settings", multiple=True, metavar="SECTION.FIELD=VALUE", help="Any recipe field; repeatable.")
-@click.option("--plot", type=click.Path(path_type=Path), default="lr-find.svg", show_default=True, help="SVG to write.")
+@click.option("--plot", type=click.Path(path_type=Path), help="SVG to write.  [default: lr-find-NETWORK.svg]")
 def lr_find(recipe_file, data, network, low, high, steps, settings, plot, **options) -> None:
     """Suggest a learning rate: the loss is watched while the rate grows from step to step (range test).
 
@@ -41,13 +41,18 @@ def lr_find(recipe_file, data, network, low, high, steps, settings, plot, **opti
 
     with log.progress("range test", steps) as advance:
         finding = find(strategy, feed, low, high, steps, advance)
-    spec = getattr(recipe, network).spec
+    spec, plot = getattr(recipe, network).spec, plot or Path(f"lr-find-{network}.svg")
     write_bytes(plot, lr_curve(finding, f"{network} {spec} on {recipe.data.name}").encode())
     section = "teacher" if network == "teacher" else "train"
     if finding.fall < LITTLE:
         log.line(
             f"warning: the loss fell by {100 * finding.fall:.1f} % only, which may be noise: look at the plot before "
             "you use the rate, and take more steps (--steps) or rows"
+        )
+    if len(finding.rates) == steps and finding.lowest >= finding.rates[-1 - steps // 10]:
+        log.line(
+            f"warning: the loss was still falling near the last rate, {finding.rates[-1]:.2g}, so the range ends too "
+            "early: raise --high, or take fewer --steps so that the rate grows faster"
         )
     click.echo(
         f"suggested learning rate: {finding.suggestion:.2g} (steepest fall at {finding.steepest:.2g}, smallest loss at "

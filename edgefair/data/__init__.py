@@ -51,13 +51,19 @@ DATASETS = {
     **dict.fromkeys(cifar.CONSTRUCTIONS, cifar.load),
     **{name: partial(_from_files, name=name) for name in READERS},
 }
+# Data sets that leave no choice: what is predicted, and the protected attribute ("" where there is none).
+FIXED = {
+    "trifeature": ("shape", "colour"),
+    **dict.fromkeys(("cifar10s", "cifar10s-mfd"), ("class", "colour")),
+    **dict.fromkeys(("cifar10", "cifar100", "svhn", "tinyimagenet", "imagenet"), ("class", "")),
+}
 ON_DISK = tuple(name for name in DATASETS if name != "trifeature")
 
 __all__ = ["DATASETS", "LISTS", "READERS", "Examples", "Listing", "load_examples", "recognise", "rows_of_cells"]
 
 
 def check_name(recipe: DataRecipe) -> None:
-    """Raise RecipeError for an unknown data set, or one on disk without a path."""
+    """Raise RecipeError for an unknown data set, one on disk without a path, or an attribute that it has not."""
     if recipe.name not in DATASETS:
         raise RecipeError(f"unknown data set '{recipe.name}'; {nearest(recipe.name, DATASETS)} Or give a path.")
     if recipe.name in ON_DISK and not recipe.path:
@@ -65,6 +71,13 @@ def check_name(recipe: DataRecipe) -> None:
             f"the data set '{recipe.name}' needs a path: {recipe.name}=PATH, in a recipe data.path. "
             f"A folder of that name is ./{recipe.name}."
         )
+    for field, only in zip(("task", "group"), FIXED.get(recipe.name, ()), strict=False):
+        if (asked := getattr(recipe, field)) not in ("", only):
+            what = f"its {field} is always {only}" if only else "it declares no groups"
+            raise RecipeError(
+                f"data.{field} '{asked}': {recipe.name} has no such attribute, {what}. Leave it out; for others "
+                "write a manifest."
+            )
 
 
 def load_examples(recipe: DataRecipe, seed: int, log) -> Examples:

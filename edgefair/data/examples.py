@@ -73,7 +73,11 @@ class Examples:
 
     def _column_hashes(self) -> dict[str, str]:
         columns = {"labels": self.labels, "groups": self.groups, "soft_groups": self.soft_groups}
-        hashes = {name: hashlib.sha256(np.ascontiguousarray(column)).hexdigest() for name, column in columns.items() if column is not None}
+        hashes = {
+            name: hashlib.sha256(np.ascontiguousarray(column)).hexdigest()
+            for name, column in columns.items()
+            if column is not None
+        }
         return hashes | ({} if self.identity is None else {"identities": digest(self.identity.tolist())})
 
 

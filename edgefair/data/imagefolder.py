@@ -30,6 +30,11 @@ def recognise(path: Path) -> bool:
     return False
 
 
+def _inside(entry: Entry) -> bool:
+    """Whether an image lies in exactly one folder below its class."""
+    return len(Path(entry.id).parts) - bool(entry.split) == 3
+
+
 def read(recipe: DataRecipe, seed: int, log) -> Listing:
     """The entries of the folder `recipe.path`; raises DataError or RecipeError naming what is missing or wrong."""
     if recipe.group not in ("", "folder"):
@@ -50,4 +55,6 @@ def read(recipe: DataRecipe, seed: int, log) -> Listing:
             group = "" if group == "unknown" else group
             entries.append(Entry(FilePart(str(folder / file)), label, group, where, where, part))
     about = {"name": "imagefolder", "source": str(root), "terms": TERMS}
+    if not recipe.group and all(_inside(entry) for entry in entries):
+        about["may_be_groups"] = ["folder"]
     return Listing(entries, about, recipe.classes, recipe.groups if recipe.group else ALL)

@@ -10,11 +10,8 @@ from edgefair.data.examples import LISTS, Examples, cell_counts
 from edgefair.data.files import checked, indices, left_out, present
 from edgefair.data.split import split
 from edgefair.decoder import decode_job
-from edgefair.plan import supported_tolerance
+from edgefair.plan import gate_support
 from edgefair.recipe import DataRecipe
-from edgefair.seeds import generator
-
-FLIP_PERCENTS = (0.4, 2.0)  # fp16-like, int8-like
 
 
 class Undecoded:
@@ -59,7 +56,7 @@ def _listed(recipe: DataRecipe, seed: int, log) -> Overview:
     return Overview(Undecoded(entries, recipe.image_size), labels, groups, class_names, group_names, rows, about)
 
 
-def describe(data: Examples | Overview, seed: int) -> dict:
+def describe(data: Examples | Overview) -> dict:
     """Counts of every list and cell, cells without rows, and the smallest tolerances of the gate; JSON values."""
     cells = {name: cell_counts(data, data.rows[name]) for name in LISTS}
     return {
@@ -70,7 +67,7 @@ def describe(data: Examples | Overview, seed: int) -> dict:
         "cells": {name: counts.tolist() for name, counts in cells.items()},
         "unknown_group": {name: int((data.groups[data.rows[name]] < 0).sum()) for name in LISTS},
         "missing_cells": {name: _missing(data, counts) for name, counts in cells.items() if len(data.rows[name])},
-        "smallest_tolerance": _supported(cells["gate"], seed),
+        "smallest_tolerance": _supported(cells["gate"]),
     }
 
 
@@ -78,8 +75,8 @@ def _missing(data: Examples | Overview, counts: np.ndarray) -> list[str]:
     return [f"{data.group_names[group]}/{data.class_names[label]}" for group, label in np.argwhere(counts == 0)]
 
 
-def _supported(counts: np.ndarray, seed: int) -> list[dict]:
+def _supported(counts: np.ndarray) -> list[dict]:
     """For each share of discordant rows the tolerances, points; NaN where a cell has no rows; none for one group."""
     if len(counts) < 2:
         return []
-    return [supported_tolerance(counts, share, generator(seed, "info", share))._asdict() for share in FLIP_PERCENTS]
+    return [row._asdict() for row in gate_support(counts)]

@@ -1,5 +1,7 @@
 """The five lists: rows go where the data set says, the rest is drawn by seed, and nobody stands in two lists."""
 
+import math
+
 import numpy as np
 
 from edgefair.data.entries import Entry
@@ -49,20 +51,22 @@ def _draw(pool, entries, labels, groups, wanted: dict[str, float], seed: int) ->
         cells.setdefault((int(groups[unit[0]]), int(labels[unit[0]])), []).append(unit)
     dealt: dict[str, list[int]] = {name: [] for name in (*wanted, "train")}
     for cell, members in sorted(cells.items()):
-        for name, part in deal(members, _enough(wanted, len(members), cell), seed, cell).items():
+        for name, part in deal(members, _enough(wanted, members, cell), seed, cell).items():
             dealt[name] += [row for unit in part for row in unit]
     return {name: np.sort(np.array(rows, np.int64)) for name, rows in dealt.items()}
 
 
-def _enough(wanted: dict[str, float], count: int, cell: tuple[int, int]) -> dict[str, float]:
-    """The shares of a cell of `count` members; a small cell gives calibration what it needs, up to a quarter of all.
+def _enough(wanted: dict[str, float], members: list[list[int]], cell: tuple[int, int]) -> dict[str, float]:
+    """The shares of a cell, whose members are people's rows; a small one gives calibration what it needs, to a quarter.
 
     Every (class, group) cell should have its say in the ranges of INT8; at a share of 5 % one of 60 rows has three.
     """
     share = wanted.get("calibration", 0.0)
     if share <= 0 or cell[0] < 0:
         return wanted
-    return {**wanted, "calibration": max(share, min(AUTO_PER_CELL, count // 4) / count)}
+    count, rows = len(members), sum(len(unit) for unit in members)
+    needed = min(math.ceil(AUTO_PER_CELL * count / rows), count // 4)
+    return {**wanted, "calibration": max(share, needed / count)}
 
 
 def deal(members: list, shares: dict[str, float], seed: int, cell: tuple[int, int]) -> dict[str, list]:

@@ -36,7 +36,7 @@ def recognise(path: Path) -> bool:
 def read(recipe: DataRecipe, seed: int, log) -> Listing:
     """The entries of the shards in `recipe.path`; raises DataError or RecipeError naming what is missing or wrong."""
     chosen = Chosen(recipe.task, protected_of(recipe))
-    root, entries = Path(recipe.path), []
+    root, entries, known = Path(recipe.path), [], set()
     without: dict[str, list[str]] = {"sample without an image": []}
     for shard in shards(root):
         part = _list_of(shard.relative_to(root) if root.is_dir() else Path(shard.name))
@@ -46,9 +46,15 @@ def read(recipe: DataRecipe, seed: int, log) -> Listing:
                 without["sample without an image"].append(where)
                 continue
             entries.append(_entry(shard, key, sample, chosen, where, part))
+            known |= sample.keys() - {"image"}
     if not entries:
         raise DataError(f"there are no samples with images in {root}; shards are plain .tar files, not compressed.")
+    for name in chosen.protected:
+        if name not in known:
+            raise RecipeError(f"data.group '{name}' is in no sample of {root}; {nearest(name, known)}")
     about = {"name": "webdataset", "source": str(root), "terms": TERMS, **chosen.about()}
+    if others := sorted(known - {chosen.task}):
+        about["may_be_groups"] = others
     return Listing(entries, about, recipe.classes, recipe.groups if chosen.protected else ALL, without)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgefair import manifest
-from edgefair.data import Examples, load_examples
+from edgefair.data import load_examples
 from edgefair.errors import RecipeError, RunFolderError, nearest
 from edgefair.files import read_json
 from edgefair.recipe import Recipe, parse, read

@@ -9,7 +9,7 @@ from edgefair.artefacts import Artefact
 from edgefair.budgets import latency_check, size_check
 from edgefair.evaluate import evaluate
 from edgefair.gate import compare, worst
-from edgefair.plan import supported_tolerance
+from edgefair.plan import gate_support
 from edgefair.predictions import Predictions
 from edgefair.recipe import GateRecipe, Recipe
 from edgefair.report.claim import fairness_claim
@@ -128,7 +128,7 @@ def _supported(cells: np.ndarray) -> str:
     """The smallest tolerances that these cells [G, C] can show, in words, for rebuilt and for INT8 files."""
     if len(cells) < 2 or not cells.all():
         return "undefined: there are not two groups with rows of every class"
-    found = [supported_tolerance(cells, flips, generator(0, "report", "support"), runs=100) for flips in (0.4, 2.0)]
+    found = gate_support(cells)
     said = [f"{one.mean_points:.1f} (any class: {one.max_points:.1f})" for one in found]
     return f"{said[0]} if 0.4 % of the predictions flip, {said[1]} if 2 % do"
 

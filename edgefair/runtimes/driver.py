@@ -10,7 +10,7 @@ def why_no_gpu() -> str:
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError as error:
-        return f"no NVIDIA driver answers on this machine ({error})."
+        return f"no NVIDIA driver answers on this machine ({error}): run it where the GPU is, or name another target."
     code = driver.cuInit(0)
     if code:
         return f"the NVIDIA driver answers cuInit with error {code}; is a GPU visible (nvidia-smi)?"
