@@ -6,6 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgefair.checks import listed
+
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 ORDER = ("fail", "inconclusive", "pass")
 MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?"}
@@ -40,7 +42,15 @@ def print_report(report: dict, console: Console) -> None:
     console.print()
     for line in (report["remaining"], *(f"Warning: {warning}" for warning in report["warnings"])):
         console.print(Text(line), **wrap)
+    if report["outcome"] == "inconclusive":
+        console.print(Text(_UNSURE), **wrap)
     console.print(f"[bold {COLOURS[report['outcome']]}]{report['outcome'].upper()}[/]")
+
+
+_UNSURE = (
+    "No tolerance was broken, but not everything could be shown to be kept, see the lines with ?. More gate rows "
+    "decide it (edgefair plan says how many a tolerance takes), or a device that can run the file. Exit code 3."
+)
 
 
 def _print_verdict(entry: dict, console: Console, wrap: dict) -> None:
@@ -59,10 +69,7 @@ def _print_verdict(entry: dict, console: Console, wrap: dict) -> None:
         console.print(Text(f"  {MARKS['pass']} {', '.join(rest)}: within tolerance", style="dim"), **wrap)
     if verdict["numbers"]["small_cells"]:
         cells = verdict["numbers"]["small_cells"]
-        console.print(
-            Text(f"  says nothing about {', '.join(cells[:6])}{' and others' if len(cells) > 6 else ''}: too few rows"),
-            **wrap,
-        )
+        console.print(Text(f"  says nothing about {listed(cells, 6)}: too few rows (gate.min_cell)"), **wrap)
 
 
 def _legend(report: dict, batch: str) -> list[str]:
