@@ -1,5 +1,7 @@
 """Recipes: TOML in and out, and messages that name the field, its value and what is allowed."""
 
+from pathlib import Path
+
 import pytest
 import tomllib
 from click.testing import CliRunner
@@ -112,6 +114,12 @@ def test_the_printed_recipe_reads_back_and_says_what_each_field_means(settings):
     words = [line.lstrip("# ") for line in result.output.splitlines() if line.startswith("#")]
     assert Recipe.model_fields["seed"].description.split(". ")[0] in words[0]
     assert len(words) > 100
+
+
+def test_the_recipe_that_writes_the_default_out_is_the_default():
+    stored = Path(__file__).parent.parent / "calibration/default.toml"
+    assert parse(read(stored)) == Recipe()
+    assert set(read(stored)["quantize"]) == {*type(Recipe().quantize).model_fields}
 
 
 def test_every_field_is_described():
