@@ -1,5 +1,7 @@
 """Published weights without a download: a package, a local file, and what is said where there is nothing."""
 
+import logging
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from safetensors.torch import save_file
 
 from edgefair.backbones.published import in_order, package_file, tensors_of
 from edgefair.errors import ArtefactError
+from edgefair.hub import Once
 from edgefair.models import create
 
 LITE = "tf_efficientnet_lite0"
@@ -100,3 +103,14 @@ def test_offline_says_what_to_put_where(monkeypatch):
     words = r"torchvision:resnet18' cannot be loaded \(ConnectionError: no network\).*resnet18-.*\.pth.*`weights`"
     with pytest.raises(ArtefactError, match=words):
         create("torchvision:resnet18", 3, 0, pretrained=True)
+
+
+def test_a_hub_that_does_not_answer_is_said_once(caplog):
+    log = logging.getLogger("a log like the hub's")
+    log.addFilter(Once())
+    for attempt in (1, 2):
+        log.warning("'%s' thrown while requesting HEAD https://hub/x", "[Errno -2] Name or service not known")
+        log.warning("Retrying in %ss [Retry %s/5].", attempt, attempt)
+    log.warning("something else")
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["the Hugging Face hub does not answer; it is asked for most of a minute", "something else"]

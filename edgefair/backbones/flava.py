@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from edgefair.backbones import Backbone, Wanted
 from edgefair.errors import ArtefactError, RecipeError, require
+from edgefair.hub import say_retries_once
 from edgefair.tensors import Output
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's, as FLAVA uses
@@ -65,6 +66,7 @@ def make(wanted: Wanted) -> tuple[Backbone, tuple, tuple]:
     ArtefactError.
     """
     transformers = require("transformers", "flava", f"the network 'flava:{wanted.name}'")
+    say_retries_once()
     if wanted.weights:
         raise RecipeError(
             f"weights = '{wanted.weights}' is not for FLAVA: save its folder (config.json and model.safetensors) and "

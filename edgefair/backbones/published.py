@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from edgefair.backbones import Wanted
 from edgefair.errors import ArtefactError
+from edgefair.hub import say_retries_once
 
 # Packages of weights in the order of timm's tensors, under other names: timm's name -> (module, file in it).
 PACKAGES = {
@@ -73,7 +74,8 @@ def published(wanted: Wanted, build: dict) -> nn.Module:
     """
     import timm
 
-    _quieter()
+    say_retries_once()
+    logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # names every key; the error below is a sentence
     overlay = {}
     path = Path(wanted.weights) if wanted.weights else package_file(wanted.name)
     if path is not None:
@@ -94,12 +96,6 @@ def published(wanted: Wanted, build: dict) -> nn.Module:
         why = ValueError(f"{len(left)} of its layers are not in them, such as {left[0]}")
         raise ArtefactError(cannot_load(spec, why, path, hub_name(wanted.name)))
     return network
-
-
-def _quieter() -> None:
-    """Leave out what libraries log of retries and of every key that does not fit: the error says it in a sentence."""
-    for name in ("huggingface_hub", "timm.models._builder"):
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def untouched(network: nn.Module, fresh: nn.Module) -> list[str]:

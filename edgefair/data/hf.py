@@ -13,6 +13,7 @@ from edgefair.data.attributes import Chosen, protected_of
 from edgefair.data.entries import ALL, Entry, Held, Listing, list_name
 from edgefair.data.examples import LISTS
 from edgefair.errors import DataError, RecipeError, nearest, require
+from edgefair.hub import say_retries_once
 from edgefair.recipe import DataRecipe
 
 
@@ -101,6 +102,7 @@ def _entries(part: Part, chosen: Chosen, alone: bool) -> list[Entry]:
 def open_splits(path: str, subset: str) -> dict:
     """The splits by name; raises DataError that says where it was looked for."""
     datasets = require("datasets", "data", "hf:NAME")
+    say_retries_once()
     try:
         stored = datasets.load_from_disk(path) if recognise(Path(path)) else datasets.load_dataset(path, subset or None)
     except Exception as error:  # the library raises its own, the network's and Arrow's
