@@ -1,9 +1,11 @@
 """Which operators go back to float: found where they are planted, as few as will do, by validation rows alone."""
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import TensorProto, numpy_helper
 
 from edgefair.fairquant.cost import latency_costs, size_costs
 from edgefair.fairquant.rows import Rows, margin
@@ -87,6 +89,30 @@ def test_the_search_ends_with_the_planted_operators_and_what_ships_computes_the_
     )
     shipped = run(str(path), rows.images, optimised=variants.dialect == "ort-cpu")
     assert np.array_equal(shipped, logits(choice.kept))
+
+
+@pytest.mark.parametrize("instructions", [[], ["avx512_vnni"]])
+@pytest.mark.parametrize("dialect", [*DIALECTS, "openvino"])
+def test_what_is_tried_has_the_weights_of_what_ships_on_any_processor(tmp_path, monkeypatch, dialect, instructions):
+    monkeypatch.setattr("edgefair.quantize.describe_machine", lambda: {"instructions": instructions})
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    source, shipped = tmp_path / "planted.onnx", tmp_path / "shipped.onnx"
+    write_planted(source)
+    rows = planted_rows(lambda images: run(str(source), images, optimised=True))
+    tried = Variants(source, dialect, RECIPE, calibrate(source, rows.images, RECIPE, 50))
+    quantize(source, shipped, rows.images, dialect, RECIPE, 50, [FEW], tried.ranges)
+    stored = [weights(onnx.load_from_string(tried.model({MANY, "safe"}))), weights(onnx.load(shipped))]
+    assert stored[0] == stored[1]
+    small = dialect != "tensorrt" and not instructions
+    assert max(max(abs(value) for value in tensor) for tensor in stored[0]) == (64 if small else 127)
+
+
+def weights(model) -> list[list[int]]:
+    """The eight-bit weights of a file."""
+    found = [
+        numpy_helper.to_array(tensor) for tensor in model.graph.initializer if tensor.data_type == TensorProto.INT8
+    ]
+    return sorted(tensor.ravel().tolist() for tensor in found if tensor.ndim == 4)
 
 
 def test_any_subset_put_together_anew_is_what_the_quantiser_writes(planted):

@@ -7,7 +7,7 @@ import numpy as np
 
 from edgefair.errors import ArtefactError, require
 from edgefair.fairquant.replay import Replay
-from edgefair.quantize import DIALECTS, Ranges, quantisable
+from edgefair.quantize import DIALECTS, Ranges, quantisable, settled
 from edgefair.quantize.prepare import PURPOSE, prepared
 from edgefair.recipe import QuantizeRecipe
 
@@ -20,7 +20,8 @@ class Variants:
     """Quantised forms of one ONNX file, made by the names of the nodes that are quantised in them."""
 
     def __init__(self, source: Path, dialect: str, recipe: QuantizeRecipe, ranges: Ranges, threads: int = 0):
-        self.source, self.dialect, self.recipe, self.ranges = Path(source), dialect, recipe, ranges
+        self.source, self.dialect, self.ranges = Path(source), dialect, ranges
+        self.recipe = settled(recipe)  # what ships is written by it too: weights of seven or of eight bits
         self.threads = threads
 
     @cached_property
