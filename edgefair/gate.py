@@ -73,10 +73,16 @@ def compare(
         collapse_check(pair, tolerance),
     ]
     outcome = worst([check.outcome for check in checks if check.gated])
-    if outcome == "pass" and (pair.counts.sum(axis=-1) < tolerance.min_cell).all():
-        outcome = "inconclusive"  # every cell is too small to be covered: there is nothing that the pass would speak of
+    if outcome == "pass" and _covers_nothing(pair, tolerance):
+        outcome = "inconclusive"  # there is nothing that the pass would speak of
     numbers = _numbers(pair, tolerance, seed) | {"seed": seed, "tolerance": asdict(tolerance)}
     return Verdict(outcome, claim, tuple(checks), numbers, _sentence(outcome, checks, numbers, pair))
+
+
+def _covers_nothing(pair: Pair, tolerance: Tolerance) -> bool:
+    """Whether no class has two cells that are large enough, so that no gap is covered; with one group, no cell."""
+    large = pair.counts.sum(axis=-1) >= tolerance.min_cell  # [G, C]
+    return not bool((large.sum(axis=0) >= min(2, pair.shape[1])).any())
 
 
 def align(reference: Predictions, candidate: Predictions) -> Pair:
@@ -155,6 +161,7 @@ def _numbers(pair: Pair, tolerance: Tolerance, seed: int) -> dict:
         "smallest_cell_rows": int(sizes.min()),
         "largest_cell_rows": int(sizes.max()),
         "small_cells": [pair.cell_name(*cell) for cell in np.argwhere(sizes < tolerance.min_cell)],
+        "covers_no_gap": _covers_nothing(pair, tolerance),
         "mean_drift_points": 100 * float(drift.mean()),
         "max_drift_points": 100 * float(drift.max()),
         "drift_points_by_class": (100 * drift).tolist(),
@@ -191,7 +198,8 @@ def _sentence(outcome: str, checks: list[Check], numbers: dict, pair: Pair) -> s
         parts.append(f"{numbers['rows_without_group']:,} rows of unknown group count for accuracy and flips only.")
     if numbers["small_cells"]:
         every = len(numbers["small_cells"]) == pair.counts.shape[0] * pair.counts.shape[1]
-        none = "No cell is large enough for a verdict. " if every else ""
+        none = "No class has two groups large enough for a verdict. " if numbers["covers_no_gap"] else ""
+        none = "No cell is large enough for a verdict. " if every else none
         parts.append(f"{none}Says nothing about: {listed(numbers['small_cells'])}.")
     return " ".join(parts)
 

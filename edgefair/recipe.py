@@ -152,6 +152,9 @@ _PLAINLY |= dict.fromkeys(("bool_type", "bool_parsing"), "true or false is neede
 _PLAINLY |= dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number is needed")
 _PLAINLY |= dict.fromkeys(("float_type", "float_parsing"), "a number is needed")
 _PLAINLY |= dict.fromkeys(("string_type",), "a text is needed")
+_PLAINLY |= dict.fromkeys(
+    ("model_type", "model_attributes_type"), "a section of settings is needed, as in train.epochs=3"
+)
 
 
 def _section(location: tuple) -> type[BaseModel]:

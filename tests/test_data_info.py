@@ -79,6 +79,10 @@ def test_data_without_groups_and_wrong_words(copy_of, tmp_path):
     result, _ = info("celebb", str(tmp_path), out=tmp_path / "none")
     assert result.exit_code != 0
     assert "did you mean 'celeba'" in str(result.exception)
+    result, _ = info(str(copy_of("utkface")), "--set=train.epochs=3", out=tmp_path / "none")
+    assert "only fields of [data] mean something here" in str(result.exception)
+    result, _ = info(str(copy_of("utkface")), '--set=classes=["a","b"]', out=tmp_path / "none")
+    assert "data.classes is a, b, but utkface has names of its own: under 20" in str(result.exception)
 
 
 def test_a_damaged_list_beside_folders_is_not_overlooked(damaged, tmp_path):
@@ -111,7 +115,7 @@ def test_notices(damaged, copy_of, tmp_path):
     (folder / "identity_CelebA.txt").unlink()
     result, _ = info(str(folder), "--set", "data.age_buckets=9", out=tmp_path)
     assert "no identity_CelebA.txt: who is shown is not known" in result.output
-    assert "4 cells have fewer than the 10 rows that INT8 calibration takes of each" in result.output
+    assert "cells with fewer than the 10 rows that INT8 calibration takes of each: 4" in result.output
     result, _ = info(str(copy_of("utkface")), out=tmp_path)
     assert "the gate has 6 rows of every cell, half of the smallest, not the published 100" in result.output
     assert "36 rows, race 'others': " in result.output

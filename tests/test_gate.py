@@ -140,6 +140,28 @@ def test_nothing_passes_where_every_cell_is_too_small_to_be_covered():
     assert compare(reference, reference, replace(wide, min_cell=20)).outcome == "pass"
 
 
+def test_nothing_passes_where_no_class_has_two_groups_that_are_large_enough():
+    whole = example(cell_rows=100, classes=2)
+    wide = replace(WIDE, mean_drift_points=50, min_cell=30)
+
+    def thinned(cells):
+        """Of each of these (group, class) cells nine rows."""
+        rows = np.arange(len(whole.labels))
+        for group, label in cells:
+            cell = np.flatnonzero((whole.groups == group) & (whole.labels == label))
+            rows = np.setdiff1d(rows, cell[9:])
+        return predictions(whole.predicted[rows], whole.labels[rows], whole.groups[rows])
+
+    for cells, outcome in (([(0, 0)], "pass"), ([(0, 0), (1, 1)], "inconclusive"), ([(1, 0), (1, 1)], "inconclusive")):
+        few = thinned(cells)
+        verdict = compare(few, few, wide)
+        assert verdict.outcome == outcome, cells
+        assert ("No class has two groups large enough" in verdict.sentence) == (outcome == "inconclusive")
+    alone = thinned([(1, 0), (1, 1)])
+    alone = predictions(alone.predicted, alone.labels, alone.groups * 0)  # one group: accuracy can be judged
+    assert compare(alone, alone, wide).numbers["covers_no_gap"] is False
+
+
 def test_a_class_that_is_hardly_predicted_any_more_fails():
     reference = example(cell_rows=100, classes=30, error_share=0.0)
     of_class = np.flatnonzero(reference.predicted == 7)

@@ -34,13 +34,18 @@ def info(name, path, task, group, check, picture, json_file, seed, settings) -> 
     from edgefair.data import recognise
     from edgefair.data.info import describe, look
     from edgefair.data.picture import draw_cells
+    from edgefair.errors import RecipeError
     from edgefair.files import write_json
     from edgefair.log import Log
     from edgefair.recipe import assignment, parse
 
     values = recognise(f"{name}={path}" if path else name)
     values |= {field: value for field, value in (("task", task), ("group", group)) if value is not None}
-    values |= dict(assignment(text.removeprefix("data.")) for text in settings)
+    fields = dict(assignment(text.removeprefix("data.")) for text in settings)
+    for field in fields:
+        if "." in field:
+            raise RecipeError(f"--set {field}: only fields of [data] mean something here, such as data.image_size=64.")
+    values |= fields
     recipe = parse({"seed": seed, "data": values}).data
     examples = look(recipe, seed, Log(), check)
     figures = describe(examples)
@@ -99,7 +104,7 @@ def _show_list(console, name: str, rows: int, figures: dict) -> None:
     console.print(table)
     missing = figures["missing_cells"][name]
     if name == "calibration" and (few := int((np.array(figures["cells"][name]) < AUTO_PER_CELL).sum())):
-        line(console, f"{few} cells have fewer than the {AUTO_PER_CELL} rows that INT8 calibration takes of each")
+        line(console, f"cells with fewer than the {AUTO_PER_CELL} rows that INT8 calibration takes of each: {few}")
     if missing:
         line(console, f"cells without rows ({len(missing)}): {listed(missing, 8)}", style="red")
 

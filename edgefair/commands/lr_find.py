@@ -34,6 +34,8 @@ def lr_find(recipe_file, data, network, low, high, steps, settings, plot, **opti
 
     if high <= low:
         raise RecipeError(f"--high {high:g} is not above --low {low:g}; the rate grows from the one to the other.")
+    if plot is not None and plot.is_dir():
+        raise RecipeError(f"--plot {plot} is a folder; name the SVG file to write.")
     recipe = parse(_values(recipe_file, data, options, settings))
     log = Log()
     strategy, feed = _prepare(recipe, network, log)

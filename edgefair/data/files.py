@@ -6,7 +6,7 @@ from edgefair.data.entries import Entry, Listing
 from edgefair.data.examples import Examples
 from edgefair.data.prepare import prepared
 from edgefair.data.split import split
-from edgefair.errors import DataError, nearest
+from edgefair.errors import DataError, RecipeError, nearest
 from edgefair.recipe import DataRecipe
 from edgefair.seeds import generator
 
@@ -50,6 +50,15 @@ def checked(listing: Listing, recipe: DataRecipe, seed: int) -> tuple[tuple[str,
             f"{listing.about['source']} names no images; at least a few for every class, group and list are needed."
         )
     _refuse_repeated(entries)
+    for field, given, own in (
+        ("classes", recipe.classes, listing.class_names),
+        ("groups", recipe.groups, listing.group_names),
+    ):
+        if given and own and tuple(given) != tuple(own):
+            raise RecipeError(
+                f"data.{field} is {', '.join(given)}, but {listing.about['name']} has names of its own: "
+                f"{', '.join(own[:9])}. Leave it out."
+            )
     class_names = _names("class", listing.class_names, entries)
     if not listing.class_names and len(entries) > 20 and 2 * len(class_names) > len(entries):
         raise DataError(

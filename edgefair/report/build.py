@@ -106,10 +106,10 @@ def remaining_disparity(entries: list[dict]) -> str:
     if gap["value"] != gap["value"]:
         return "The student's disparity is undefined: a (group, class) cell has no rows."
     worst = max(metrics["classes"], key=lambda row: row["gap"])
+    largest = f", largest for {worst['name']}: {100 * worst['gap']:.1f} points" if worst["gap"] > 0 else ""
     return (
         "A verdict speaks of change beside the reference. The student's own recall gap is "
-        f"{100 * gap['value']:.1f} points on average (noise floor {100 * gap['floor']:.1f}), largest for "
-        f"{worst['name']}: {100 * worst['gap']:.1f} points."
+        f"{100 * gap['value']:.1f} points on average (noise floor {100 * gap['floor']:.1f}){largest}."
     )
 
 

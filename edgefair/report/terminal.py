@@ -69,7 +69,8 @@ def _print_verdict(entry: dict, console: Console, wrap: dict) -> None:
         console.print(Text(f"  {MARKS['pass']} {', '.join(rest)}: within tolerance", style="dim"), **wrap)
     if verdict["numbers"]["small_cells"]:
         cells = verdict["numbers"]["small_cells"]
-        console.print(Text(f"  says nothing about {listed(cells, 6)}: too few rows (gate.min_cell)"), **wrap)
+        start = "? no class has two groups with enough rows: " if verdict["numbers"]["covers_no_gap"] else ""
+        console.print(Text(f"  {start}says nothing about {listed(cells, 6)}: too few rows (gate.min_cell)"), **wrap)
 
 
 def _legend(report: dict, batch: str) -> list[str]:
