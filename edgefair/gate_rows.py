@@ -16,7 +16,7 @@ import numpy as np
 from edgefair.data import Examples
 from edgefair.errors import DataError
 from edgefair.files import atomic_path, digest
-from edgefair.predictions import UNREADABLE, Predictions
+from edgefair.predictions import UNREADABLE, Predictions, why_unreadable
 
 SCHEMA = 1
 _IMAGES = "images.npy"
@@ -86,9 +86,9 @@ class GateRows:
         except DataError as error:
             raise DataError(f"{path}: {error} Make the kit again with edgefair bundle.") from None
         except UNREADABLE as error:
-            why = "it is no NumPy file" if "allow_pickle" in str(error) else str(error)
             raise DataError(
-                f"{path} is not a readable file of gate images ({why}). Make the kit again with edgefair bundle."
+                f"{path} is not a readable file of gate images ({why_unreadable(error)}). Make the kit again with "
+                "edgefair bundle."
             ) from error
 
 

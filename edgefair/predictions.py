@@ -108,9 +108,8 @@ class Predictions:
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
         except UNREADABLE as error:
-            why = "it is no NumPy file" if "allow_pickle" in str(error) else str(error)
             raise DataError(
-                f"{path} is not a readable predictions file ({why}). Make it again with edgefair."
+                f"{path} is not a readable predictions file ({why_unreadable(error)}). Make it again with edgefair."
             ) from error
         raise DataError(f"{path} has predictions schema {header['schema']}; this version reads {SCHEMA}.")
 
@@ -127,6 +126,11 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+
+def why_unreadable(error: Exception) -> str:
+    """What an error of UNREADABLE says, without NumPy's advice to open what is not its own by unpickling it."""
+    return "it is no NumPy file" if "allow_pickle" in str(error) else str(error)
 
 
 def _check_names(what: str, names: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from edgefair.artefacts import Artefact
 from edgefair.data import Examples
 from edgefair.errors import DataError
+from edgefair.gate_rows import GateRows
 from edgefair.pipeline import _predictions
 from edgefair.predictions import Predictions
 
@@ -118,6 +119,14 @@ def test_unreadable_files_are_refused(tmp_path):
     for name in ("half", "text", "other", "pickle", "none"):
         with pytest.raises(DataError, match=f"{name}.npz is not a readable predictions file"):
             Predictions.load(tmp_path / f"{name}.npz")
+
+
+def test_nobody_is_told_to_unpickle_a_file(tmp_path):
+    (tmp_path / "table.csv").write_text("path,label,group\na.png,1,2\n")
+    for read in (Predictions.load, GateRows.load):
+        with pytest.raises(DataError, match="it is no NumPy file") as caught:
+            read(tmp_path / "table.csv")
+        assert "pickle" not in str(caught.value)
 
 
 def test_a_run_writes_identities_and_the_hash_of_what_was_seen(tmp_path, quiet):
