@@ -23,13 +23,19 @@ FITTING: dict[str, dict[str, Any]] = {
     "hf": {"task": "label"},
     "webdataset": {"task": "cls"},
 }
-_OWN_GROUPS = ("trifeature", "cifar10s", "cifar10s-mfd")
+# Data sets that leave no choice: what is predicted, and the protected attribute ("" where there is none).
+FIXED = {
+    "trifeature": ("shape", "colour"),
+    **dict.fromkeys(("cifar10s", "cifar10s-mfd"), ("class", "colour")),
+    **dict.fromkeys(("cifar10", "cifar100", "svhn", "tinyimagenet", "imagenet"), ("class", "")),
+}
 
 
 def without_groups(data: dict) -> bool:
     """Whether a data set with these settings declares no groups, so that there is nothing to debias."""
     name = str(data.get("name", "trifeature"))
-    return name not in _OWN_GROUPS and not {**FITTING.get(name, {}), **data}.get("group")
+    own = FIXED.get(name, ("", ""))[1]
+    return not own and not {**FITTING.get(name, {}), **data}.get("group")
 
 
 class DataRecipe(Section):

@@ -72,17 +72,11 @@ def compare(
         group_flip_check(pair, tolerance, claim),
         collapse_check(pair, tolerance),
     ]
-    outcome = worst([check.outcome for check in checks if check.gated])
-    if outcome == "pass" and _covers_nothing(pair, tolerance):
-        outcome = "inconclusive"  # there is nothing that the pass would speak of
     numbers = _numbers(pair, tolerance, seed) | {"seed": seed, "tolerance": asdict(tolerance)}
+    outcome = worst([check.outcome for check in checks if check.gated])
+    if outcome == "pass" and numbers["covers_no_gap"]:
+        outcome = "inconclusive"  # there is nothing that the pass would speak of
     return Verdict(outcome, claim, tuple(checks), numbers, _sentence(outcome, checks, numbers, pair))
-
-
-def _covers_nothing(pair: Pair, tolerance: Tolerance) -> bool:
-    """Whether no class has two cells that are large enough, so that no gap is covered; with one group, no cell."""
-    large = pair.counts.sum(axis=-1) >= tolerance.min_cell  # [G, C]
-    return not bool((large.sum(axis=0) >= min(2, pair.shape[1])).any())
 
 
 def align(reference: Predictions, candidate: Predictions) -> Pair:
@@ -153,6 +147,8 @@ def worst(outcomes: list[str]) -> str:
 
 def _numbers(pair: Pair, tolerance: Tolerance, seed: int) -> dict:
     sizes = pair.counts.sum(axis=-1)  # [G, C]
+    small = sizes < tolerance.min_cell  # these cells are not covered
+    gaps = (~small).sum(axis=0) >= min(2, pair.shape[1])  # [C] a gap takes two cells; with one group a cell is all
     drift = gap_drift(pair.counts) if pair.compares_groups else np.full(pair.shape[0], np.nan)  # [C]
     numbers = {
         "rows": len(pair.labels),
@@ -160,8 +156,8 @@ def _numbers(pair: Pair, tolerance: Tolerance, seed: int) -> dict:
         "identities": pair.people,
         "smallest_cell_rows": int(sizes.min()),
         "largest_cell_rows": int(sizes.max()),
-        "small_cells": [pair.cell_name(*cell) for cell in np.argwhere(sizes < tolerance.min_cell)],
-        "covers_no_gap": _covers_nothing(pair, tolerance),
+        "small_cells": [pair.cell_name(*cell) for cell in np.argwhere(small)],
+        "covers_no_gap": not gaps.any(),
         "mean_drift_points": 100 * float(drift.mean()),
         "max_drift_points": 100 * float(drift.max()),
         "drift_points_by_class": (100 * drift).tolist(),

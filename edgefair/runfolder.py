@@ -93,12 +93,8 @@ class RunFolder:
         state = self._state("data")
         if not state.get("finished") or state["made_from"].get("data") == digest(data):
             return
-        was, now = flat(read_json(self.path / "data" / "data.json")), flat(json.loads(json.dumps(finite(data))))
-        differing = [
-            f"{name}: {_short(was.get(name))} there, {_short(now.get(name))} now"
-            for name in sorted(was | now)
-            if was.get(name) != now.get(name)
-        ]
+        was, now = read_json(self.path / "data" / "data.json"), json.loads(json.dumps(finite(data)))
+        differing = _differing(was, now, "now", _short)
         raise RunFolderError(
             f"the data changed since {self.path} was made:\n  " + "\n  ".join(differing) + "\n"
             "Put the data back as they were, or make a new run with --out; this one is left as it is."
@@ -140,17 +136,22 @@ def _claim(path: Path, recipe: Recipe) -> None:
     if not stored.exists():
         write_bytes(stored, recipe.to_toml().encode())
         return
-    before, now = flat(parse(read(stored)).model_dump(mode="json")), flat(recipe.model_dump(mode="json"))
-    differing = [
-        f"{name}: {before.get(name)} there, {now.get(name)} asked for"
-        for name in sorted(before | now)
-        if before.get(name) != now.get(name)
-    ]
+    differing = _differing(parse(read(stored)).model_dump(mode="json"), recipe.model_dump(mode="json"), "asked for")
     if differing:
         raise RunFolderError(
             f"{path} was made from another recipe:\n  " + "\n  ".join(differing) + "\n"
             "Choose a new folder with --out, or give the same settings to go on with it."
         )
+
+
+def _differing(before: dict, now: dict, word: str, shown: Callable = str) -> list[str]:
+    """What differs between nested values, a line each; `word` says what the second are."""
+    before, now = flat(before), flat(now)
+    return [
+        f"{name}: {shown(before.get(name))} there, {shown(now.get(name))} {word}"
+        for name in sorted(before | now)
+        if before.get(name) != now.get(name)
+    ]
 
 
 def _short(value) -> str:

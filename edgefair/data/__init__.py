@@ -22,6 +22,7 @@ from edgefair.data import recognise as recognition
 from edgefair.data.entries import Listing
 from edgefair.data.examples import LISTS, Examples, rows_of_cells
 from edgefair.data.files import build
+from edgefair.data_sections import FIXED
 from edgefair.errors import RecipeError, nearest
 from edgefair.recipe import DataRecipe
 
@@ -50,12 +51,6 @@ DATASETS = {
     "trifeature": trifeature.load,
     **dict.fromkeys(cifar.CONSTRUCTIONS, cifar.load),
     **{name: partial(_from_files, name=name) for name in READERS},
-}
-# Data sets that leave no choice: what is predicted, and the protected attribute ("" where there is none).
-FIXED = {
-    "trifeature": ("shape", "colour"),
-    **dict.fromkeys(("cifar10s", "cifar10s-mfd"), ("class", "colour")),
-    **dict.fromkeys(("cifar10", "cifar100", "svhn", "tinyimagenet", "imagenet"), ("class", "")),
 }
 ON_DISK = tuple(name for name in DATASETS if name != "trifeature")
 

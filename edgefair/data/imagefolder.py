@@ -30,11 +30,6 @@ def recognise(path: Path) -> bool:
     return False
 
 
-def _inside(entry: Entry) -> bool:
-    """Whether an image lies in exactly one folder below its class."""
-    return len(Path(entry.id).parts) - bool(entry.split) == 3
-
-
 def read(recipe: DataRecipe, seed: int, log) -> Listing:
     """The entries of the folder `recipe.path`; raises DataError or RecipeError naming what is missing or wrong."""
     if recipe.group not in ("", "folder"):
@@ -42,12 +37,13 @@ def read(recipe: DataRecipe, seed: int, log) -> Listing:
             f"data.group '{recipe.group}': the groups of an imagefolder are the folders under the class (--group "
             "folder), or there are none. For other attributes write a manifest."
         )
-    root, entries = Path(recipe.path), []
+    root, entries, depths = Path(recipe.path), [], set()
     if not root.is_dir():
         raise DataError(f"{root} is no folder; an imagefolder has a folder for each class.")
     for part, folder in _parts(root).items():
         for file in image_files(folder):
             label, *inside = Path(file).parent.parts
+            depths.add(len(inside))
             where = f"{folder.name}/{file}" if part else file
             if not label or (recipe.group and len(inside) != 1):
                 raise DataError(f"{where} lies in no folder of a class{' and a group' if recipe.group else ''}.")
@@ -55,6 +51,6 @@ def read(recipe: DataRecipe, seed: int, log) -> Listing:
             group = "" if group == "unknown" else group
             entries.append(Entry(FilePart(str(folder / file)), label, group, where, where, part))
     about = {"name": "imagefolder", "source": str(root), "terms": TERMS}
-    if not recipe.group and all(_inside(entry) for entry in entries):
+    if not recipe.group and depths == {1}:
         about["may_be_groups"] = ["folder"]
     return Listing(entries, about, recipe.classes, recipe.groups if recipe.group else ALL)

@@ -129,8 +129,8 @@ def _supported(cells: np.ndarray) -> str:
     if len(cells) < 2 or not cells.all():
         return "undefined: there are not two groups with rows of every class"
     found = gate_support(cells)
-    said = [f"{one.mean_points:.1f} (any class: {one.max_points:.1f})" for one in found]
-    return f"{said[0]} if 0.4 % of the predictions flip, {said[1]} if 2 % do"
+    said = [f"{one.mean_points:.1f} (any class: {one.max_points:.1f}) if {one.flip_percent:g} %" for one in found]
+    return f"{said[0]} of the predictions flip, {said[1]} do"
 
 
 def tolerance(gate: GateRecipe, claim: str) -> Tolerance:
