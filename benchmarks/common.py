@@ -12,7 +12,7 @@ sys.path.sort(key=lambda folder: folder == str(Path(__file__).parent))
 import statistics
 
 from edgefair.files import write_json
-from edgefair.machine import describe_machine
+from edgefair.runtimes.machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("edgefair", "torch", "numpy", "onnx", "onnxruntime", "openvino", "nncf", "timm", "fairlearn")

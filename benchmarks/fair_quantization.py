@@ -24,21 +24,22 @@ from nncf_choice import nncf_file, nncf_runtime, why_not
 from skewed_students import DATA, KEPT_SHARE, NETWORKS, student
 
 from edgefair.data import Examples
-from edgefair.deploy import calibration_images
-from edgefair.export import export_onnx
-from edgefair.fairquant.build import judged
-from edgefair.fairquant.cost import latency_costs, size_costs
-from edgefair.fairquant.rows import ranking_rows
-from edgefair.fairquant.search import AIM, choose, over, within
-from edgefair.fairquant.sensitivity import RANKS, order, sensitivities
-from edgefair.fairquant.simulate import OPTIMISED, Simulated, Variants, run
-from edgefair.fairquant.units import nodes_of, units
+from edgefair.data.gate_rows import GateRows
+from edgefair.export.mixed_precision.cost import latency_costs, size_costs
+from edgefair.export.mixed_precision.ranking_rows import ranking_rows
+from edgefair.export.mixed_precision.search import AIM, choose, over, within
+from edgefair.export.mixed_precision.sensitivity import RANKS, order, sensitivities
+from edgefair.export.mixed_precision.simulate import OPTIMISED, Simulated, Variants, run
+from edgefair.export.mixed_precision.units import nodes_of, units
+from edgefair.export.onnx_export import export_onnx
+from edgefair.export.quantization import quantisable, quantize
+from edgefair.export.quantization.calibration import calibrate
 from edgefair.files import write_json
-from edgefair.gate_rows import GateRows
 from edgefair.models import create
-from edgefair.quantize import calibrate, quantisable, quantize
+from edgefair.pipeline.build_artefacts import calibration_images
+from edgefair.pipeline.judge_run import tolerance
+from edgefair.pipeline.quantize.variants import judged
 from edgefair.recipe import Recipe
-from edgefair.report.build import tolerance
 from edgefair.runtimes import load_runtime, predict_rows
 from edgefair.seeds import generator
 

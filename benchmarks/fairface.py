@@ -24,7 +24,7 @@ import numpy as np
 
 from edgefair.data import Examples, load_examples
 from edgefair.files import read_json
-from edgefair.machine import describe_machine
+from edgefair.runtimes.machine import describe_machine
 from edgefair.seeds import generator
 from edgefair.strategies import STRATEGIES
 

@@ -12,7 +12,7 @@ import common
 from lambda_effect import figures
 
 from edgefair.log import Log
-from edgefair.pipeline import distill_and_export
+from edgefair.pipeline.job import distill_and_export
 from edgefair.recipe import parse
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from gate_power_plot import draw
 
 from edgefair.files import write_bytes
-from edgefair.plan import drift_bounds
+from edgefair.metrics.power import drift_bounds
 from edgefair.seeds import generator
 
 ROWS = (50, 100, 200, 500, 1000)

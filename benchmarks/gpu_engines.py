@@ -22,10 +22,9 @@ from pathlib import Path
 import common
 import numpy as np
 
-from edgefair import manifest
-from edgefair.deploy_sections import DeployRecipe
 from edgefair.errors import EdgefairError
-from edgefair.runtimes import load_runtime, runtime_class
+from edgefair.recipe.deployment import DeployRecipe
+from edgefair.runtimes import load_runtime, manifest, runtime_class
 from edgefair.runtimes.gpu import describe_gpu
 from edgefair.runtimes.trt import rtx
 

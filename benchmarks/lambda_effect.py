@@ -13,7 +13,7 @@ from pathlib import Path
 import common
 
 from edgefair.log import Log
-from edgefair.pipeline import distill_and_export
+from edgefair.pipeline.job import distill_and_export
 from edgefair.recipe import parse
 
 LAMBDAS = (0.0, 0.5)

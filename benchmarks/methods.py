@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from edgefair.data import Examples
-from edgefair.distill import distil_student, train_teacher, training_device
 from edgefair.log import Log
 from edgefair.metrics import auroc, confusion, deo_max, deo_mean, macro_scores, softmax
 from edgefair.models import Classifier
 from edgefair.recipe import Recipe, assign, parse
 from edgefair.seeds import generator
 from edgefair.significance import noise_floor
-from edgefair.train import outputs
+from edgefair.training.loop import outputs
+from edgefair.training.stages import distil_student, train_teacher, training_device
 
 FIGURES = ("accuracy", "auroc", "macro_f1", "deo_mean", "deo_max")
 QUIET = Log(quiet=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefair.fairquant.rows import Rows
+from edgefair.export.mixed_precision.ranking_rows import Rows
 from edgefair.runtimes import load_runtime
 
 WEIGHTED = ("Convolution", "GroupConvolution", "MatMul")

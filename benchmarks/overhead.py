@@ -23,18 +23,18 @@ import torch
 from torch.nn import functional
 
 from edgefair.data import load_examples
-from edgefair.data.trifeature import factors, render
-from edgefair.distill import assemble
-from edgefair.export import export_onnx
+from edgefair.data.readers.trifeature import factors, render
+from edgefair.export.onnx_export import export_onnx
 from edgefair.log import Log
+from edgefair.losses.gradient_reversal import reverse_gradient
 from edgefair.losses.rkd import angle_loss, distance_loss
 from edgefair.models import create
 from edgefair.recipe import parse
-from edgefair.reversal import reverse_gradient
 from edgefair.runtimes import load_runtime, predict_rows
 from edgefair.seeds import generator
-from edgefair.strategies.base import schedule
-from edgefair.train import _epoch
+from edgefair.strategies.optim import schedule
+from edgefair.training.loop import _epoch
+from edgefair.training.stages import assemble
 
 ROWS = 8000  # the default: what is done once an epoch must weigh what it weighs there
 

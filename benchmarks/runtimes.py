@@ -16,16 +16,16 @@ import common
 import numpy as np
 import others
 
-from edgefair.bench.clocks import clocks, pin
-from edgefair.bench.measure import Design, Loaded, measure
-from edgefair.bench.queries import random_queries
-from edgefair.bench.rounds import Contestant, interleave
-from edgefair.bench.rules import Rules
-from edgefair.bench.speedup import speedup
-from edgefair.export import export_onnx
+from edgefair.export.onnx_export import export_onnx
+from edgefair.export.quantization import quantize
 from edgefair.files import sha256
+from edgefair.latency.clocks import clocks, pin
+from edgefair.latency.measure import Design, Loaded, measure
+from edgefair.latency.queries import random_queries
+from edgefair.latency.rounds import Contestant, interleave
+from edgefair.latency.rules import Rules
+from edgefair.latency.speedup import speedup
 from edgefair.models import create
-from edgefair.quantize import quantize
 from edgefair.recipe import parse
 from edgefair.runtimes import load_runtime, predict_rows
 from edgefair.seeds import generator

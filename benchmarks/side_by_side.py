@@ -18,24 +18,24 @@ import common
 import numpy as np
 import others
 
-from edgefair.artefacts import Artefact, artefact_list
-from edgefair.bench.clocks import clocks, pin
-from edgefair.bench.measure import Design, Loaded, measure
-from edgefair.bench.queries import Queries
-from edgefair.bench.rules import Rules
 from edgefair.data import Examples, load_examples
-from edgefair.evaluate import evaluate
+from edgefair.data.gate_rows import GateRows
 from edgefair.files import sha256
 from edgefair.gate import compare
-from edgefair.gate_rows import GateRows
+from edgefair.latency.clocks import clocks, pin
+from edgefair.latency.measure import Design, Loaded, measure
+from edgefair.latency.queries import Queries
+from edgefair.latency.rules import Rules
 from edgefair.log import Log
-from edgefair.pipeline import distill_and_export
-from edgefair.predict import predict
+from edgefair.metrics.evaluate import evaluate
+from edgefair.pipeline.job import distill_and_export
+from edgefair.pipeline.judge_run import tolerance
+from edgefair.pipeline.run_folder import RunFolder
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe, parse
-from edgefair.report.build import tolerance
-from edgefair.runfolder import RunFolder
 from edgefair.runtimes import load_runtime
+from edgefair.runtimes.artefact import Artefact, artefact_list
+from edgefair.runtimes.predict import predict
 
 RECIPE = {
     "strategy": {"name": "adversarial", "lam": 0.5},

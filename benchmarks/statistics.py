@@ -15,8 +15,9 @@ import common
 import numpy as np
 from fairlearn.metrics import MetricFrame
 
-from edgefair.drift import gap_drift_bound, paired_counts
 from edgefair.metrics import confusion
+from edgefair.metrics.gap_drift import gap_drift_bound
+from edgefair.metrics.paired import paired_counts
 from edgefair.seeds import generator
 
 ROWS, CLASSES, GROUPS = 200_000, 16, 2

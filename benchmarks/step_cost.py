@@ -19,11 +19,11 @@ from methods import QUIET, recipe_of
 from torch.func import functional_call
 
 from edgefair.data import load_examples
-from edgefair.distill import assemble
 from edgefair.losses import LOSSES
 from edgefair.models import create
 from edgefair.strategies import STRATEGIES
 from edgefair.strategies.bird import group_loss_gap, meta_gradient
+from edgefair.training.stages import assemble
 
 SMALL = {"data.train_rows": 2000, "data.meta_rows": 400, "data.validation_rows": 100, "data.gate_rows": 100}
 

@@ -1,1 +1,1 @@
-../edgefair/device/run_on_device.sh
+../edgefair/pipeline/device/run_on_device.sh

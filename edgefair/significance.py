@@ -7,12 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgefair.counting import divide
-from edgefair.distributions import binomial_half_cdf, binomial_half_pmf, normal_cdf, normal_quantile, student_t_p
-from edgefair.drift import gap_drift, gap_drift_bound, paired_counts, worsening_bound
-from edgefair.identity import design_effect, identity_counts
-from edgefair.metrics import METRICS
-from edgefair.paired import disagreement
+from edgefair.metrics.cluster_bootstrap import design_effect, identity_counts
+from edgefair.metrics.confusion_matrix import divide
+from edgefair.metrics.distributions import (
+    binomial_half_cdf,
+    binomial_half_pmf,
+    normal_cdf,
+    normal_quantile,
+    student_t_p,
+)
+from edgefair.metrics.fairness import METRICS
+from edgefair.metrics.gap_drift import gap_drift, gap_drift_bound, worsening_bound
+from edgefair.metrics.paired import disagreement, paired_counts
 
 __all__ = [
     "ClassBias",

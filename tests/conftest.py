@@ -70,7 +70,7 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory):
     """A finished run folder of distill-and-export with ONNX Runtime's two artefacts; copy it before changing it."""
-    from edgefair.pipeline import distill_and_export
+    from edgefair.pipeline.job import distill_and_export
 
     few = {"data__train_rows": 200, "teacher__epochs": 0, "loss__alpha": 0.1}
     folder = tmp_path_factory.mktemp("small") / "run"

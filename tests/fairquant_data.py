@@ -7,7 +7,7 @@ channel with one weight of 100 has int8 steps of 0.79, so a weight under 0.39 be
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper, save
 
-from edgefair.fairquant.rows import Rows
+from edgefair.export.mixed_precision.ranking_rows import Rows
 
 MANY, FEW = "hurts_many", "hurts_few"
 CLASSES, GROUPS = ("no", "yes"), ("many", "few")

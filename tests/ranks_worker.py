@@ -5,13 +5,14 @@ from pathlib import Path
 
 import torch
 
-from edgefair import launch, pipeline
 from edgefair.data import load_examples
-from edgefair.distill import distil_student, train_teacher
 from edgefair.log import Log
 from edgefair.models import create, save_weights
-from edgefair.ranks import this_process
+from edgefair.models.parallel import this_process
+from edgefair.pipeline import job as pipeline
+from edgefair.pipeline import launch
 from edgefair.recipe import Recipe
+from edgefair.training.stages import distil_student, train_teacher
 
 from .conftest import tiny
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from edgefair.evaluate import evaluate
 from edgefair.files import finite
 from edgefair.gate import Tolerance, compare
+from edgefair.metrics.evaluate import evaluate
+from edgefair.metrics.fairness_claim import fairness_claim
 from edgefair.predictions import Predictions
 from edgefair.recipe import parse
-from edgefair.report.claim import fairness_claim
 from edgefair.report.flips import flips_by_group
 from edgefair.seeds import generator
 

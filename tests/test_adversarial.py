@@ -6,11 +6,12 @@ import torch
 from torch.nn import functional
 
 from edgefair.data import load_examples
-from edgefair.distill import assemble
 from edgefair.errors import RecipeError
+from edgefair.losses.gradient_reversal import reverse_gradient
 from edgefair.models import create
-from edgefair.reversal import reverse_gradient
-from edgefair.strategies.adversarial import Adversary, projected
+from edgefair.strategies.adversarial import projected
+from edgefair.strategies.adversary import Adversary
+from edgefair.training.stages import assemble
 
 from .conftest import tiny
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as reference
 
-from edgefair.data.augment import JITTER, augmented, jittered, recoloured
 from edgefair.recipe import parse
+from edgefair.training.augment import JITTER, augmented, jittered, recoloured
 
 
 @pytest.fixture

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from scipy.special import betainc
 from scipy.stats import binom
 
-from edgefair import latency
-from edgefair.bench.clocks import clocks
-from edgefair.bench.early_stopping import allowed_over, upper_estimate
-from edgefair.bench.energy import Counter, NoMeter, Sampled, find_meter
-from edgefair.bench.judge import judge_bench
-from edgefair.bench.measure import Design, Loaded, batch_sizes, measure
-from edgefair.bench.rounds import Contestant, interleave
-from edgefair.bench.rules import MLPERF, Rules
-from edgefair.bench.speedup import Noise, Speedup, quiet, speedup, word
-from edgefair.budgets import latency_check, size_check
 from edgefair.errors import ArtefactError
+from edgefair.gate.resource_checks import latency_check, size_check
+from edgefair.latency import record as latency
+from edgefair.latency.clocks import clocks
+from edgefair.latency.early_stopping import allowed_over, upper_estimate
+from edgefair.latency.energy import Counter, NoMeter, Sampled, find_meter
+from edgefair.latency.measure import Design, Loaded, batch_sizes, measure
+from edgefair.latency.rounds import Contestant, interleave
+from edgefair.latency.rules import MLPERF, Rules
+from edgefair.latency.speedup import Noise, Speedup, quiet, speedup, word
+from edgefair.pipeline.bench.limits import judge_bench
 from edgefair.seeds import generator
 
 # The early-stopping estimate
@@ -366,14 +366,14 @@ def test_a_jetsons_sensor_gives_watts_times_seconds(tmp_path):
 
 def test_one_counter_cannot_tell_of_files_on_two_devices(tmp_path, monkeypatch):
     write(tmp_path / "class/powercap/intel-rapl:0/energy_uj", 1)
-    monkeypatch.setattr("edgefair.bench.energy.energy_mj", lambda: 2500)
+    monkeypatch.setattr("edgefair.latency.energy.energy_mj", lambda: 2500)
     names = {}
     for runtimes in (("ort",), ("tensorrt", "null"), ("ort", "tensorrt")):
         names[runtimes] = find_meter(set(runtimes), tmp_path).name[:4]
     assert list(names.values()) == ["RAPL", "the ", "not "]
     meter = find_meter({"tensorrt"}, tmp_path)
     meter.start()
-    monkeypatch.setattr("edgefair.bench.energy.energy_mj", lambda: 4000)
+    monkeypatch.setattr("edgefair.latency.energy.energy_mj", lambda: 4000)
     assert meter.stop() == pytest.approx(1.5)
 
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgefair import latency, manifest
-from edgefair.bench.entrants import entrants
-from edgefair.bench.probe import inside
 from edgefair.errors import DataError, EdgefairError
 from edgefair.files import sha256, write_json
+from edgefair.latency import record as latency
+from edgefair.latency.probe import inside
 from edgefair.log import Log
+from edgefair.pipeline.bench.inputs import entrants
+from edgefair.runtimes import manifest
 from tests.test_cli import run
 from tests.toy_run import make_run, toy_onnx
 
@@ -178,7 +179,9 @@ def test_a_manifest_beside_a_file_says_what_runs_it_and_which_batch(folder, tmp_
 
 
 def test_what_a_folder_holds_and_this_machine_cannot_run_is_left_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("edgefair.bench.entrants.why_not", lambda runtime: "no GPU." if runtime == "tensorrt" else "")
+    monkeypatch.setattr(
+        "edgefair.pipeline.bench.inputs.why_not", lambda runtime: "no GPU." if runtime == "tensorrt" else ""
+    )
     toy_onnx(tmp_path / "m.onnx")
     entries = [manifest.entry(name, tmp_path / "m.onnx", name, name, "fp32") for name in ("ort", "tensorrt")]
     manifest.write(tmp_path, entries)

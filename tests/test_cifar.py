@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgefair.data import LISTS, load_examples
-from edgefair.data.cifar import as_grey, draw_balanced, jung_mask, wang_mask
+from edgefair.data.readers.cifar import as_grey, draw_balanced, jung_mask, wang_mask
 from edgefair.errors import RecipeError
 from edgefair.log import Log
-from edgefair.pipeline import distill_and_export
+from edgefair.pipeline.job import distill_and_export
 from edgefair.recipe import parse
 
 from . import cifar_copies as copies
@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stored(folder):
-    from edgefair.data.cifar_files import read_pictures
+    from edgefair.data.readers.cifar_pickle import read_pictures
 
     return read_pictures(folder, "cifar10")
 

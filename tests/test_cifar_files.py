@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgefair.data import recognise
-from edgefair.data.cifar_files import read_pickle, read_pictures
+from edgefair.data.readers.cifar_pickle import read_pickle, read_pictures
 from edgefair.errors import DataError, RecipeError
 
 from . import cifar_copies as copies

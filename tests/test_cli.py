@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from edgefair.cli import main
+from edgefair.cli.app import main
 
 TORCH_FREE = (
     "cli",
@@ -113,8 +113,8 @@ def test_a_missing_extra_names_what_to_install(capsys, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("outcome", "expected"), [("pass", 0), ("fail", 1), ("inconclusive", 3)])
 def test_exit_codes_follow_the_verdict(capsys, tmp_path, monkeypatch, outcome, expected):
-    import edgefair.cli
-    import edgefair.pipeline
+    import edgefair.cli.app
+    import edgefair.pipeline.job
 
     monkeypatch.setattr(edgefair.pipeline, "distill_and_export", lambda *_: {"outcome": outcome})
     monkeypatch.setattr(edgefair.cli, "_show", lambda *_: None)
@@ -148,7 +148,7 @@ def test_a_refused_command_leaves_nothing_behind(capsys, tmp_path, monkeypatch):
 
 
 def test_other_settings_have_other_default_folders():
-    from edgefair.cli import _name
+    from edgefair.cli.app import _name
     from edgefair.recipe import parse
 
     assert _name(parse({})) == _name(parse({}))

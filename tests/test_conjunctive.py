@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgefair.drift import paired_counts, worsening_bound
 from edgefair.errors import DataError
 from edgefair.gate import Tolerance, compare
 from edgefair.metrics import METRICS, accuracy, accuracy_gap, confusion, flip_rate, worst_group_accuracy
 from edgefair.metrics import equalized_odds_difference as equalized_odds
+from edgefair.metrics.gap_drift import worsening_bound
+from edgefair.metrics.paired import paired_counts
 
 from .test_gate import WIDE, changed, check, example, predictions
 

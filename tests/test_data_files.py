@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgefair.data import LISTS, load_examples, recognise, rows_of_cells
-from edgefair.data.entries import Entry, FilePart
-from edgefair.data.files import indices
-from edgefair.data.split import split
+from edgefair.data.build import indices
+from edgefair.data.listing import Entry, FilePart
+from edgefair.data.splits import split
 from edgefair.errors import DataError, RecipeError
 from edgefair.preprocess import decode
 from edgefair.recipe import parse
@@ -264,7 +264,7 @@ def test_recognising_data(tmp_path):
 @settings(derandomize=True, deadline=None, max_examples=60)
 @given(st.binary(max_size=300))
 def test_no_bytes_crash_the_manifest_reader(tmp_path_factory, content):
-    from edgefair.data.manifest import read_manifest
+    from edgefair.data.readers.csv_manifest import read_manifest
 
     path = tmp_path_factory.mktemp("manifest") / "m.csv"
     path.write_bytes(content)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgefair.data.celeba import read_attributes
-from edgefair.data.columns import read_rows
-from edgefair.data.waterbirds import recognise
-from edgefair.data.webdataset import read_shard
-from edgefair.data.wider import read_annotations
-from edgefair.data.wordnet import read_lines, readable
+from edgefair.data.readers.celeba import read_attributes
+from edgefair.data.readers.waterbirds import recognise
+from edgefair.data.readers.webdataset import read_shard
+from edgefair.data.readers.wider import read_annotations
+from edgefair.data.readers.wordnet import read_lines, readable
+from edgefair.data.tables import read_rows
 from edgefair.errors import DataError
 
 PARSERS = {

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from edgefair.data import LISTS, READERS, recognise
 from edgefair.data.attributes import AGES, age_name
-from edgefair.data.utkface import parse as parse_name
-from edgefair.data.wider import CLUSTERS, share_of_men
+from edgefair.data.readers.utkface import parse as parse_name
+from edgefair.data.readers.wider import CLUSTERS, share_of_men
 from edgefair.errors import DataError, RecipeError
 from edgefair.preprocess import decode
 from edgefair.recipe import parse

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgefair import manifest
-from edgefair.cli import cli
+from edgefair.cli.app import cli
 from edgefair.data import load_examples
-from edgefair.device.kit import bundle, check
+from edgefair.data.gate_rows import GateRows
 from edgefair.errors import ArtefactError, RunFolderError
 from edgefair.files import sha256
-from edgefair.gate_rows import GateRows
-from edgefair.predict import artefact_at, predict
+from edgefair.pipeline.device.kit import bundle, check
 from edgefair.predictions import Predictions
+from edgefair.runtimes import manifest
+from edgefair.runtimes.predict import artefact_at, predict
 
 from .test_cli import run
 from .toy_run import RECIPE, make_run, toy_onnx
@@ -173,8 +173,8 @@ def test_the_host_refuses_other_rows_and_other_images(capsys, host, tmp_path):
 
 
 def _hashed(gate):
+    from edgefair.data.gate_rows import _pixels
     from edgefair.files import digest
-    from edgefair.gate_rows import _pixels
 
     return replace(gate, rows_sha256=digest(gate.ids.tolist()), data_sha256=_pixels(gate.images, gate.rows))
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgefair.drift import skewness_levels
 from edgefair.errors import DataError
-from edgefair.plan import drift_bounds
+from edgefair.metrics.gap_drift import skewness_levels
+from edgefair.metrics.power import drift_bounds
 from edgefair.significance import gap_drift, gap_drift_bound, paired_counts, worsening_bound
 
 REFERENCE = Path(__file__).parent / "reference"

@@ -7,15 +7,15 @@ import onnx
 import pytest
 import torch
 
-from edgefair import export
-from edgefair.deploy import dialect_of, file_name
 from edgefair.errors import ArtefactError
-from edgefair.export import export_onnx
+from edgefair.export import onnx_export as export
+from edgefair.export.onnx_export import export_onnx
+from edgefair.export.quantization import DIALECTS, quantize
 from edgefair.models import create, save_weights
-from edgefair.quantize import DIALECTS, quantize
+from edgefair.pipeline.build_artefacts import dialect_of, file_name
 from edgefair.recipe import ExportRecipe, QuantizeRecipe
 from edgefair.runtimes import RUNTIMES, load_runtime, predict_rows, runtime_class
-from edgefair.targets import TARGETS
+from edgefair.runtimes.targets import TARGETS
 from tests.rtx import Builds
 
 NAMES = {"class_names": ["a", "b", "c"], "group_names": ["x", "y"]}

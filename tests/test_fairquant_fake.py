@@ -9,15 +9,16 @@ from onnx import TensorProto, helper, numpy_helper
 from torch.func import jvp
 
 from edgefair.data import load_examples
-from edgefair.distill import assemble
 from edgefair.errors import TrainingError
-from edgefair.fairquant import finetune as module
-from edgefair.fairquant.fake import FakeInput, FakeWeight, install, remove, rounded
-from edgefair.fairquant.finetune import finetune, sections
-from edgefair.fairquant.simulate import Variants
+from edgefair.export.mixed_precision.simulate import Variants
+from edgefair.export.quantization import quantisable
+from edgefair.export.quantization.calibration import calibrate
 from edgefair.models import create, save_weights
-from edgefair.quantize import calibrate, quantisable
 from edgefair.strategies import STRATEGIES
+from edgefair.training import qat as module
+from edgefair.training.fake_quant import FakeInput, FakeWeight, install, remove, rounded
+from edgefair.training.qat import finetune, sections
+from edgefair.training.stages import assemble
 
 from .conftest import tiny
 

@@ -7,16 +7,16 @@ import shutil
 import numpy as np
 import pytest
 
-from edgefair import manifest
 from edgefair.data import load_examples
 from edgefair.errors import DataError, RecipeError, RunFolderError
-from edgefair.fairquant import job
-from edgefair.fairquant import run as run_module
-from edgefair.fairquant.job import quantize_run
-from edgefair.fairquant.run import Ask, chosen_target
 from edgefair.files import sha256, write_json
+from edgefair.pipeline.quantize import request as run_module
+from edgefair.pipeline.quantize import run as job
+from edgefair.pipeline.quantize.request import Ask, chosen_target
+from edgefair.pipeline.quantize.run import quantize_run
+from edgefair.pipeline.run_folder import RunFolder
 from edgefair.predictions import Predictions
-from edgefair.runfolder import RunFolder
+from edgefair.runtimes import manifest
 from tests.test_cli import run
 
 

@@ -7,15 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, numpy_helper
 
-from edgefair.fairquant.cost import latency_costs, size_costs
-from edgefair.fairquant.rows import Rows, margin
-from edgefair.fairquant.search import choose, over, within
-from edgefair.fairquant.sensitivity import Sensitivity, order, sensitivities
-from edgefair.fairquant.simulate import Variants, run
-from edgefair.fairquant.units import nodes_of, owners, units
-from edgefair.quantize import calibrate, quantize
+from edgefair.export.mixed_precision.cost import latency_costs, size_costs
+from edgefair.export.mixed_precision.ranking_rows import Rows, margin
+from edgefair.export.mixed_precision.search import choose, over, within
+from edgefair.export.mixed_precision.sensitivity import Sensitivity, order, sensitivities
+from edgefair.export.mixed_precision.simulate import Variants, run
+from edgefair.export.mixed_precision.units import nodes_of, owners, units
+from edgefair.export.quantization import quantize
+from edgefair.export.quantization.calibration import calibrate
+from edgefair.gate.tolerance import Tolerance
 from edgefair.recipe import QuantizeRecipe
-from edgefair.tolerance import Tolerance
 
 from .fairquant_data import FEW, MANY, planted_rows, write_planted
 
@@ -94,7 +95,7 @@ def test_the_search_ends_with_the_planted_operators_and_what_ships_computes_the_
 @pytest.mark.parametrize("instructions", [[], ["avx512_vnni"]])
 @pytest.mark.parametrize("dialect", [*DIALECTS, "openvino"])
 def test_what_is_tried_has_the_weights_of_what_ships_on_any_processor(tmp_path, monkeypatch, dialect, instructions):
-    monkeypatch.setattr("edgefair.quantize.describe_machine", lambda: {"instructions": instructions})
+    monkeypatch.setattr("edgefair.export.quantization.describe_machine", lambda: {"instructions": instructions})
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     source, shipped = tmp_path / "planted.onnx", tmp_path / "shipped.onnx"
     write_planted(source)

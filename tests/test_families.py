@@ -6,10 +6,10 @@ import torch
 from torch import nn
 from torchvision.models import SwinTransformer, VisionTransformer
 
-from edgefair.backbones.timm_net import TimmBackbone
-from edgefair.backbones.torchvision_net import TorchvisionBackbone
 from edgefair.errors import ArtefactError, MissingExtra, RecipeError
 from edgefair.models import ALIASES, Classifier, create, save_weights, seeded
+from edgefair.models.timm_backbone import TimmBackbone
+from edgefair.models.torchvision_backbone import TorchvisionBackbone
 
 IMAGES = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
@@ -156,7 +156,7 @@ def test_a_frozen_backbone_keeps_weights_and_statistics():
 
 def test_flava_tiny_takes_other_sizes_and_comes_back(tmp_path):
     transformers = pytest.importorskip("transformers")
-    from edgefair.backbones.flava import FlavaBackbone
+    from edgefair.models.flava import FlavaBackbone
 
     config = transformers.FlavaImageConfig(
         hidden_size=16, num_hidden_layers=5, num_attention_heads=2, intermediate_size=32, image_size=32, patch_size=16

@@ -7,11 +7,11 @@ import torch
 from edgefair.errors import RecipeError
 from edgefair.losses import LOSSES, Setup
 from edgefair.losses.at import attention_loss
-from edgefair.losses.ckd import soft_target_loss
 from edgefair.losses.ctkd import CurriculumTemperature
 from edgefair.losses.fitnet import Regressor, hint_loss
 from edgefair.losses.kdpp import norm_direction_loss
 from edgefair.losses.mfd import group_mmd
+from edgefair.losses.soft_targets import soft_target_loss
 from edgefair.recipe import LossRecipe
 from edgefair.tensors import Batch, Output
 

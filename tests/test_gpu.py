@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from edgefair.data import load_examples
-from edgefair.data.feed import Feed
-from edgefair.distill import assemble
 from edgefair.losses import LOSSES
 from edgefair.losses.rkd import angle_loss
 from edgefair.models import create
-from edgefair.pipeline import distill_and_export
+from edgefair.pipeline.job import distill_and_export
 from edgefair.strategies import STRATEGIES
+from edgefair.training.loader import Feed
+from edgefair.training.stages import assemble
 
 from .conftest import tiny
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from edgefair.drift import gap_drift_bound, paired_counts, worsening_bound
 from edgefair.errors import DataError
-from edgefair.identity import design_effect, identity_counts
+from edgefair.metrics.cluster_bootstrap import design_effect, identity_counts
+from edgefair.metrics.gap_drift import gap_drift_bound, worsening_bound
+from edgefair.metrics.paired import paired_counts
 
 
 def rows_of(people: int, images: int, flip_share: float, together: float, rng) -> dict:

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgefair.cli import cli
+from edgefair.cli.app import cli
 from edgefair.errors import ArtefactError
-from edgefair.quantize.lint import BLOCKING, SEVERITIES, lint, lint_model, summary
-from edgefair.targets import TARGETS
+from edgefair.export.quantization.lint import BLOCKING, SEVERITIES, lint, lint_model, summary
+from edgefair.runtimes.targets import TARGETS
 from tests.dialect_files import GOLDEN, NOISE, Builder, simple
 from tests.rtx import Builds
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from edgefair.losses import angles
-from edgefair.losses.ckd import soft_target_loss
+from edgefair.losses import rkd_angles as angles
 from edgefair.losses.rkd import angle_loss, distance_loss
+from edgefair.losses.soft_targets import soft_target_loss
 
 
 def tensor(array, grad=False):

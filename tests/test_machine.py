@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from edgefair.machine import describe_machine
+from edgefair.runtimes.machine import describe_machine
 
 ORIN = {
     "proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd asimddp i8mm\nCPU part\t: 0xd42\n",
@@ -65,7 +65,7 @@ def test_a_power_mode_without_a_name_is_its_number(tmp_path):
 
 
 def test_nvpmodel_itself_is_asked_first_and_may_fail(tmp_path, monkeypatch):
-    from edgefair import machine
+    from edgefair.runtimes import machine
 
     folder, tools = tree(tmp_path / "root", ORIN), tmp_path / "tools"
     tools.mkdir()

@@ -5,9 +5,9 @@ import timm
 import torch
 from torch.func import functional_call, jvp
 
-from edgefair.backbones.timm_net import TimmBackbone
 from edgefair.errors import RecipeError
 from edgefair.models import Classifier, create, seeded
+from edgefair.models.timm_backbone import TimmBackbone
 
 IMAGES = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 FAMILIES = {

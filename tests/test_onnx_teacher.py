@@ -7,9 +7,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from edgefair.data import load_examples
-from edgefair.distill import build, distil_student, rehearse
 from edgefair.errors import ArtefactError, RecipeError
 from edgefair.models import create, save_weights
+from edgefair.training.stages import build, distil_student, rehearse
 
 from .conftest import tiny
 

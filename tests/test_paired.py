@@ -7,9 +7,8 @@ import pytest
 import scipy.stats
 from sklearn.metrics import confusion_matrix
 
-from edgefair import distributions
 from edgefair.errors import DataError
-from edgefair.metrics import class_gaps, confusion, flip_rate
+from edgefair.metrics import class_gaps, confusion, distributions, flip_rate
 from edgefair.significance import disagreement, holm, newcombe, noninferiority_p, paired_counts
 
 REFERENCE = Path(__file__).parent / "reference"

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgefair import manifest
 from edgefair.errors import DataError, RecipeError, RunFolderError, TrainingError
 from edgefair.files import finite, sha256
-from edgefair.pipeline import distill_and_export
+from edgefair.pipeline.job import distill_and_export
 from edgefair.predictions import Predictions
-from edgefair.runtimes import runtime_class
+from edgefair.runtimes import manifest, runtime_class
 
 from .conftest import tiny
 from .test_cli import run
@@ -279,7 +278,7 @@ def test_a_cell_without_gate_rows_is_reported_and_never_a_pass(tmp_path, quiet):
     assert "undefined" in (tmp_path / "run/report.html").read_text()
     from rich.console import Console
 
-    from edgefair.report.terminal import print_report
+    from edgefair.report.terminal.run import print_report
 
     console = Console(width=80, record=True, file=io.StringIO())
     print_report(report, console)
@@ -289,7 +288,7 @@ def test_a_cell_without_gate_rows_is_reported_and_never_a_pass(tmp_path, quiet):
 def test_the_table_fits_a_narrow_terminal(finished):
     from rich.console import Console
 
-    from edgefair.report.terminal import print_report
+    from edgefair.report.terminal.run import print_report
 
     _, report = finished
     console = Console(width=80, record=True, file=io.StringIO())

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgefair.artefacts import Artefact
 from edgefair.data import Examples
+from edgefair.data.gate_rows import GateRows
 from edgefair.errors import DataError
-from edgefair.gate_rows import GateRows
-from edgefair.pipeline import _predictions
+from edgefair.pipeline.job import _predictions
 from edgefair.predictions import Predictions
+from edgefair.runtimes.artefact import Artefact
 
 
 def make(**changes):

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from edgefair.data import prepare, workers
-from edgefair.data.cache import cache_folder
-from edgefair.data.entries import Entry, FilePart, Held, natural
-from edgefair.data.known import CHUNK, note_of
-from edgefair.data.prepare import prepared
+from edgefair.data.cache import build as prepare
+from edgefair.data.cache import decode_pool as workers
+from edgefair.data.cache.build import prepared
+from edgefair.data.cache.index import CHUNK, note_of
+from edgefair.data.cache.store import cache_folder
+from edgefair.data.listing import Entry, FilePart, Held, natural
 from edgefair.errors import DataError, RunFolderError
 from edgefair.preprocess import decode
 

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from edgefair.backbones.published import in_order, package_file, tensors_of
 from edgefair.errors import ArtefactError
 from edgefair.hub import Once
 from edgefair.models import create
+from edgefair.models.pretrained import in_order, package_file, tensors_of
 
 LITE = "tf_efficientnet_lite0"
 needs_package = pytest.mark.skipif(

@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edgefair import quantize as package
 from edgefair.errors import ArtefactError, RecipeError
-from edgefair.quantize import DIALECTS, calibrate, quantisable, quantize, settled, symmetric
-from edgefair.quantize.graph import Graph
-from edgefair.quantize.lint import lint
+from edgefair.export import quantization as package
+from edgefair.export.quantization import DIALECTS, quantisable, quantize, settled
+from edgefair.export.quantization import qdq_symmetric as symmetric
+from edgefair.export.quantization.calibration import calibrate
+from edgefair.export.quantization.graph import Graph
+from edgefair.export.quantization.lint import lint
 from edgefair.recipe import QuantizeRecipe, parse, read
 from tests.float_nets import Net, gated_net, images, residual_net
 from tests.rtx import Builds

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy.stats import entropy
 
 from edgefair.errors import ArtefactError
-from edgefair.quantize import calibrate, histograms, quantize
-from edgefair.quantize import calibrate as function
+from edgefair.export.quantization import histograms, quantize
+from edgefair.export.quantization.calibration import calibrate
+from edgefair.export.quantization.calibration import calibrate as function
 from edgefair.recipe import QuantizeRecipe
 from tests.float_nets import Net, gated_net, residual_net
 

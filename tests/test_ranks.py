@@ -11,7 +11,7 @@ from torch.func import jvp
 from torch.nn import functional
 
 from edgefair.models import create
-from edgefair.ranks import ALONE, Ranks, _batch_norm
+from edgefair.models.parallel import ALONE, Ranks, _batch_norm
 
 from .ranks_worker import CASES, QUIET, recipe_of, stages, train
 
@@ -55,7 +55,7 @@ def test_two_processes_train_the_student_of_one(launched, case, tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("double")
 def test_the_main_job_trains_in_all_processes_and_one_writes(launched, tmp_path):
-    from edgefair.models import _read_weights
+    from edgefair.models.factory import _read_weights
 
     stages(recipe_of("adversarial"), tmp_path, QUIET)
     for name in ("teacher/teacher.safetensors", "student.safetensors"):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from edgefair.files import finite
+from edgefair.pipeline.summarize import class_bias, compare_runs, summarise
 from edgefair.report.html import render_html
-from edgefair.report.seeds_page import render_seeds
-from edgefair.summary import class_bias, compare_runs, summarise
+from edgefair.report.seeds_html import render_seeds
 from tests.report_data import HOSTILE, make_gallery, make_report
 
 STILL = {"name": "prefers-reduced-motion", "value": "reduce"}

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from edgefair.report.card import render_card
-from edgefair.report.format import cell
+from edgefair.report.formatting import cell
+from edgefair.report.model_card import render_card
 from tests.report_data import HOSTILE, make_report
 
 

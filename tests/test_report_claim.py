@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from edgefair.metrics.fairness_claim import fairness_claim
 from edgefair.predictions import Predictions
-from edgefair.report.claim import fairness_claim
 from edgefair.report.flips import flips_by_group
-from edgefair.report.words import verdict_in_words
+from edgefair.report.wording import verdict_in_words
 from tests.report_data import entry, predictions
 
 CLASSES, GROUPS = ("cat", "dog"), ("warm", "cool")

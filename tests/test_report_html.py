@@ -17,13 +17,13 @@ from rich.console import Console
 
 from edgefair.files import finite
 from edgefair.predictions import Predictions
-from edgefair.report.card import render_card
 from edgefair.report.charts import MOST_CLASSES, build_charts
-from edgefair.report.format import hundredths, interval, machine, significant, worst_group
+from edgefair.report.formatting import hundredths, interval, machine, significant, worst_group
 from edgefair.report.gallery import _chosen
 from edgefair.report.html import render_html
+from edgefair.report.model_card import render_card
 from edgefair.report.svg import Axis
-from edgefair.report.terminal import print_report
+from edgefair.report.terminal.run import print_report
 from tests.report_data import HOSTILE, LATENCY, PIXEL, entry, make_gallery, make_report, predictions
 
 REPORT = make_report()

@@ -4,8 +4,8 @@ import pytest
 
 from edgefair.errors import RunFolderError
 from edgefair.files import atomic_path, sha256, write_bytes
+from edgefair.pipeline.run_folder import RunFolder
 from edgefair.recipe import parse
-from edgefair.runfolder import RunFolder
 
 from .conftest import tiny
 

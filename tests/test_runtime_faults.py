@@ -10,12 +10,11 @@ import onnx
 import pytest
 from onnx import TensorProto
 
-from edgefair import manifest
+from edgefair.data.gate_rows import GateRows
 from edgefair.errors import ArtefactError, DataError, MissingExtra
 from edgefair.files import write_json
-from edgefair.gate_rows import GateRows
-from edgefair.runtimes import load_runtime
-from edgefair.runtimes.onnx_file import census
+from edgefair.runtimes import load_runtime, manifest
+from edgefair.runtimes.onnx_inspect import census
 from edgefair.runtimes.openvino import OpenVino
 from edgefair.runtimes.ort import Ort, OrtCuda
 
@@ -29,8 +28,8 @@ ONNX_RUNTIMES = ("ort", "openvino")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A kit: ONNX files, their manifest, and gate rows."""
-    from edgefair.device.kit import bundle
     from edgefair.log import Log
+    from edgefair.pipeline.device.kit import bundle
 
     place = tmp_path_factory.mktemp("faults")
     make_run(place / "run")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgefair.data import load_examples, recognise
-from edgefair.data.cifar_files import read_pictures
+from edgefair.data.readers.cifar_pickle import read_pictures
 from edgefair.recipe import parse
 
 SHARED = Path(__file__).parents[2] / "shared/data"

@@ -8,8 +8,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from edgefair import distributions
-from edgefair.metrics import METRICS, confusion, mean_abs_disparity
+from edgefair.metrics import METRICS, confusion, distributions, mean_abs_disparity
 from edgefair.significance import (
     _permuted,
     class_bias,

@@ -7,13 +7,13 @@ import pytest
 from click.testing import CliRunner
 from scipy import stats
 
-from edgefair.cli import cli
+from edgefair.cli.app import cli
 from edgefair.errors import RecipeError, RunFolderError
 from edgefair.files import finite, write_json
+from edgefair.pipeline.summarize import HEADLINES, NO_WORD, class_bias, compare_runs, load_runs, summarise
 from edgefair.recipe import parse
-from edgefair.report.summary import bias_sentence, claims
+from edgefair.report.terminal.summary import bias_sentence, claims
 from edgefair.significance import holm
-from edgefair.summary import HEADLINES, NO_WORD, class_bias, compare_runs, load_runs, summarise
 from tests.report_data import entry, predictions
 
 CLASSES, GROUPS = ("cat", "dog", "cow"), ("warm", "cool")

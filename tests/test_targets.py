@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from edgefair import manifest, targets
-from edgefair.deploy_sections import DeployRecipe
 from edgefair.errors import ArtefactError, RecipeError
+from edgefair.recipe.deployment import DeployRecipe
+from edgefair.runtimes import manifest, targets
 
 
 @pytest.fixture

@@ -9,19 +9,19 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from edgefair.average import Average
-from edgefair.cli import cli
+from edgefair.cli.app import cli
 from edgefair.data import load_examples
-from edgefair.data.feed import Feed
-from edgefair.distill import assemble, distil_student
 from edgefair.errors import RecipeError, TrainingError
-from edgefair.lr_finder import find, read, running_mean
 from edgefair.models import create
 from edgefair.recipe import parse
-from edgefair.sampling import chances, order
-from edgefair.schedules import schedule
 from edgefair.strategies.bird import meta_gradient
-from edgefair.train import stalled
+from edgefair.strategies.optim import schedule
+from edgefair.training.ema import Average
+from edgefair.training.loader import Feed
+from edgefair.training.loop import stalled
+from edgefair.training.lr_finder import find, read, running_mean
+from edgefair.training.sampler import chances, order
+from edgefair.training.stages import assemble, distil_student
 
 from .conftest import tiny
 from .test_bird_intra import double_backward
@@ -155,7 +155,7 @@ EVERYTHING = {
 
 def test_a_resumed_training_ends_bit_for_bit_where_an_unbroken_one_does(examples, tmp_path, quiet, monkeypatch):
     unbroken, history = trained(examples, tmp_path / "unbroken", quiet, train__epochs=3, **EVERYTHING)
-    from edgefair import train
+    from edgefair.training import loop as train
 
     save = train._save
 
@@ -178,7 +178,7 @@ def test_the_average_is_what_is_judged_and_kept(examples, tmp_path, quiet):
     plain, _ = trained(examples, tmp_path / "a", quiet, train__epochs=1)
     averaged, history = trained(examples, tmp_path / "b", quiet, train__epochs=1, train__ema=0.99)
     assert any(not torch.equal(a, b) for a, b in zip(plain.parameters(), averaged.parameters(), strict=True))
-    from edgefair.train import validation_judge
+    from edgefair.training.loop import validation_judge
 
     assert validation_judge(examples, CPU)(averaged).items() <= history[0].items()
 
@@ -248,8 +248,8 @@ def test_lr_find_refuses_what_is_not_trained():
 def test_meta_gradient_of_a_vision_transformer_equals_the_double_backward():
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    from edgefair.backbones.timm_net import TimmBackbone
     from edgefair.models import Classifier, seeded
+    from edgefair.models.timm_backbone import TimmBackbone
 
     with seeded(0):
         import timm

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgefair.data import LISTS, load_examples
-from edgefair.data.trifeature import COLOURS, SHAPES, TEXTURES, factors, render
+from edgefair.data.readers.trifeature import COLOURS, SHAPES, TEXTURES, factors, render
 from edgefair.recipe import DataRecipe
 from edgefair.seeds import generator
 

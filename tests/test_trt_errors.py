@@ -5,9 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from edgefair import manifest
 from edgefair.errors import ArtefactError, MissingExtra
-from edgefair.runtimes import load_runtime, runtime_class
+from edgefair.runtimes import load_runtime, manifest, runtime_class
 
 from .fake_cuda import FakeDriver, FakeGpu
 from .fake_trt import CONV, INT8, VERSIONS

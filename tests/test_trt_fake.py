@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from edgefair.deploy_sections import DeployRecipe
 from edgefair.files import sha256
+from edgefair.recipe.deployment import DeployRecipe
 from edgefair.runtimes.gpu import _jetson
 
 from .fake_cuda import FakeDriver

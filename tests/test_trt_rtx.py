@@ -8,15 +8,14 @@ import onnx
 import pytest
 import torch
 
-from edgefair import manifest
-from edgefair.deploy_sections import DeployRecipe
 from edgefair.errors import ArtefactError
-from edgefair.export import export_onnx
+from edgefair.export.onnx_export import export_onnx
+from edgefair.export.quantization import quantize
 from edgefair.models import create
-from edgefair.quantize import quantize
 from edgefair.recipe import ExportRecipe, QuantizeRecipe
-from edgefair.runtimes import load_runtime, runtime_class
-from edgefair.runtimes.driver import why_no_gpu
+from edgefair.recipe.deployment import DeployRecipe
+from edgefair.runtimes import load_runtime, manifest, runtime_class
+from edgefair.runtimes.cuda_driver import why_no_gpu
 
 from .onnx_precisions import quantised
 

@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from edgefair import manifest
 from edgefair.files import digest, sha256, write_bytes, write_json
 from edgefair.metrics import confusion, equalized_odds_difference
 from edgefair.predictions import Predictions
+from edgefair.runtimes import manifest
 from tests.conftest import tiny
 from tests.test_cli import run
 from tests.test_gate import changed, example, predictions

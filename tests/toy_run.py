@@ -4,13 +4,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgefair import manifest
-from edgefair.artefacts import Artefact
 from edgefair.data import load_examples
+from edgefair.data.gate_rows import GateRows
 from edgefair.files import sha256, write_bytes, write_json
-from edgefair.gate_rows import GateRows
 from edgefair.log import Log
-from edgefair.predict import predict
+from edgefair.runtimes import manifest
+from edgefair.runtimes.artefact import Artefact
+from edgefair.runtimes.predict import predict
 
 from .conftest import tiny
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefair import manifest
-from edgefair.deploy_sections import DeployRecipe
-from edgefair.runtimes import Built, runtime_class
-from edgefair.runtimes.driver import why_no_gpu
+from edgefair.recipe.deployment import DeployRecipe
+from edgefair.runtimes import Built, manifest, runtime_class
+from edgefair.runtimes.cuda_driver import why_no_gpu
 from edgefair.runtimes.gpu import device
 
 from .fake_cuda import FakeDriver, FakeGpu, FakeNvml, cdll

@@ -2,14 +2,16 @@
 
 from functools import partial
 
-from edgefair.data import (
+from edgefair.data import detect as recognition
+from edgefair.data.build import build
+from edgefair.data.dataset import LISTS, Examples, rows_of_cells
+from edgefair.data.listing import Listing
+from edgefair.data.readers import (
     celeba,
     cifar,
     fairface,
-    hf,
     imagefolder,
     imagenet,
-    manifest,
     svhn,
     tinyimagenet,
     trifeature,
@@ -18,13 +20,15 @@ from edgefair.data import (
     webdataset,
     wider,
 )
-from edgefair.data import recognise as recognition
-from edgefair.data.entries import Listing
-from edgefair.data.examples import LISTS, Examples, rows_of_cells
-from edgefair.data.files import build
-from edgefair.data_sections import FIXED
+from edgefair.data.readers import (
+    csv_manifest as manifest,
+)
+from edgefair.data.readers import (
+    huggingface as hf,
+)
 from edgefair.errors import RecipeError, nearest
 from edgefair.recipe import DataRecipe
+from edgefair.recipe.data import FIXED
 
 # Readers of image files: each gives entries (`read`) and knows its own folder (`recognise`); the last is the loosest.
 READERS = {

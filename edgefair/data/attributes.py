@@ -3,7 +3,7 @@
 import itertools
 from dataclasses import dataclass
 
-from edgefair.data.entries import ALL
+from edgefair.data.listing import ALL
 from edgefair.errors import RecipeError, nearest
 from edgefair.recipe import DataRecipe
 

@@ -1,6 +1,6 @@
 """A gate with as many rows of every (group, class) cell, as the papers test on CelebA."""
 
-from edgefair.data.entries import Entry
+from edgefair.data.listing import Entry
 from edgefair.errors import DataError
 from edgefair.seeds import generator
 

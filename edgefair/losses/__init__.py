@@ -3,11 +3,11 @@
 from edgefair.losses.at import AttentionTransfer
 from edgefair.losses.base import Loss, Setup
 from edgefair.losses.ckd import ClassicalDistillation
+from edgefair.losses.cross_entropy import CrossEntropy
 from edgefair.losses.ctkd import CurriculumDistillation
 from edgefair.losses.fitnet import Hint
 from edgefair.losses.kdpp import NormDirection
 from edgefair.losses.mfd import FairFeatures
-from edgefair.losses.none import CrossEntropy
 from edgefair.losses.rkd import RelationalDistillation
 
 LOSSES: dict[str, type[Loss]] = {

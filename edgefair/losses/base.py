@@ -6,7 +6,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgefair.losses.soft import soft_target_loss
+from edgefair.losses.soft_targets import soft_target_loss
 from edgefair.recipe import LossRecipe
 from edgefair.tensors import Batch, Output
 

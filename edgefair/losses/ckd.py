@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from edgefair.losses.base import Loss
-from edgefair.losses.soft import soft_target_loss
+from edgefair.losses.soft_targets import soft_target_loss
 from edgefair.tensors import Batch, Output
 
 __all__ = ["ClassicalDistillation", "soft_target_loss"]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from edgefair.losses.base import Loss, Setup
-from edgefair.losses.soft import soft_target_loss
+from edgefair.losses.gradient_reversal import reverse_gradient
+from edgefair.losses.soft_targets import soft_target_loss
 from edgefair.recipe import LossRecipe
-from edgefair.reversal import reverse_gradient
 from edgefair.tensors import Batch, Output
 
 

@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from edgefair.errors import RecipeError
 from edgefair.losses.base import Loss, Setup
-from edgefair.losses.maps import pick
+from edgefair.losses.feature_maps import pick
 from edgefair.recipe import LossRecipe
 from edgefair.tensors import Batch, Output
 

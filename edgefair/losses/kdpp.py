@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgefair.losses.base import Loss, Setup
-from edgefair.losses.soft import soft_target_loss
+from edgefair.losses.soft_targets import soft_target_loss
 from edgefair.recipe import LossRecipe
 from edgefair.tensors import Batch, Output
 

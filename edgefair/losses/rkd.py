@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from edgefair.losses.angles import angle_difference, squared_distances
 from edgefair.losses.base import Loss
+from edgefair.losses.rkd_angles import angle_difference, squared_distances
 from edgefair.tensors import Batch, Output, widened
 
 

@@ -1,8 +1,8 @@
 """The report's charts of what is judged: disparity of each class, accuracy against disparity, latency and size."""
 
-from edgefair.report.curves import training_charts
-from edgefair.report.plot import Chart, largest, points, short
+from edgefair.report.chart import Chart, largest, points, short
 from edgefair.report.svg import SERIES, Axis, bottom_axis, drawing, left_axis, line, mark, tag, text
+from edgefair.report.training_curves import training_charts
 
 MOST_CLASSES = 20
 WIDTH = 720

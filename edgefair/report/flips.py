@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edgefair.gate import align
+from edgefair.gate.verdict import align
 from edgefair.predictions import Predictions
 
 

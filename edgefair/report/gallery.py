@@ -7,9 +7,9 @@ from itertools import zip_longest
 import numpy as np
 from PIL import Image
 
-from edgefair.artefacts import Artefact
 from edgefair.data import Examples
 from edgefair.predictions import Predictions
+from edgefair.runtimes.artefact import Artefact
 
 MAX_SIDE = 96
 

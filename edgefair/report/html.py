@@ -8,10 +8,10 @@ from importlib.resources import files
 import tomli_w
 
 from edgefair.errors import require
-from edgefair.report import words
+from edgefair.report import wording as words
 from edgefair.report.charts import build_charts, place
-from edgefair.report.confusions import confusion_view
-from edgefair.report.format import FILTERS, visible
+from edgefair.report.confusion_tables import confusion_view
+from edgefair.report.formatting import FILTERS, visible
 from edgefair.report.svg import mark, tag
 
 MOST_NAMED = 60

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from edgefair.artefacts import Artefact
 from edgefair.data import Examples
 from edgefair.files import finite, write_bytes, write_json
 from edgefair.predictions import Predictions
-from edgefair.report.card import render_card
 from edgefair.report.gallery import gallery
 from edgefair.report.html import render_html
+from edgefair.report.model_card import render_card
+from edgefair.runtimes.artefact import Artefact
 
 
 def write_report(

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from edgefair.deploy_sections import DeployRecipe
 from edgefair.errors import ArtefactError, RecipeError, nearest
+from edgefair.recipe.deployment import DeployRecipe
 
 RUNTIMES = {
     "eager": "edgefair.runtimes.eager:Eager",

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgefair.models import create, stored_classes
+from edgefair.models.factory import create, stored_classes
 from edgefair.runtimes import check_images
 
 

@@ -7,7 +7,7 @@ import ctypes
 import functools
 from pathlib import Path
 
-from edgefair.runtimes.driver import why_no_gpu
+from edgefair.runtimes.cuda_driver import why_no_gpu
 
 _MAJOR, _MINOR = 75, 76  # CUdevice_attribute
 _SM, _MEMORY = 1, 2  # nvmlClockType_t

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefair import manifest
 from edgefair.errors import ArtefactError, MissingExtra, require
-from edgefair.runtimes import ExecutesOnnx, check_images
-from edgefair.runtimes.onnx_file import Port, cannot_load, cannot_run, check_signature
+from edgefair.runtimes import ExecutesOnnx, check_images, manifest
+from edgefair.runtimes.onnx_inspect import Port, cannot_load, cannot_run, check_signature
 
 # OpenVINO's names -> what the rest of edgefair calls the same format.
 FORMATS = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}

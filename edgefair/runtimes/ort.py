@@ -7,12 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from edgefair import manifest
 from edgefair.errors import ArtefactError, MissingExtra, require
-from edgefair.runtimes import ExecutesOnnx, check_images
-from edgefair.runtimes.driver import why_no_gpu
+from edgefair.runtimes import ExecutesOnnx, check_images, manifest
+from edgefair.runtimes.cuda_driver import why_no_gpu
 from edgefair.runtimes.gpu import describe_gpu
-from edgefair.runtimes.onnx_file import Port, cannot_load, cannot_run, census, check_signature
+from edgefair.runtimes.onnx_inspect import Port, cannot_load, cannot_run, census, check_signature
 
 DTYPES = {"float": "float32", "double": "float64"}  # where ONNX Runtime's names are not NumPy's
 

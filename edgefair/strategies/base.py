@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from edgefair.losses import Loss
-from edgefair.models import Classifier
-from edgefair.ranks import ALONE, Ranks
+from edgefair.models.factory import Classifier
+from edgefair.models.parallel import ALONE, Ranks
 from edgefair.recipe import StrategyRecipe, TrainRecipe
-from edgefair.schedules import schedule
+from edgefair.strategies.optim import schedule
 from edgefair.tensors import Batch, Output, widened
 
 

@@ -13,9 +13,9 @@ from torch.func import functional_call, jvp
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from edgefair.ranks import ALONE, Ranks
+from edgefair.models.parallel import ALONE, Ranks
 from edgefair.strategies.base import Parts, Strategy
-from edgefair.strategies.cells import cell_sums
+from edgefair.strategies.cell_sums import cell_sums
 from edgefair.tensors import Batch, Output
 
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
+    from edgefair.gate.tolerance import Tolerance
     from edgefair.predictions import Predictions
-    from edgefair.tolerance import Tolerance
 
 __all__ = ["Inconclusive", "Unfair", "assert_fair", "predict_engine"]
 
@@ -45,8 +45,8 @@ def assert_fair(
     "no_worse" for a network trained anew. Raises Unfair where a check fails, Inconclusive where the rows do not
     suffice, DataError where the two cannot be compared.
     """
-    from edgefair.gate import compare
-    from edgefair.tolerance import Tolerance
+    from edgefair.gate.tolerance import Tolerance
+    from edgefair.gate.verdict import compare
 
     __tracebackhide__ = True  # a failing test shows the user's line, not ours
     verdict = compare(_loaded(reference), _loaded(candidate), tolerance or Tolerance(), claim=claim, seed=seed)
@@ -77,9 +77,9 @@ def predict_engine(
     import numpy as np
 
     from edgefair.files import sha256
-    from edgefair.machine import describe_machine
     from edgefair.predictions import Predictions
     from edgefair.runtimes import load_runtime, predict_rows
+    from edgefair.runtimes.machine import describe_machine
 
     engine = load_runtime(runtime, Path(path), threads)
     identity = {"artefact": Path(path).name, "sha256": sha256(Path(path)), "bytes": Path(path).stat().st_size}

@@ -5,11 +5,13 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from edgefair import __version__
-from edgefair.checks import judge, listed
 from edgefair.files import digest
-from edgefair.metrics import class_gaps, confusion, group_accuracy, missing_cells, recall
+from edgefair.gate.checks import judge, listed
+from edgefair.gate.tolerance import Tolerance
+from edgefair.metrics.confusion_matrix import confusion, missing_cells, recall
+from edgefair.metrics.fairness import class_gaps
+from edgefair.metrics.performance import group_accuracy
 from edgefair.predictions import Predictions
-from edgefair.tolerance import Tolerance
 
 
 @dataclass(frozen=True)

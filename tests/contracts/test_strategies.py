@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from edgefair.data import load_examples
-from edgefair.distill import assemble, distil_student
 from edgefair.losses import LOSSES
 from edgefair.models import create
 from edgefair.strategies import STRATEGIES
+from edgefair.training.stages import assemble, distil_student
 
 from ..conftest import tiny
 

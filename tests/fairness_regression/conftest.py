@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from edgefair.data import Examples, load_examples
+from edgefair.export.quantization import quantize
 from edgefair.log import Log
 from edgefair.predictions import Predictions
-from edgefair.quantize import quantize
 from edgefair.recipe import parse
 from edgefair.testing import predict_engine
 

@@ -14,10 +14,10 @@ import onnx
 from onnx import helper, numpy_helper
 
 from edgefair.data import load_examples
-from edgefair.distill import train_teacher
-from edgefair.export import export_onnx
+from edgefair.export.onnx_export import export_onnx
 from edgefair.log import Log
 from edgefair.recipe import parse
+from edgefair.training.stages import train_teacher
 
 RECIPE = {
     "data": {"train_rows": 8000, "skew": 0.8, "gate_rows": 400},

@@ -13,12 +13,12 @@ import onnx
 import pytest
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from edgefair.export import export_onnx
+from edgefair.export.onnx_export import export_onnx
+from edgefair.gate.tolerance import Tolerance
 from edgefair.recipe import ExportRecipe
 from edgefair.testing import Unfair, assert_fair
 from edgefair.testing.baseline import Baseline
 from edgefair.testing.plugin import FILE
-from edgefair.tolerance import Tolerance
 
 from . import surgery
 from .conftest import ENGINES, quantised, run

@@ -5,9 +5,9 @@ import re
 import time
 from pathlib import Path
 
-from edgefair.deploy_sections import DeployRecipe
 from edgefair.errors import ArtefactError
 from edgefair.files import write_bytes
+from edgefair.recipe.deployment import DeployRecipe
 from edgefair.runtimes import Built
 from edgefair.runtimes.gpu import device
 from edgefair.runtimes.trt import rtx

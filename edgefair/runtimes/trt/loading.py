@@ -4,9 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgefair import manifest
 from edgefair.errors import ArtefactError
-from edgefair.runtimes.driver import why_no_gpu
+from edgefair.runtimes import manifest
+from edgefair.runtimes.cuda_driver import why_no_gpu
 from edgefair.runtimes.gpu import device
 from edgefair.runtimes.trt import rtx
 from edgefair.runtimes.trt.api import Flavour, advice, library, logger

@@ -1,0 +1,200 @@
+"""The command line: parse, call one function, print. Heavy imports happen inside commands."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from edgefair import __version__
+from edgefair.cli.bench import bench
+from edgefair.cli.build import build
+from edgefair.cli.bundle import bundle
+from edgefair.cli.compare import compare
+from edgefair.cli.data import data
+from edgefair.cli.lint import lint
+from edgefair.cli.lr_find import lr_find
+from edgefair.cli.plan import plan
+from edgefair.cli.predict import predict
+from edgefair.cli.quantize import quantize
+from edgefair.cli.recipe import recipe
+from edgefair.cli.summarize import summarize
+from edgefair.cli.verify import verify
+from edgefair.errors import EdgefairError
+
+EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="edgefair")
+def cli() -> None:
+    """Distil a vision model for the edge without making it less fair, and prove both on the runtime that ships.
+
+    Exit codes: 0 pass, 1 fail, 2 usage or input error, 3 inconclusive (too few rows to know), 130 stopped.
+    """
+
+
+cli.add_command(verify)
+cli.add_command(compare)
+cli.add_command(summarize)
+cli.add_command(plan)
+cli.add_command(bundle)
+cli.add_command(build)
+cli.add_command(predict)
+cli.add_command(bench)
+cli.add_command(lint)
+cli.add_command(quantize)
+cli.add_command(data)
+cli.add_command(lr_find)
+cli.add_command(recipe)
+
+
+@cli.command("distill-and-export")
+@click.option(
+    "--recipe",
+    "recipe_file",
+    type=click.Path(path_type=Path),
+    help="TOML file of settings; options below go on top of it.",
+)
+@click.option(
+    "--data",
+    help="Data set: trifeature, a manifest (CSV or Parquet: path,label,group), a folder as published (CelebA, UTKFace, "
+    "FairFace, ...), NAME=PATH such as cifar10s=FOLDER, or hf:NAME.  [default: trifeature]",
+)
+@click.option("--task", help="Attribute that is predicted, such as age.  [default: the data set's]")
+@click.option("--group", help="Protected attribute; several such as gender+race are intersected.")
+@click.option(
+    "--teacher",
+    help="cifar:resnet20, timm:NAME, torchvision:NAME, clip:resnet50, clip:vit_b_32, flava, file:PATH or onnx:PATH.",
+)
+@click.option("--student", help="cifar:resnet8, timm:NAME, torchvision:NAME, shufflenet_v2 or file:PATH.")
+@click.option("--loss", help="Distillation loss: none, ckd, ctkd, rkd, kdpp, fitnet, at, mfd.")
+@click.option("--strategy", help="Debiasing strategy: plain, adversarial, intra, bird.")
+@click.option("--lambda", "lam", type=float, help="Strength of the debiasing; 0 is none.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    type=click.Choice(["ort-cpu", "ort-cuda", "openvino", "tensorrt", "tensorrt-rtx"]),
+    help="What the files are for; repeatable.  [default: everything that this machine can run]",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    type=click.Choice(["fp32", "fp16", "int8", "fp8"]),
+    help="Number format of the files; repeatable.  [default: all that a target executes well, fp8 excepted]",
+)
+@click.option("--seed", type=int, help="Seed of every random choice.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Where the networks are trained.")
+@click.option("--skip-broken", is_flag=True, default=None, help="Leave out images that cannot be read, and count them.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="SECTION.FIELD=VALUE",
+    help="Any recipe field, such as teacher.epochs=9 or train.epochs=9 (the student's); repeatable. edgefair recipe "
+    "prints all of them with their meaning.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Run folder; the same folder again goes on where it stopped.  [default: runs/NAME, named after the settings]",
+)
+def distill_and_export(recipe_file, settings, data, out, **options) -> None:
+    """Train a fair student, export it, rerun it on the exported runtime, and judge it."""
+    from edgefair.log import Log
+    from edgefair.recipe import parse
+
+    recipe = parse(_values(recipe_file, data, options, settings))
+    out = out or Path("runs") / _name(recipe)
+    log = Log()
+    if os.environ.get("RANK", "0") == "0":
+        log.line("starting: loading libraries and data")  # a first call can take a minute before anything else is said
+    from edgefair.pipeline.launch import distill_and_export as run
+
+    try:
+        report = run(recipe, out, log)
+    except KeyboardInterrupt:
+        begun = (out / "recipe.toml").exists()
+        log.line(f"stopped; the same command goes on from the last checkpoint in {out}" if begun else "stopped early")
+        sys.exit(130)
+    if report is None:  # a process that trained along
+        sys.exit(0)
+    _show(report, out)
+    sys.exit(EXIT[report["outcome"]])
+
+
+def _name(recipe) -> str:
+    """What a run is called where nobody says: its main settings, and enough of the hash to tell the others apart."""
+    data = Path(recipe.data.path).stem if recipe.data.name == "manifest" else recipe.data.name
+    parts = (
+        data,
+        recipe.loss.name,
+        recipe.strategy.name,
+        *([f"lambda{recipe.strategy.lam:g}"] if recipe.strategy.name != "plain" else []),
+        f"seed{recipe.seed}",
+        recipe.hash[:6],
+    )
+    return "-".join(parts)
+
+
+def _values(recipe_file: Path | None, data: str | None, options: dict, settings: tuple[str, ...]) -> dict:
+    """The recipe's nested values: the file first, then the options, then --set."""
+    from edgefair.recipe import assign, assignment, read
+
+    values = read(recipe_file) if recipe_file else {}
+    places = {
+        "teacher": "teacher.spec",
+        "student": "student.spec",
+        "loss": "loss.name",
+        "strategy": "strategy.name",
+        "lam": "strategy.lam",
+        "targets": "deploy.targets",
+        "precisions": "deploy.precisions",
+        "skip_broken": "data.skip_broken",
+        "task": "data.task",
+        "group": "data.group",
+    }
+    if data is not None:
+        from edgefair.data import recognise
+
+        for field, value in recognise(data).items():
+            assign(values, f"data.{field}", value)
+    for name, value in options.items():
+        if value not in (None, ()):
+            assign(values, places.get(name, name), value)
+    for text in settings:
+        assign(values, *assignment(text))
+    return values
+
+
+def _show(report: dict, out: Path) -> None:
+    from rich.console import Console
+
+    from edgefair.report.terminal.run import print_report
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 110)  # a file has no edge
+    print_report(report, console)
+    console.print(f"report: {out / 'report.html'}", soft_wrap=True, markup=False)
+
+
+def main() -> None:
+    """Entry point of the script `edgefair`: prints what a user can mend without a traceback, with exit code 2."""
+    # Threads that wait by spinning make a shared machine several times slower; torch reads this when it is imported.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    try:
+        sys.exit(cli.main(prog_name="edgefair", standalone_mode=False) or 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except EdgefairError as error:
+        click.echo(f"edgefair: {error}", err=True)
+        sys.exit(2)

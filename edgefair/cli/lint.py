@@ -1,0 +1,38 @@
+"""`edgefair lint`: what each target would make of a quantised file, without running it."""
+
+import sys
+from pathlib import Path
+
+import click
+
+TARGETS = ("ort-cpu", "ort-cuda", "openvino", "tensorrt", "tensorrt-rtx")
+
+
+@click.command("lint")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--target", type=click.Choice(TARGETS), help="Judge for this target alone.  [default: all of them]")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the findings to a file too.")
+def lint(file, target, json_file) -> None:
+    """Say what each target would reject, misread, run slowly or compute inexactly in a quantised ONNX file.
+
+    Exit codes: 0 nothing that is rejected or misread, 1 something is (by the target, or by any), 2 wrong input.
+    """
+    from edgefair.export.quantization.lint import blocking, summary
+    from edgefair.export.quantization.lint import lint as findings_of
+    from edgefair.files import write_json
+
+    findings = [one for one in findings_of(file) if target in (None, one.target)]
+    _show(file, summary(findings), target)
+    if json_file is not None:
+        write_json(json_file, summary(findings))
+    sys.exit(1 if blocking(findings) else 0)
+
+
+def _show(file: Path, groups: list[dict], target: str | None) -> None:
+    if not groups:
+        click.echo(f"{file}: nothing found for {target or 'any target'}")
+    for group in groups:
+        nodes = [node for node in group["nodes"] if node] or ["the whole file"]
+        shown = ", ".join(nodes[:3]) + (f" and {len(nodes) - 3} more" if len(nodes) > 3 else "")
+        click.echo(f"{group['severity']:8} {', '.join(group['targets'])}: {group['message']} [{group['rule']}]")
+        click.echo(f"         {shown}")

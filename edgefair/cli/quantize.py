@@ -1,0 +1,63 @@
+"""`edgefair quantize`: a finished run in eight bits, with the operators in float that keep its groups whole."""
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--target",
+    type=click.Choice(["ort-cpu", "ort-cuda", "openvino", "tensorrt", "tensorrt-rtx"]),
+    help="What to quantise for.  [default: that of the run's first INT8 file]",
+)
+@click.option("--until-fair", is_flag=True, help="Return operators to float until every tolerance of the gate holds.")
+@click.option(
+    "--cost",
+    type=click.Choice(["latency", "size"]),
+    help="What an operator in float is charged.  [default: latency on ort-cpu, else size]",
+)
+@click.option(
+    "--rank",
+    type=click.Choice(["worst-group", "mean"]),
+    default="worst-group",
+    show_default=True,
+    help="Whose margin error ranks the operators.",
+)
+@click.option(
+    "--max-float", type=click.IntRange(min=0), help="Most operators in float; without --until-fair, how many."
+)
+@click.option(
+    "--finetune-epochs",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Train on under quantisation for so long, if operators in float do not suffice.",
+)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every number as JSON.")
+def quantize(run, target, until_fair, cost, rank, max_float, finetune_epochs, json_file) -> None:
+    """Quantise the student of RUN so that its groups stay whole, and show what that costs.
+
+    RUN is a folder of distill-and-export. Operators are ranked and chosen on validation rows; the gate rows judge what
+    is built, once. Files, predictions and manifest go to RUN/quantized; what the run made stays as it is.
+
+    Exit codes: 0 pass, 1 fail, 2 wrong input, 3 inconclusive; of the variant that would ship.
+    """
+    from edgefair.files import write_json
+    from edgefair.log import Log
+    from edgefair.pipeline.quantize.request import Ask
+    from edgefair.pipeline.quantize.run import quantize_run
+    from edgefair.pipeline.verify import EXIT
+    from edgefair.report.terminal.quantize import print_trade
+    from edgefair.report.terminal.tables import plain_console
+
+    if json_file:
+        json_file.unlink(missing_ok=True)  # what an earlier call found must not stand beside an error of this one
+    ask = Ask(target or "", until_fair, cost or "", rank, max_float, finetune_epochs)
+    report = quantize_run(run, ask, Log())
+    if json_file:
+        write_json(json_file, report)
+    print_trade(report, plain_console())
+    sys.exit(EXIT[report["outcome"]])

@@ -1,0 +1,137 @@
+"""Data sets made of image files: decode all, sort into the five lists, keep people together."""
+
+import numpy as np
+
+from edgefair.data.cache.build import prepared
+from edgefair.data.dataset import Examples
+from edgefair.data.listing import Entry, Listing
+from edgefair.data.splits import split
+from edgefair.errors import DataError, RecipeError, nearest
+from edgefair.recipe import DataRecipe
+from edgefair.seeds import generator
+
+_NAMED = 20  # so many of the rows that were left out are named in a report
+
+
+def build(listing: Listing, recipe: DataRecipe, seed: int, log) -> Examples:
+    """Examples of image files; raises DataError for unreadable files, undeclared labels or groups, or an empty list."""
+    class_names, group_names, entries = checked(listing, recipe, seed)
+    entries, lost = present(entries)
+    if lost and not recipe.skip_broken:
+        raise DataError(
+            f"{lost[0]} ({len(lost)} such rows). Correct the path, or go on without such rows with --skip-broken."
+        )
+    images, broken, content = prepared(entries, recipe.image_size, recipe.skip_broken, log)
+    lost += [f"{entries[at].where}: {why}" for at, why in sorted(broken.items())]
+    if lost:
+        log.line(f"left out {len(lost)} unreadable images, first: {lost[0]}")
+        entries = [entry for at, entry in enumerate(entries) if at not in broken]
+    labels, groups = indices(entries, class_names, group_names)
+    return Examples(
+        images=images,
+        content=content,
+        labels=labels,
+        groups=groups,
+        ids=np.array([e.id for e in entries]),
+        class_names=class_names,
+        group_names=group_names,
+        rows=split(entries, labels, groups, recipe, seed),
+        about={**listing.about, **left_out(listing), "broken_images": len(lost), "broken_examples": lost[:_NAMED]},
+        identity=np.array([e.identity for e in entries]) if any(e.identity for e in entries) else None,
+        soft_groups=_soft_groups(entries),
+    )
+
+
+def checked(listing: Listing, recipe: DataRecipe, seed: int) -> tuple[tuple[str, ...], tuple[str, ...], list[Entry]]:
+    """Class names, group names and the entries to use, none of which has an undeclared label or group."""
+    entries = listing.entries
+    if not entries:
+        raise DataError(
+            f"{listing.about['source']} names no images; at least a few for every class, group and list are needed."
+        )
+    _refuse_repeated(entries)
+    for field, given, own in (
+        ("classes", recipe.classes, listing.class_names),
+        ("groups", recipe.groups, listing.group_names),
+    ):
+        if given and own and tuple(given) != tuple(own):
+            raise RecipeError(
+                f"data.{field} is {', '.join(given)}, but {listing.about['name']} has names of its own: "
+                f"{', '.join(own[:9])}. Leave it out."
+            )
+    class_names = _names("class", listing.class_names, entries)
+    if not listing.class_names and len(entries) > 20 and 2 * len(class_names) > len(entries):
+        raise DataError(
+            f"data.task '{recipe.task}' has {len(class_names):,} values in {len(entries):,} rows: it names images "
+            "rather than classes. Give the attribute that is to be predicted (--task)."
+        )
+    group_names = _names("group", listing.group_names, entries)
+    return class_names, group_names, fewer(entries, recipe.max_rows, seed, listing.about["name"])
+
+
+def _refuse_repeated(entries: list[Entry]) -> None:
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        if (earlier := first.setdefault(entry.id, entry)) is not entry:
+            raise DataError(f"{entry.where}: id '{entry.id}' stands at {earlier.where} too; ids must be unique.")
+
+
+def indices(entries: list[Entry], class_names: tuple[str, ...], group_names: tuple[str, ...]):
+    """Labels and groups of the entries as int64 [N] indices into the names; -1 is an unknown group."""
+    class_of = {name: at for at, name in enumerate(class_names)}
+    group_of = {name: at for at, name in enumerate(group_names)} | {"": -1}
+    labels = np.array([class_of[e.label] for e in entries], np.int64)
+    return labels, np.array([group_of[e.group] for e in entries], np.int64)
+
+
+def left_out(listing: Listing) -> dict:
+    """What a report says of the entries that a reader left out: for each reason how many, and some of them."""
+    reasons = {why: {"rows": len(rows), "examples": rows[:_NAMED]} for why, rows in listing.left_out.items() if rows}
+    return {"left_out": reasons} if reasons else {}
+
+
+def fewer(entries: list[Entry], most: int, seed: int, purpose: str) -> list[Entry]:
+    """At most `most` entries of every list that is named, drawn by seed; 0 means all."""
+    if not most:
+        return entries
+    told = np.array([entry.split for entry in entries])
+    chosen = []
+    for name in sorted(set(told.tolist())):
+        rows = np.flatnonzero(told == name)
+        chosen += rows[generator(seed, purpose, name or "train").permutation(len(rows))[:most]].tolist()
+    return [entries[row] for row in sorted(chosen)]
+
+
+def _soft_groups(entries: list[Entry]) -> np.ndarray | None:
+    values = np.array([e.soft_group for e in entries], np.float32)
+    return None if np.isnan(values).all() else values
+
+
+def _names(what: str, declared: tuple[str, ...], entries: list[Entry]) -> tuple[str, ...]:
+    value_of = (lambda entry: entry.label) if what == "class" else (lambda entry: entry.group)
+    if declared:
+        known = {*declared, *([""] if what == "group" else [])}
+        wrong = next((entry for entry in entries if value_of(entry) not in known), None)
+        if wrong is not None:
+            value = value_of(wrong)
+            raise DataError(f"{wrong.where}: {what} '{value}' is not declared; {nearest(value, declared)}")
+        return tuple(declared)
+    names = _in_order({value_of(entry) for entry in entries} - {""})
+    if len(names) < 2:
+        raise DataError(
+            f"only {len(names)} {what}{'' if len(names) == 1 else 's'} found ({', '.join(names) or 'none'}); "
+            f"two or more are needed to train a classifier and compare groups."
+        )
+    return names
+
+
+def _in_order(names: set[str]) -> tuple[str, ...]:
+    """Sorted as text, or as numbers where all are numbers: class 2 comes before class 10."""
+    return tuple(sorted(names, key=int if all(name.isdecimal() for name in names) else None))
+
+
+def present(entries: list[Entry]) -> tuple[list[Entry], list[str]]:
+    """The entries whose file is there, and what is to be said of the others; broken content shows later."""
+    missing = {at for at, entry in enumerate(entries) if entry.image.missing()}
+    kept = [entry for at, entry in enumerate(entries) if at not in missing] if missing else entries
+    return kept, [f"{entries[at].where}: there is no image {entries[at].image}" for at in sorted(missing)]

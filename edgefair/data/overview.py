@@ -1,0 +1,82 @@
+"""What a data set has, before anyone trains on it: counts, missing cells, broken files, and what the rows support."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgefair.data import READERS, check_name, load_examples
+from edgefair.data.build import checked, indices, left_out, present
+from edgefair.data.dataset import LISTS, Examples, cell_counts
+from edgefair.data.listing import Entry
+from edgefair.data.splits import split
+from edgefair.decoder import decode_job
+from edgefair.metrics.power import gate_support
+from edgefair.recipe import DataRecipe
+
+
+class Undecoded:
+    """Images by row, decoded when they are asked for."""
+
+    def __init__(self, entries: list[Entry], size: int):
+        self.entries, self.size = entries, size
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return decode_job(self.entries[row].image.job(), self.size)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What Examples has, of a data set whose images are not decoded yet."""
+
+    images: Undecoded
+    labels: np.ndarray
+    groups: np.ndarray
+    class_names: tuple[str, ...]
+    group_names: tuple[str, ...]
+    rows: dict[str, np.ndarray]
+    about: dict
+
+
+def look(recipe: DataRecipe, seed: int, log, check: bool) -> Examples | Overview:
+    """The data set; files are decoded, and kept for training, only with `check`. Broken and missing ones count."""
+    check_name(recipe)
+    recipe = recipe.model_copy(update={"skip_broken": True})
+    if recipe.name in READERS and not check:
+        return _listed(recipe, seed, log)
+    return load_examples(recipe, seed, log)
+
+
+def _listed(recipe: DataRecipe, seed: int, log) -> Overview:
+    listing = READERS[recipe.name].read(recipe, seed, log)
+    class_names, group_names, entries = checked(listing, recipe, seed)
+    entries, missing = present(entries)
+    labels, groups = indices(entries, class_names, group_names)
+    rows = split(entries, labels, groups, recipe, seed)
+    about = {**listing.about, **left_out(listing), "broken_images": len(missing), "broken_examples": missing[:20]}
+    return Overview(Undecoded(entries, recipe.image_size), labels, groups, class_names, group_names, rows, about)
+
+
+def describe(data: Examples | Overview) -> dict:
+    """Counts of every list and cell, cells without rows, and the smallest tolerances of the gate; JSON values."""
+    cells = {name: cell_counts(data, data.rows[name]) for name in LISTS}
+    return {
+        **data.about,
+        "class_names": list(data.class_names),
+        "group_names": list(data.group_names),
+        "rows": {name: len(data.rows[name]) for name in LISTS},
+        "cells": {name: counts.tolist() for name, counts in cells.items()},
+        "unknown_group": {name: int((data.groups[data.rows[name]] < 0).sum()) for name in LISTS},
+        "missing_cells": {name: _missing(data, counts) for name, counts in cells.items() if len(data.rows[name])},
+        "smallest_tolerance": _supported(cells["gate"]),
+    }
+
+
+def _missing(data: Examples | Overview, counts: np.ndarray) -> list[str]:
+    return [f"{data.group_names[group]}/{data.class_names[label]}" for group, label in np.argwhere(counts == 0)]
+
+
+def _supported(counts: np.ndarray) -> list[dict]:
+    """For each share of discordant rows the tolerances, points; NaN where a cell has no rows; none for one group."""
+    if len(counts) < 2:
+        return []
+    return [row._asdict() for row in gate_support(counts)]

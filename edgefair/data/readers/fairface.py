@@ -1,0 +1,43 @@
+"""FairFace as published: fairface_label_train.csv and fairface_label_val.csv with columns file, age, gender, race.
+
+Kärkkäinen and Joo, "FairFace: Face Attribute Dataset for Balanced Race, Gender, and Age" (WACV 2021); CC BY 4.0. Ages,
+genders and races are annotators' perceptions, not what the people shown would say of themselves.
+The published validation images are the gate rows; the other lists are drawn from the training images.
+"""
+
+from pathlib import Path
+
+from edgefair.data.attributes import AGES, GENDERS, THREE_AGES, age_names, choose
+from edgefair.data.listing import Entry, FilePart, Listing
+from edgefair.data.tables import read_rows
+from edgefair.recipe import DataRecipe
+
+TERMS = "CC BY 4.0; cite Kärkkäinen and Joo, WACV 2021"
+RACES = ("Black", "East Asian", "Indian", "Latino_Hispanic", "Middle Eastern", "Southeast Asian", "White")
+_FILES = {"": "fairface_label_train.csv", "gate": "fairface_label_val.csv"}
+
+
+def recognise(path: Path) -> bool:
+    """Whether the label files lie in a folder."""
+    return (path / _FILES[""]).is_file()
+
+
+def read(recipe: DataRecipe, seed: int, log) -> Listing:
+    """The entries of the folder `recipe.path`; raises DataError or RecipeError naming what is missing or wrong."""
+    known = {"age": age_names(recipe), "gender": GENDERS, "race": RACES}
+    chosen = choose(recipe, known, "FairFace")
+    folder, entries = Path(recipe.path), []
+    for split, file in _FILES.items():
+        for where, values in read_rows(folder / file, ("file", *known), "FairFace's labels"):
+            values["age"] = _age(values["age"], recipe)
+            image = FilePart(str(folder / values["file"]))
+            entries.append(Entry(image, chosen.label(values), chosen.group(values), values["file"], where, split))
+    about = {"name": "fairface", "source": str(folder), "terms": TERMS, **chosen.about()}
+    return Listing(entries, about, chosen.class_names, chosen.group_names)
+
+
+def _age(text: str, recipe: DataRecipe) -> str:
+    """The bucket of a published one, such as 20-29 or `more than 70`; anything else stays, and will be refused."""
+    if recipe.age_buckets == 3 and text in AGES:
+        return THREE_AGES[(AGES.index(text) >= 3) + (AGES.index(text) >= 5)]
+    return text

@@ -1,0 +1,151 @@
+"""Quantised files in the dialect of what executes them: int8 and fp8 as quantise/dequantise nodes.
+
+    ort-cpu     uint8 activations, all that ONNX Runtime fuses on x86
+    tensorrt    signed symmetric, Q/DQ only before weighted nodes and residuals
+    openvino    as tensorrt
+    fp8         as tensorrt in e4m3, for GPUs of compute capability 8.9 and later
+
+One file cannot serve all: TensorRT misreads uint8 with no more than a warning, and ONNX Runtime on x86 runs signed
+activations slower than float.
+"""
+
+import platform
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from edgefair.errors import ArtefactError, RecipeError, nearest, require
+from edgefair.export.quantization import qdq_ort as u8s8
+from edgefair.export.quantization import qdq_symmetric as symmetric
+from edgefair.export.quantization.calibration import Ranges, calibrate
+from edgefair.export.quantization.graph import Graph
+from edgefair.export.quantization.lint import blocking, lint_model, summary
+from edgefair.export.quantization.preprocess import PURPOSE, prepared
+from edgefair.files import atomic_path, sha256
+from edgefair.recipe import QuantizeRecipe
+from edgefair.runtimes.machine import describe_machine
+
+__all__ = ["DIALECTS", "Dialect", "Ranges", "calibrate", "quantisable", "quantize"]
+
+CPU = ("ort-cpu", "openvino")  # targets where quantize.reduce_range matters
+X86 = ("x86_64", "amd64", "i686", "i386")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """nodes: what can be quantised in a prepared model; write: (model, bounds, names, recipe) -> quantised model."""
+
+    nodes: Callable
+    write: Callable
+    target: str
+
+
+DIALECTS = {
+    "ort-cpu": Dialect(u8s8.nodes, u8s8.write, "ort-cpu"),
+    "tensorrt": Dialect(symmetric.nodes, partial(symmetric.write, number=symmetric.INT8), "tensorrt"),
+    "openvino": Dialect(
+        symmetric.nodes, partial(symmetric.write, number=symmetric.INT8, sums_of_16_bits=True), "openvino"
+    ),
+    "fp8": Dialect(symmetric.nodes, partial(symmetric.write, number=symmetric.FP8), "tensorrt"),
+}
+
+
+def quantisable(source: Path, dialect: str, recipe: QuantizeRecipe) -> list[str]:
+    """Names of the nodes of `source` as prepared that the dialect quantises under this recipe, in graph order.
+
+    The names are the same for the same source; give some of them to `quantize` as `keep`. Raises RecipeError for an
+    unknown dialect or an unknown node in quantize.keep_float.
+    """
+    return _quantisable(prepared(source), _dialect(dialect), recipe)
+
+
+def quantize(
+    source: Path,
+    target: Path,
+    images: np.ndarray,
+    dialect: str,
+    recipe: QuantizeRecipe,
+    batch: int,
+    keep: Collection[str] = (),
+    ranges: Ranges | None = None,
+) -> dict:
+    """Write `source` quantised in a dialect to `target` and return what was done, as JSON values.
+
+    images: uint8 [N, 3, S, S] whose activations set the ranges, `batch` at a time; `ranges` from `calibrate` instead
+    save that work, and images are not read then. keep: nodes that stay in float besides those of the recipe; with all
+    of `quantisable` the file computes what `source` does. Raises RecipeError for an unknown dialect or node,
+    ArtefactError for ranges of another file or a graph that cannot be quantised.
+    """
+    rules, model, recipe = _dialect(dialect), prepared(source), settled(recipe)
+    names = _quantisable(model, rules, recipe)
+    _check_known(keep, [node.name for node in model.graph.node], "keep")
+    chosen = [name for name in names if name not in set(keep)]
+    facts = {
+        "dialect": dialect,
+        "quantised": len(chosen),
+        "kept": [name for name in names if name in set(keep)],
+        "kept_by_recipe": [node.name for node in rules.nodes(model) if node.name not in names],
+        "weight_bits": 7 if recipe.reduce_range and rules.target in CPU else 8,
+    }
+    ranges = ranges or calibrate(source, images, recipe, batch, cache=Path(target).parent)
+    if ranges.source_sha256 != sha256(source):
+        raise ArtefactError(f"the ranges were found on another file than {source}; calibrate again.")
+    with atomic_path(target) as temporary:
+        made = rules.write(model, ranges.bounds, set(chosen), recipe) if chosen else model
+        findings = [one for one in lint_model(made) if one.target == rules.target]
+        _refuse(dialect, blocking(findings))
+        require("onnx", "onnx", PURPOSE).save(made, temporary)
+    return facts | ranges.facts() | {"lint": summary(findings)}
+
+
+def _refuse(dialect: str, findings: list) -> None:
+    """Raise ArtefactError for a file that its own target would reject or misread."""
+    if findings:
+        said = "; ".join(f"{one['nodes'][0]}: {one['severity']}, {one['message']}" for one in summary(findings))
+        raise ArtefactError(
+            f"the file in dialect '{dialect}' would not run as it says on {findings[0].target} ({said}). "
+            "Leave these nodes in float with quantize.keep_float, or report the network."
+        )
+
+
+def settled(recipe: QuantizeRecipe) -> QuantizeRecipe:
+    """The recipe with reduce_range decided: on for an x86 processor without VNNI, whose sums of products have 16 bits.
+
+    There 255 * 127 * 2 does not fit and is cut without a word, in ONNX Runtime and in OpenVINO; 255 * 64 * 2 does.
+    """
+    if recipe.reduce_range != "auto":
+        return recipe
+    exact = {"avx512_vnni", "avx_vnni", "amx_int8"} & set(describe_machine()["instructions"])
+    return recipe.model_copy(update={"reduce_range": platform.machine().lower() in X86 and not exact})
+
+
+def _dialect(name: str) -> Dialect:
+    if name not in DIALECTS:
+        raise RecipeError(f"unknown dialect '{name}'; {nearest(name, DIALECTS)}")
+    return DIALECTS[name]
+
+
+def _quantisable(model, dialect: Dialect, recipe: QuantizeRecipe) -> list[str]:
+    float_nodes = set(_kept_by_recipe(model, recipe))
+    return [node.name for node in dialect.nodes(model) if node.name not in float_nodes]
+
+
+def _kept_by_recipe(model, recipe: QuantizeRecipe) -> list[str]:
+    """Nodes that quantize.keep_float leaves in float."""
+    if recipe.keep_float == "none":
+        return []
+    if recipe.keep_float != "auto":
+        _check_known(recipe.keep_float, [node.name for node in model.graph.node], "quantize.keep_float")
+        return list(recipe.keep_float)
+    graph = Graph(model.graph)
+    gates = graph.squeeze_excitation()
+    return [node.name for nodes in (*gates, graph.head() if gates else []) for node in nodes]
+
+
+def _check_known(asked: Collection[str], known: list[str], where: str) -> None:
+    for name in asked:
+        if name not in known:
+            raise RecipeError(f"{where} names the node '{name}', which the graph does not have; {nearest(name, known)}")

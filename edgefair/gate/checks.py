@@ -1,0 +1,268 @@
+"""The single checks of the gate, each a function of one reference and one candidate on the same rows.
+
+A check fails on what is observed: no statistics are needed to refuse. It passes on an upper bound at the tolerance's
+confidence, so that "passes" speaks of images like these and not of these rows only. Otherwise it is inconclusive.
+All checks must pass, each at full confidence: a verdict of "all of them hold" needs no correction for their number.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgefair.gate.tolerance import Tolerance
+from edgefair.metrics.comparison import Pair
+from edgefair.metrics.fairness import deo_max, mean_abs_disparity
+from edgefair.metrics.gap_drift import gap_drift, gap_drift_bound, worsening_bound
+from edgefair.metrics.power import supported_tolerance
+from edgefair.seeds import generator
+from edgefair.significance import paired_change_interval, wilson
+
+_ALLOWED = {
+    "points": "tolerance {:g} points",
+    "percent": "tolerance {:g} %",
+    "ratio": "an entropy of at least {:g} of it is needed",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One condition of a verdict; value, bound and limit are in `unit`, NaN where undefined."""
+
+    name: str
+    value: float  # observed
+    bound: float  # upper bound that must be within the limit to pass; equal to value where the fact itself is judged
+    limit: float  # largest allowed value, or for "collapse" the smallest; NaN where not gated
+    unit: str  # "points", "percent" or "ratio"
+    outcome: str  # "pass", "fail" or "inconclusive"
+    sentence: str
+    gated: bool = True  # False: reported only, the verdict does not depend on it
+
+
+def accuracy_check(pair: Pair, tolerance: Tolerance) -> Check:
+    """Drop of accuracy over all rows, unknown groups included; the bound is Tango's score bound of the paired drop."""
+    value, bound = _drop_points(*pair.change(), tolerance.confidence)
+    outcome = judge(value, bound, tolerance.accuracy_drop_points)
+    text = f"accuracy changed by {0.0 - value:+.2f} points{_at_most(bound, tolerance, 'a loss of ')}"
+    return _check("accuracy_drop", value, bound, tolerance.accuracy_drop_points, "points", outcome, text)
+
+
+def worst_group_check(pair: Pair, tolerance: Tolerance) -> Check:
+    """Largest drop of any group's accuracy, which is at least the drop of the worst group's accuracy.
+
+    The bound is the largest of the groups' own bounds: if some group truly lost more than the limit, its own bound
+    says so, thus no correction for the number of groups is due.
+    """
+    drops = [_drop_points(*pair.change(pair.groups == group), tolerance.confidence) for group in range(pair.shape[1])]
+    limit = tolerance.worst_group_drop_points
+    value, bound, worst, empty = _worst_group(drops, pair.group_names)
+    if math.isnan(value):
+        return _check("worst_group_drop", value, bound, limit, "points", "inconclusive", "no row has a group")
+    text = f"accuracy of the group that fared worst, {worst}, changed by {0.0 - value:+.2f} points"
+    text += _at_most(bound, tolerance, "a loss in any group of ")
+    if empty:
+        text += f"; no rows of {listed(empty)}"
+    return _check("worst_group_drop", value, bound, limit, "points", judge(value, bound, limit), text)
+
+
+def mean_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.random.Generator) -> Check:
+    """Worsening of `mean_abs_disparity`; bounded by the mean gap drift, or for "no_worse" by the better of two bounds.
+
+    The two bounds of "no_worse" each take half of the error probability, so their minimum keeps the confidence.
+    """
+    if not pair.compares_groups:
+        return _no_groups("mean_drift", tolerance.mean_drift_points)
+    value = 100 * float(mean_abs_disparity(pair.tables[1]) - mean_abs_disparity(pair.tables[0]))
+    if claim == "same":
+        bound = _drift_bounds(pair, tolerance, rng, tolerance.confidence)[0]
+    else:
+        level = (1 + tolerance.confidence) / 2
+        drift = _drift_bounds(pair, tolerance, rng, level)[0]
+        bound = min(drift, worsening_bound(pair.counts, tolerance.replicates, rng, level, identity=pair.by_identity))
+    over = f"on average over {pair.shape[0]} classes"
+    what = f"the recall gap between groups {{verb}} {{bound}} {over}"
+    if claim == "same" and not pair.missing:
+        drift = 100 * gap_drift(pair.counts)  # [C], points
+        most = f" (most in {pair.class_names[int(drift.argmax())]}, {drift.max():.2f})" if drift.max() else ""
+        what = f"the recall gaps between groups moved by {drift.mean():.2f} points {over}{most}, by at most {{bound}}"
+    return _drift_check("mean_drift", what, value, 100 * bound, tolerance.mean_drift_points, pair, tolerance)
+
+
+def max_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.random.Generator) -> Check:
+    """Worsening of `deo_max`, bounded by the largest gap drift of any class; gated where asked for or where rows allow.
+
+    Whether rows allow it is decided from the sizes of the cells alone, never from what the candidate did.
+    """
+    if not pair.compares_groups:
+        return _no_groups("max_drift", tolerance.max_drift_points)
+    value = 100 * float(deo_max(pair.tables[1]) - deo_max(pair.tables[0]))
+    bound = 100 * _drift_bounds(pair, tolerance, rng, tolerance.confidence)[1]
+    limit, why = tolerance.max_drift_points, ""
+    if limit is None:
+        limit, why = _supported_limit(pair, tolerance, claim)
+    what = "the recall gap between groups moved by at most {bound} in every class"
+    return _drift_check("max_drift", what, value, bound, limit, pair, tolerance, why)
+
+
+def _supported_limit(pair: Pair, tolerance: Tolerance, claim: str) -> tuple[float | None, str]:
+    wanted = tolerance.supported_max_drift_points
+    if wanted is None or claim != "same" or pair.missing:
+        return None, "no tolerance is set for it"
+    sizes = pair.counts.sum(axis=-1)
+    if pair.people is not None:  # as if all images of a person told the same
+        sizes = np.maximum(1, sizes * pair.people // len(pair.labels))
+    # One discordant row of twenty is what the hardest INT8 models show; the seed only draws tables.
+    points = supported_tolerance(sizes, 5.0, generator(0, "gate", "support"), runs=100, replicates=200).max_points
+    return (wanted, "") if points <= wanted else (None, f"these rows can support {points:.1f} points, not {wanted:g}")
+
+
+def flip_check(pair: Pair, tolerance: Tolerance, claim: str) -> Check:
+    """Share of rows whose predicted class differs, with Wilson's upper bound; gated for the claim "same" only."""
+    value, bound = _flip_percent(*pair.flips(), tolerance.confidence)
+    text = f"{value:.2f} % of the predictions differ{_at_most(bound, tolerance, unit='%')}"
+    return _flip_check("flip_rate", value, bound, tolerance, claim, text)
+
+
+def group_flip_check(pair: Pair, tolerance: Tolerance, claim: str) -> Check:
+    """The largest share of changed predictions of any group: flips that one group bears alone hide in the whole."""
+    rates = [_flip_percent(*pair.flips(pair.groups == group), tolerance.confidence) for group in range(pair.shape[1])]
+    value, bound, worst, empty = _worst_group(rates, pair.group_names)
+    text = (
+        "no row has a group" if math.isnan(value) else f"{value:.2f} % of the predictions of {worst} differ, the most"
+    )
+    text += _at_most(bound, tolerance, "in any group ", unit="%") + (f"; no rows of {listed(empty)}" if empty else "")
+    return _flip_check("group_flip_rate", value, bound, tolerance, claim, text)
+
+
+def collapse_check(pair: Pair, tolerance: Tolerance) -> Check:
+    """Whether the candidate still tells classes apart, for one that predicts a single class has no disparity at all.
+
+    Fails if it predicts one class where labels have more, if the entropy of its predicted classes is under
+    `min_entropy_ratio` of the reference's, or if it predicts a class that occurs, and that the reference predicts
+    `min_cell` times or more, less than `min_class_ratio` as often (both groups at recall 0 have a gap of 0, and one
+    class of many costs little accuracy).
+    """
+    num_classes = pair.shape[0]
+    labels, before, after = (
+        np.bincount(ids, minlength=num_classes) for ids in (pair.labels, pair.pred_ref, pair.pred_cand)
+    )  # [C] each
+    was, now = _entropy(before), _entropy(after)
+    ratio = now / was if was > 0 else math.nan
+    kept = after / np.maximum(before, 1)  # [C]
+    lost = np.flatnonzero((labels > 0) & (before >= tolerance.min_cell) & (kept < tolerance.min_class_ratio))
+    share = after.max() / after.sum()
+    text = f"the commonest prediction, {pair.class_names[after.argmax()]}, takes {100 * share:.1f} % of the rows"
+    if was > 0:
+        text += f" and the entropy of predicted classes is {ratio:.2f} of the reference's"
+    else:
+        text += ", and the reference too predicts a single class, so that variety cannot be compared"
+    for never, what in ((True, "never predicted any more"), (False, "hardly predicted any more")):
+        names = [
+            f"{pair.class_names[label]} ({after[label]:,} times, the reference {before[label]:,})"
+            for label in lost
+            if (after[label] == 0) == never
+        ]
+        text += f"; {what}: {listed(names)}, allowed is {tolerance.min_class_ratio:g} of the reference" if names else ""
+    single = (after > 0).sum() == 1 and (labels > 0).sum() > 1
+    narrow = single or ratio < tolerance.min_entropy_ratio
+    outcome = "fail" if narrow or len(lost) else "pass"
+    if len(lost) and not narrow:
+        text += " (that decides; the entropy is high enough)"
+    return _check("collapse", ratio, ratio, tolerance.min_entropy_ratio, "ratio", outcome, text)
+
+
+def judge(value: float, bound: float, limit: float) -> str:
+    """fail if the value is above the limit, pass if the bound is within it, else (or if undefined) inconclusive."""
+    slack = 1e-9  # a drop of exactly one point must not fail a limit of one point by its last bit
+    if value > limit + slack:
+        return "fail"
+    return "pass" if not math.isnan(value) and bound <= limit + slack else "inconclusive"
+
+
+def listed(names: list[str], most: int = 6, count: int | None = None) -> str:
+    """Names with commas, cut after `most` with the number left out; `count` where `names` are the first of more."""
+    left = (len(names) if count is None else count) - most
+    return ", ".join(names[:most]) + (f" and {left:,} more" if left > 0 else "")
+
+
+def _drift_check(
+    name: str,
+    what: str,
+    value: float,
+    bound: float,
+    limit: float | None,
+    pair: Pair,
+    tolerance: Tolerance,
+    why: str = "",
+) -> Check:
+    """`what` has a place for the bound; a bound below zero says that the gap shrank. No limit: reported, with why."""
+    outcome = "pass" if limit is None else judge(value, bound, limit)
+    if math.isnan(bound):
+        text = "the recall gap has no bound, for "
+        text += f"there are no rows of {listed(pair.missing)}" if pair.missing else "a cell shows too few people"
+    else:
+        verb = "shrank by at least" if bound < 0 else "grew by at most"
+        text = what.format(verb=verb, bound=f"{abs(bound):.2f} points ({100 * tolerance.confidence:g} % upper bound)")
+    if not math.isnan(value):
+        text += f"; the {'mean' if name == 'mean_drift' else 'largest'} gap itself changed by {value:+.2f} points"
+    if limit is None:
+        text += f"; reported, not gated: {why}."
+        return Check(name, value, bound, math.nan, "points", outcome, text, gated=False)
+    if outcome == "inconclusive" and limit > 0 and bound > limit:
+        rows = float(np.median(pair.counts.sum(axis=-1))) * (bound / limit) ** 2
+        text += f"; about {float(f'{rows:.2g}'):,.0f} rows per group and class would be needed at these rates"
+    return _check(name, value, bound, limit, "points", outcome, text)
+
+
+def _no_groups(name: str, limit: float | None) -> Check:
+    text = "no groups are declared, so there is no recall gap and nothing about fairness can be said"
+    if limit is None:
+        text += "; reported, not gated."
+        return Check(name, math.nan, math.nan, math.nan, "points", "inconclusive", text, gated=False)
+    return _check(name, math.nan, math.nan, limit, "points", "inconclusive", text)
+
+
+def _drift_bounds(pair: Pair, tolerance: Tolerance, rng: np.random.Generator, level: float) -> tuple[float, float]:
+    return gap_drift_bound(pair.counts, tolerance.replicates, rng, level, identity=pair.by_identity)
+
+
+def _flip_check(name: str, value: float, bound: float, tolerance: Tolerance, claim: str, text: str) -> Check:
+    limit = tolerance.flip_rate_percent
+    if claim != "same" or limit is None:
+        text += "; reported, not gated."
+        return Check(name, value, bound, math.nan, "percent", "pass", text, gated=False)
+    return _check(name, value, bound, limit, "percent", judge(value, bound, limit), text)
+
+
+def _worst_group(rates: list[tuple[float, float]], names: tuple[str, ...]) -> tuple[float, float, str, list[str]]:
+    """Largest value of any group, largest bound (NaN if a group has no rows), that group, and groups without rows."""
+    empty = [name for name, (value, _) in zip(names, rates, strict=True) if math.isnan(value)]
+    if len(empty) == len(names):
+        return math.nan, math.nan, "", empty
+    value, worst = max((value, name) for (value, _), name in zip(rates, names, strict=True) if value == value)
+    return value, math.nan if empty else max(bound for _, bound in rates), worst, empty
+
+
+def _check(name: str, value: float, bound: float, limit: float, unit: str, outcome: str, text: str) -> Check:
+    return Check(name, value, bound, limit, unit, outcome, f"{text}; {_ALLOWED[unit].format(limit)}: {outcome}.")
+
+
+def _drop_points(lost: int, won: int, rows: int, effect: float, confidence: float) -> tuple[float, float]:
+    low = paired_change_interval(lost / effect, won / effect, rows / effect, 2 * confidence - 1)[0]
+    return (100 * (lost - won) / rows if rows else math.nan), -100 * low
+
+
+def _flip_percent(flips: int, rows: int, effect: float, confidence: float) -> tuple[float, float]:
+    bound = float(wilson(flips / effect, rows / effect, 2 * confidence - 1)[1])
+    return (100 * flips / rows if rows else math.nan), 100 * bound
+
+
+def _at_most(bound: float, tolerance: Tolerance, what: str = "", unit: str = "points") -> str:
+    if math.isnan(bound):
+        return ""
+    return f", {what}at most {bound:.2f} {unit} ({100 * tolerance.confidence:g} % upper bound)"
+
+
+def _entropy(counts: np.ndarray) -> float:
+    share = counts[counts > 0] / counts.sum()
+    return float(-(share * np.log(share)).sum()) + 0.0

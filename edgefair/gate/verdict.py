@@ -1,0 +1,206 @@
+"""The gate: is the candidate as accurate and as fair as the reference, on rows like these? pass, fail or inconclusive.
+
+Two claims. "same": the candidate is meant to be the reference in another form (fp16, int8, another runtime), so every
+change counts. "no_worse": the candidate was trained anew (a student beside its teacher) and may change for the better.
+Inconclusive is never a pass: it says that there are too few rows to know.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from edgefair.errors import DataError
+from edgefair.files import digest, finite
+from edgefair.gate.checks import (
+    Check,
+    accuracy_check,
+    collapse_check,
+    flip_check,
+    group_flip_check,
+    listed,
+    max_drift_check,
+    mean_drift_check,
+    worst_group_check,
+)
+from edgefair.gate.tolerance import Tolerance
+from edgefair.metrics.comparison import Pair
+from edgefair.metrics.fairness import deo_max
+from edgefair.metrics.gap_drift import gap_drift
+from edgefair.metrics.paired import flip_rate
+from edgefair.metrics.performance import group_accuracy
+from edgefair.predictions import Predictions
+from edgefair.seeds import generator
+from edgefair.significance import noise_floor
+
+__all__ = ["Check", "Tolerance", "Verdict", "compare", "worst"]
+
+CLAIMS = ("same", "no_worse")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome, every check behind it, the numbers, and one paragraph that says it in words."""
+
+    outcome: str  # "pass", "fail" or "inconclusive"
+    claim: str  # "same" or "no_worse"
+    checks: tuple[Check, ...]
+    numbers: dict
+    sentence: str
+
+    def to_dict(self) -> dict:
+        """The verdict as JSON values, undefined numbers as None."""
+        return finite(asdict(self))
+
+
+def compare(
+    reference: Predictions, candidate: Predictions, tolerance: Tolerance, *, claim: str = "same", seed: int = 0
+) -> Verdict:
+    """Judge the candidate against the reference on the same examples, matched by id in any order.
+
+    Any failed check fails the verdict, else any inconclusive one makes it inconclusive, else it passes. Rows count as
+    independent unless the predictions name identities; then whole identities are resampled.
+    Raises DataError where ids, labels, groups, declared names or data hashes differ, or where there are no rows.
+    """
+    if claim not in CLAIMS:
+        raise ValueError(f"claim is '{claim}'; allowed are {' and '.join(CLAIMS)}.")
+    pair = align(reference, candidate)
+    checks = [
+        accuracy_check(pair, tolerance),
+        worst_group_check(pair, tolerance),
+        mean_drift_check(pair, tolerance, claim, generator(seed, "gate", "mean drift")),
+        max_drift_check(pair, tolerance, claim, generator(seed, "gate", "max drift")),
+        flip_check(pair, tolerance, claim),
+        group_flip_check(pair, tolerance, claim),
+        collapse_check(pair, tolerance),
+    ]
+    numbers = _numbers(pair, tolerance, seed) | {"seed": seed, "tolerance": asdict(tolerance)}
+    outcome = worst([check.outcome for check in checks if check.gated])
+    if outcome == "pass" and numbers["covers_no_gap"]:
+        outcome = "inconclusive"  # there is nothing that the pass would speak of
+    return Verdict(outcome, claim, tuple(checks), numbers, _sentence(outcome, checks, numbers, pair))
+
+
+def align(reference: Predictions, candidate: Predictions) -> Pair:
+    """The rows of both in the reference's order; raises DataError that says what differs."""
+    for what in ("class_names", "group_names"):
+        ours, theirs = tuple(getattr(reference, what)), tuple(getattr(candidate, what))
+        if ours != theirs:
+            raise DataError(
+                f"the {what} differ: reference {list(ours)}, candidate {list(theirs)}. "
+                "Predict both from the same declared classes and groups, in the same order."
+            )
+    if len(reference.ids) == 0:
+        raise DataError("the reference has no rows, so there is nothing to judge. Give the gate some examples.")
+    ids, their_ids = np.asarray(reference.ids).astype(np.str_), np.asarray(candidate.ids).astype(np.str_)
+    for extra, where in ((np.setdiff1d(ids, their_ids), "reference"), (np.setdiff1d(their_ids, ids), "candidate")):
+        if len(extra):
+            raise DataError(
+                f"{len(extra)} examples are only in the {where}, first id '{extra[0]}'. "
+                "Both must be predicted from the same list of gate rows."
+            )
+    _same_data(reference, candidate)
+    theirs = np.argsort(their_ids)[np.argsort(np.argsort(ids))]  # [N] row of the candidate for each of the reference
+    if reference.identities is not None and candidate.identities is not None:
+        compared = ("labels", "groups", "identities")
+    else:
+        compared = ("labels", "groups")
+    for what in compared:
+        ours_values, their_values = getattr(reference, what), getattr(candidate, what)[theirs]
+        bad = np.flatnonzero(ours_values != their_values)
+        if len(bad):
+            raise DataError(
+                f"the {what} of {len(bad)} examples differ, first id '{ids[bad[0]]}': reference "
+                f"{ours_values[bad[0]]}, candidate {their_values[bad[0]]}. Predict both from the same data."
+            )
+    names = tuple(reference.class_names), tuple(reference.group_names)
+    who = reference.identities
+    if who is None and candidate.identities is not None:
+        who = candidate.identities[theirs]
+    return Pair(reference.labels, reference.groups, reference.predicted, candidate.predicted[theirs], *names, who)
+
+
+def _same_data(reference: Predictions, candidate: Predictions) -> None:
+    """Equal ids may still name other images; the hashes that `about` holds say so, where both sides have them."""
+    rows = [each.about.get("rows_sha256") for each in (reference, candidate)]
+    if None in rows:
+        return
+    ordered = rows[0] == rows[1]
+    # The same rows in another order have another hash, each that of its own ids.
+    if not ordered and rows != [digest(np.asarray(each.ids).tolist()) for each in (reference, candidate)]:
+        raise DataError(_other_data("list of rows", "rows_sha256", rows))
+    data = [each.about.get("data_sha256") for each in (reference, candidate)]
+    if ordered and None not in data and data[0] != data[1]:
+        raise DataError(_other_data("data set", "data_sha256", data))
+
+
+def _other_data(what: str, key: str, hashes: list[str]) -> str:
+    ours, theirs = (str(value)[:12] for value in hashes)
+    return (
+        f"reference and candidate were predicted from another {what}: {key} is {ours}… and {theirs}…. "
+        "Predict both from the same images."
+    )
+
+
+def worst(outcomes: list[str]) -> str:
+    """fail if any failed, else inconclusive if any is, else pass."""
+    return next((outcome for outcome in ("fail", "inconclusive") if outcome in outcomes), "pass")
+
+
+def _numbers(pair: Pair, tolerance: Tolerance, seed: int) -> dict:
+    sizes = pair.counts.sum(axis=-1)  # [G, C]
+    small = sizes < tolerance.min_cell  # these cells are not covered
+    gaps = (~small).sum(axis=0) >= min(2, pair.shape[1])  # [C] a gap takes two cells; with one group a cell is all
+    drift = gap_drift(pair.counts) if pair.compares_groups else np.full(pair.shape[0], np.nan)  # [C]
+    numbers = {
+        "rows": len(pair.labels),
+        "rows_without_group": int((pair.groups < 0).sum()),
+        "identities": pair.people,
+        "smallest_cell_rows": int(sizes.min()),
+        "largest_cell_rows": int(sizes.max()),
+        "small_cells": [pair.cell_name(*cell) for cell in np.argwhere(small)],
+        "covers_no_gap": not gaps.any(),
+        "mean_drift_points": 100 * float(drift.mean()),
+        "max_drift_points": 100 * float(drift.max()),
+        "drift_points_by_class": (100 * drift).tolist(),
+        "flip_percent_by_group": (100 * flip_rate(pair.pred_ref, pair.pred_cand, pair.groups, pair.shape[1])).tolist(),
+    }
+    for name, pred, table in zip(("reference", "candidate"), (pair.pred_ref, pair.pred_cand), pair.tables, strict=True):
+        floor = noise_floor(table, "mean_abs_disparity", tolerance.replicates, generator(seed, "noise floor"))
+        numbers[name] = {
+            "accuracy": float((pred == pair.labels).mean()),
+            "group_accuracy": group_accuracy(table).tolist(),
+            "mean_abs_disparity_points": 100 * floor.observed,
+            "noise_floor_points": 100 * floor.mean,
+            "noise_floor_q95_points": 100 * floor.q95,
+            "permutation_p": floor.p_value,
+            "deo_max_points": 100 * float(deo_max(table)),
+        }
+    return numbers
+
+
+def _sentence(outcome: str, checks: list[Check], numbers: dict, pair: Pair) -> str:
+    """The drift in words, then every check that did not pass, what was observed, and what is not covered."""
+    drift = next(check for check in checks if check.name == "mean_drift")
+    others = [check for check in checks if check.gated and check.outcome != "pass" and check is not drift]
+    gaps = [_points(numbers[name]["mean_abs_disparity_points"]) for name in ("reference", "candidate")]
+    floors = [_points(numbers[name]["noise_floor_points"]) for name in ("reference", "candidate")]
+    few, most = numbers["smallest_cell_rows"], numbers["largest_cell_rows"]
+    cells = f"{few:,}" if few == most else f"{few:,} to {most:,}"
+    parts = [
+        f"{outcome.upper()}. On {numbers['rows']:,} rows (cells of {cells} rows): {drift.sentence}",
+        *(check.sentence[0].upper() + check.sentence[1:] for check in others),
+        f"Mean recall gap observed: {' -> '.join(gaps)} points (noise floor {' and '.join(floors)}).",
+    ]
+    if numbers["rows_without_group"]:
+        parts.append(f"{numbers['rows_without_group']:,} rows of unknown group count for accuracy and flips only.")
+    if numbers["small_cells"]:
+        every = len(numbers["small_cells"]) == pair.counts.shape[0] * pair.counts.shape[1]
+        none = "No class has two groups large enough for a verdict. " if numbers["covers_no_gap"] else ""
+        none = "No cell is large enough for a verdict. " if every else none
+        parts.append(f"{none}Says nothing about: {listed(numbers['small_cells'])}.")
+    return " ".join(parts)
+
+
+def _points(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.1f}"

@@ -1,0 +1,79 @@
+"""A reference and a candidate on the same rows, and what is counted of them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from edgefair.metrics.cluster_bootstrap import IdentityCounts, design_effect, identity_counts, identity_ids
+from edgefair.metrics.confusion_matrix import confusion, missing_cells
+from edgefair.metrics.paired import LOST, WON, paired_counts, paired_outcomes
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Labels, groups and both predictions of the same rows, [N] int each, with the declared names."""
+
+    labels: np.ndarray
+    groups: np.ndarray
+    pred_ref: np.ndarray
+    pred_cand: np.ndarray
+    class_names: tuple[str, ...]
+    group_names: tuple[str, ...]
+    identities: np.ndarray | None = None  # who is shown, "" where unknown
+
+    @cached_property
+    def by_identity(self) -> IdentityCounts | None:
+        """Paired counts by who is shown, where identities are known."""
+        if self.identities is None:
+            return None
+        return identity_counts(self.labels, self.groups, self.pred_ref, self.pred_cand, self.identities, *self.shape)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Paired counts, int64 [G, C, 4]."""
+        return paired_counts(self.labels, self.groups, self.pred_ref, self.pred_cand, *self.shape)
+
+    @cached_property
+    def tables(self) -> tuple[np.ndarray, np.ndarray]:
+        """Confusion of the reference and of the candidate, int64 [G, C, C] each."""
+        return tuple(confusion(self.labels, pred, self.groups, *self.shape) for pred in (self.pred_ref, self.pred_cand))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(number of classes, number of groups)."""
+        return len(self.class_names), len(self.group_names)
+
+    @property
+    def compares_groups(self) -> bool:
+        """Whether there are two groups or more; with one there is no gap, so nothing about fairness can be said."""
+        return self.shape[1] > 1
+
+    @property
+    def missing(self) -> list[str]:
+        """Declared cells without a row, as "group/class"."""
+        return [self.cell_name(*cell) for cell in missing_cells(self.tables[0])]
+
+    def cell_name(self, group: int, label: int) -> str:
+        """A (group, class) cell by its declared names."""
+        return f"{self.group_names[group]}/{self.class_names[label]}"
+
+    def change(self, rows=slice(None)) -> tuple[int, int, int, float]:
+        """(rows lost, rows won, all rows, design effect) among the chosen rows."""
+        outcome = paired_outcomes(self.labels[rows], self.pred_ref[rows], self.pred_cand[rows])
+        lost, won = outcome == LOST, outcome == WON
+        return int(lost.sum()), int(won.sum()), len(outcome), self.effect(won * 1 - lost, rows)
+
+    def flips(self, rows=slice(None)) -> tuple[int, int, float]:
+        """(rows whose predicted class differs, all rows, design effect) among the chosen rows."""
+        flipped = self.pred_ref[rows] != self.pred_cand[rows]
+        return int(flipped.sum()), len(flipped), self.effect(flipped, rows)
+
+    @cached_property
+    def people(self) -> int | None:
+        """How many identities there are, each unknown one counted by itself; None where identities are not known."""
+        return None if self.identities is None else len(np.unique(identity_ids(self.identities, len(self.labels))))
+
+    def effect(self, values: np.ndarray, rows=slice(None)) -> float:
+        """Rows that tell as much as one independent row: 1, or `design_effect` where people are shown repeatedly."""
+        return 1.0 if self.identities is None else design_effect(values, self.identities[rows])

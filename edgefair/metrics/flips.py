@@ -1,0 +1,152 @@
+"""Which examples, cells and classes changed between two sets of predictions of the same rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgefair.gate.verdict import align
+from edgefair.metrics.comparison import Pair
+from edgefair.metrics.fairness import deo_max, mean_abs_disparity
+from edgefair.metrics.paired import LOST, WON, disagreement
+from edgefair.metrics.performance import softmax
+from edgefair.predictions import Predictions
+from edgefair.significance import mcnemar_midp, paired_change_interval, wilson
+
+SCHEMA = 1
+UNKNOWN = "unknown"  # the group of a row that has none
+
+
+@dataclass(frozen=True)
+class Flip:
+    """One example that the two models put into different classes.
+
+    margin is A's probability of its own class less A's probability of B's: near 0 a coin toss between two classes,
+    near 1 a change of mind. margin_b is the same seen from B.
+    """
+
+    id: str
+    label: str
+    group: str
+    a: str
+    b: str
+    margin: float
+    margin_b: float
+    change: str  # "lost" (A was right), "won" (B is right) or "both wrong"
+
+
+def differences(a: Predictions, b: Predictions) -> dict:
+    """Everything that differs, as JSON values; raises DataError where the rows are not the same.
+
+    Intervals are of 95 %: Tango's for a change of accuracy, Wilson's for a share of changed predictions, both for as
+    many rows as tell something of their own where one person is shown in several.
+    """
+    pair = align(a, b)
+    return {
+        "schema": SCHEMA,
+        "kind": "edgefair-compare",
+        "rows": len(pair.labels),
+        "accuracy": _accuracy(pair, slice(None)),
+        "recall_gap_points": [_gaps(table) for table in pair.tables],
+        "groups": [
+            {"group": name, **_accuracy(pair, pair.groups == index)} for index, name in enumerate(pair.group_names)
+        ],
+        "classes": [
+            {"class": name, **_accuracy(pair, pair.labels == index)} for index, name in enumerate(pair.class_names)
+        ],
+        "cells": cells(pair),
+        "disagreement": _disagreement(pair),
+        "class_names": list(pair.class_names),
+        "flips": [vars(flip) for flip in flipped(a, b)],
+    }
+
+
+def cells(pair: Pair) -> list[dict]:
+    """A row for every (group, class) cell: its rows, both recalls, rows lost and won, the change with its interval."""
+    rows = []
+    for group, label in np.ndindex(pair.counts.shape[:2]):
+        counts = pair.counts[group, label]
+        chosen = (pair.groups == group) & (pair.labels == label)
+        rows.append(
+            {
+                "group": pair.group_names[group],
+                "class": pair.class_names[label],
+                **_accuracy(pair, chosen),
+                "lost": int(counts[LOST]),
+                "won": int(counts[WON]),
+            }
+        )
+    return rows
+
+
+def flipped(a: Predictions, b: Predictions) -> list[Flip]:
+    """The examples whose class changed, the most decided of A first; equal margins in order of id."""
+    pair = align(a, b)
+    order = rows_of(b, a.ids)
+    rows = np.flatnonzero(pair.pred_ref != pair.pred_cand)
+    ours, theirs = softmax(a.logits[rows]), softmax(b.logits[order[rows]])  # [F, C]
+    place = np.arange(len(rows))
+    from_, to = pair.pred_ref[rows], pair.pred_cand[rows]
+    margins = (ours[place, from_] - ours[place, to]).tolist()
+    margins_b = (theirs[place, to] - theirs[place, from_]).tolist()
+    flips = [
+        Flip(
+            id=str(a.ids[row]),
+            label=pair.class_names[pair.labels[row]],
+            group=pair.group_names[pair.groups[row]] if pair.groups[row] >= 0 else UNKNOWN,
+            a=pair.class_names[pair.pred_ref[row]],
+            b=pair.class_names[pair.pred_cand[row]],
+            margin=margin,
+            margin_b=margin_b,
+            change=_change(pair, row),
+        )
+        for row, margin, margin_b in zip(rows.tolist(), margins, margins_b, strict=True)
+    ]
+    return sorted(flips, key=lambda flip: (-flip.margin, flip.id))
+
+
+def rows_of(predictions: Predictions, ids: np.ndarray) -> np.ndarray:
+    """The row of each id, int64 [N]; ids must be the predictions' own in some order."""
+    theirs = np.asarray(predictions.ids).astype(np.str_)
+    order = np.argsort(theirs)
+    return order[np.searchsorted(theirs, np.asarray(ids).astype(np.str_), sorter=order)]
+
+
+def _change(pair: Pair, row: int) -> str:
+    if pair.pred_ref[row] == pair.labels[row]:
+        return "lost"
+    return "won" if pair.pred_cand[row] == pair.labels[row] else "both wrong"
+
+
+def _accuracy(pair: Pair, rows) -> dict:
+    """Of the chosen rows: both accuracies, lost and won, the change, McNemar's mid-p, and the flips."""
+    lost, won, size, effect = pair.change(rows)
+    labels, ours, theirs = pair.labels[rows], pair.pred_ref[rows], pair.pred_cand[rows]
+    flips, _, flip_effect = pair.flips(rows)
+    low, high = paired_change_interval(lost / effect, won / effect, size / effect)
+    return {
+        "rows": size,
+        "accuracy_a": _share(int((ours == labels).sum()), size),
+        "accuracy_b": _share(int((theirs == labels).sum()), size),
+        "lost": lost,
+        "won": won,
+        "change_points": 100 * _share(won - lost, size),
+        "change_interval_points": [100 * low, 100 * high],
+        "mcnemar_midp": mcnemar_midp(lost, won),
+        "flips": flips,
+        "flip_rate": _share(flips, size),
+        "flip_interval": wilson(flips / flip_effect, size / flip_effect).tolist(),
+    }
+
+
+def _disagreement(pair: Pair) -> list[list[int]]:
+    """Rows by A's class and B's class, [C][C]: the diagonal is where they agree, whatever the label."""
+    differ, agree = disagreement(pair.pred_ref, pair.pred_cand, pair.shape[0])
+    return (differ + np.diag(agree)).tolist()
+
+
+def _gaps(table: np.ndarray) -> dict:
+    return {"mean": 100 * float(mean_abs_disparity(table)), "max": 100 * float(deo_max(table))}
+
+
+def _share(count: int, size: int) -> float:
+    return count / size if size else float("nan")

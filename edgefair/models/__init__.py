@@ -1,0 +1,5 @@
+"""Networks of every family, for teachers and students, and their weights."""
+
+from edgefair.models.factory import ALIASES, Classifier, create, save_weights, seeded
+
+__all__ = ["ALIASES", "Classifier", "create", "save_weights", "seeded"]

@@ -1,0 +1,95 @@
+"""From the student to every file that ships: ONNX in each precision, quantised in each dialect, engines built."""
+
+from pathlib import Path
+
+import numpy as np
+
+from edgefair.data import Examples, rows_of_cells
+from edgefair.files import digest, write_bytes, write_json
+from edgefair.recipe import Recipe
+from edgefair.runtimes import Built, manifest, runtime_class
+from edgefair.runtimes.targets import TARGETS
+from edgefair.seeds import generator
+
+
+def calibration_rows(recipe: Recipe, examples: Examples) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Row numbers that set the ranges, by seed, their (class, group) cells, and the cells that have too few."""
+    return rows_of_cells(examples, "calibration", recipe.quantize.rows_per_cell, generator(recipe.seed, "calibration"))
+
+
+def calibration_images(recipe: Recipe, examples: Examples) -> tuple[np.ndarray, int]:
+    """Their images, one row of every cell in turn, and how many make a batch that holds every cell once."""
+    rows, cells, _ = calibration_rows(recipe, examples)
+    turn = np.arange(len(rows)) - np.searchsorted(cells, cells)  # place of a row within its cell
+    return examples.images[rows[np.lexsort((cells, turn))]], int(cells[-1]) + 1
+
+
+def make_artefacts(recipe: Recipe, examples: Examples, student: Path, folder: Path, pairs: list, log) -> None:
+    """Write the file of every (target, precision) pair, manifest.json and export.json into `folder`."""
+    images, cells = calibration_images(recipe, examples)
+    sources, report = _sources(recipe, examples, student, folder, images, cells, pairs, log)
+    entries = []
+    for target, precision in pairs:
+        log.line(f"building {precision} for {target}")
+        runtime = runtime_class(TARGETS[target].runtime)
+        source = sources[file_name(target, precision)]
+        built = runtime.build(source, folder, f"student.{precision}.{target}", recipe.deploy)
+        entries += [built_entry(one, target, precision) for one in built]
+    manifest.write(folder, entries)
+    rows, _, short = calibration_rows(recipe, examples)
+    ids = examples.ids[rows].tolist()
+    report["calibration"] = {
+        "method": next((facts["method"] for facts in report["quantised"].values()), recipe.quantize.method),
+        "rows": len(ids),
+        "ids_sha256": digest(ids),
+        "ids": ids,
+        "short_cells": short,
+    }
+    write_bytes(folder / "null.txt", str(len(examples.class_names)).encode())
+    write_json(folder / "export.json", report)
+
+
+def file_name(target: str, precision: str) -> str:
+    """The ONNX file that a target's artefact of this precision is made from; some targets share one."""
+    if precision == "fp32":
+        return "student.onnx"
+    return "student.int8." + TARGETS[target].dialect + ".onnx" if precision == "int8" else f"student.{precision}.onnx"
+
+
+def _sources(recipe, examples, student, folder, images, cells, pairs, log) -> tuple[dict[str, Path], dict]:
+    """Every ONNX file that the pairs need, by name, and what was found while making them."""
+    from edgefair.export.onnx_export import export_onnx
+    from edgefair.export.quantization import quantize
+    from edgefair.models.factory import create
+
+    names = {"class_names": list(examples.class_names), "group_names": list(examples.group_names)}
+    model = create(f"file:{student}", len(examples.class_names), 0)
+    paths = {name: folder / name for name in ["student.onnx", *(file_name(*pair) for pair in pairs)]}
+    source = paths["student.onnx"]
+    report = export_onnx(model, images, recipe.export, source, names) | {"quantised": {}}
+    for name, path in paths.items():
+        if name == "student.fp16.onnx":
+            report["fp16"] = export_onnx(model, images, recipe.export, path, names, "fp16")
+        elif dialect := dialect_of(name):
+            facts = quantize(source, path, images, dialect, recipe.quantize, cells)
+            report["quantised"][name] = facts
+            for tensor, reason in facts["fallback"].items():
+                log.line(f"{name}: range of {tensor}: {reason}")
+    return paths, report
+
+
+def dialect_of(name: str) -> str:
+    """The dialect that a quantised file's name stands for; "" for other files."""
+    if name == "student.fp8.onnx":
+        return "fp8"
+    return name.removeprefix("student.int8.").removesuffix(".onnx") if name.startswith("student.int8.") else ""
+
+
+def built_entry(built: Built, target: str, precision: str) -> dict:
+    """The manifest's entry; an engine for single images is an artefact of its own, with a verdict of its own."""
+    blocked = runtime_class(TARGETS[target].runtime).why_not_run()
+    name = f"{target}-{precision}" + (f"-b{built.batch}" if built.batch else "")
+    runtime = TARGETS[target].runtime
+    return manifest.entry(
+        name, built.path, target, runtime, precision, batch=built.batch, blocked=blocked, facts=built.facts
+    )

@@ -1,0 +1,145 @@
+"""The main job, top to bottom: data, teacher, student, export, artefacts, predictions, latency, verdict, report."""
+
+import time
+from pathlib import Path
+
+from edgefair.data import Examples, load_examples
+from edgefair.data.gate_rows import GateRows
+from edgefair.errors import RecipeError, require
+from edgefair.files import digest, write_json
+from edgefair.gate.checks import listed
+from edgefair.pipeline.bench.stage import time_artefacts
+from edgefair.pipeline.build_artefacts import calibration_rows, make_artefacts
+from edgefair.pipeline.run_folder import RunFolder
+from edgefair.predictions import Predictions
+from edgefair.recipe import Recipe
+from edgefair.report import build_report, teacher_warnings, write_report
+from edgefair.runtimes.artefact import Artefact, artefact_list
+from edgefair.runtimes.predict import predict
+from edgefair.runtimes.targets import chosen
+
+
+def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
+    """Do whatever of the main job is not done yet in the run folder `out`; returns the report."""
+    # All that can be wrong with the input is said before the run folder is made: a corrected command finds no traces.
+    _check_tools(recipe, log)
+    pairs = chosen(recipe.deploy)
+    examples = _load(recipe, log)
+    _check_groups(recipe, examples)
+    _check_networks(recipe, examples, pairs, log)
+    with RunFolder.open(out, recipe, log) as run:
+        log.line(f"run folder: {out}")
+        settings = recipe.model_dump(mode="json")
+        data = examples.describe()
+        run.refuse_other_data(data)
+        made_from = {"seed": recipe.seed, "device": recipe.device, "data": digest(data)}
+        run.stage("data", {"data": digest(data)}, lambda folder: _write_data(examples, data, folder))
+        run.stage(
+            "teacher",
+            made_from | {"teacher": settings["teacher"]},
+            lambda folder: _teacher(recipe, examples, folder, log),
+        )
+        how = {name: settings[name] for name in ("student", "loss", "strategy", "train")}
+        run.stage(
+            "student",
+            made_from | how | run.hashes("teacher"),
+            lambda folder: _student(recipe, examples, run, folder, log),
+        )
+        how = {name: settings[name] for name in ("export", "deploy", "quantize")} | {"pairs": pairs}
+        run.stage(
+            "artefacts",
+            how | run.hashes("student"),
+            lambda folder: make_artefacts(
+                recipe, examples, run.path / "student" / "student.safetensors", folder, pairs, log
+            ),
+        )
+        every = artefact_list(run)
+        artefacts = [artefact for artefact in every if not artefact.blocked]
+        hashes = {artefact.name: artefact.sha256 for artefact in artefacts}
+        run.stage("predictions", made_from | hashes, lambda folder: _predictions(artefacts, examples, folder, log))
+        run.stage(
+            "latency",
+            {"bench": settings["bench"], "record": 3} | hashes,  # 3: with ratios, control and files
+            lambda folder: write_json(folder / "latency.json", time_artefacts(artefacts, examples, recipe, log)),
+        )
+        predictions = {a.name: Predictions.load(run.path / "predictions" / f"{a.name}.npz") for a in artefacts}
+        report = build_report(run, every, predictions, data)
+        write_report(report, artefacts, predictions, run.path, examples)
+        return report
+
+
+def _load(recipe: Recipe, log) -> Examples:
+    started = time.monotonic()
+    examples = load_examples(recipe.data, recipe.seed, log)
+    log.line(f"data: {len(examples.images):,} images ready in {time.monotonic() - started:.1f} s")
+    return examples
+
+
+def _check_tools(recipe: Recipe, log) -> None:
+    """Refuse unknown names and missing packages now, not after an hour of training."""
+    for module in ("torch", "timm", "safetensors", "onnxscript", "onnxruntime", "jinja2", "yaml"):
+        require(module, "all", "distill-and-export")
+    from edgefair.training.stages import check_names
+
+    check_names(recipe)
+    if recipe.strategy.name == "plain":
+        log.line("strategy plain: nothing is debiased, lambda is not used")
+
+
+def _check_groups(recipe: Recipe, examples: Examples) -> None:
+    """Refuse to debias between groups, or by an attribute, that are not there."""
+    if len(examples.group_names) < 2 and recipe.strategy.name != "plain":
+        raise RecipeError(
+            f"the data set '{recipe.data.name}' declares no groups (all rows are '{examples.group_names[0]}'), so "
+            f"strategy '{recipe.strategy.name}' has nothing to debias; use --strategy plain, or data with two or more "
+            "groups, such as cifar10s."
+        )
+    guesses_number = recipe.strategy.name == "adversarial" and recipe.strategy.target == "soft_group"
+    if guesses_number and examples.soft_groups is None:
+        raise RecipeError(
+            f"strategy.target is 'soft_group', but the data set '{recipe.data.name}' has no continuous attribute; give "
+            "a manifest a column soft_group with numbers from 0 to 1, or set strategy.target to 'group'."
+        )
+
+
+def _check_networks(recipe: Recipe, examples: Examples, pairs: list, log) -> None:
+    """Refuse networks that cannot be built or do not fit the loss; name cells with few calibration rows."""
+    from edgefair.training.stages import rehearse
+
+    rehearse(recipe, examples)
+    if {precision for _, precision in pairs} & {"int8", "fp8"} and (short := calibration_rows(recipe, examples)[2]):
+        log.line(f"warning: {len(short)} (group, class) cells have fewer calibration rows than wanted: {listed(short)}")
+
+
+def _write_data(examples: Examples, data: dict, folder: Path) -> None:
+    write_json(folder / "data.json", data)
+    write_json(folder / "ids.json", {name: examples.ids[rows] for name, rows in examples.rows.items()})
+
+
+def _teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> None:
+    from edgefair.models.factory import save_weights
+    from edgefair.training.stages import train_teacher
+
+    model, history = train_teacher(recipe, examples, folder, log)
+    save_weights(model, folder / "teacher.safetensors", len(examples.class_names))
+    write_json(folder / "history.json", history)
+    for warning in teacher_warnings(history, len(examples.class_names)):
+        log.line(f"warning: {warning}")
+
+
+def _student(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path, log) -> None:
+    from edgefair.models.factory import create, save_weights
+    from edgefair.training.stages import distil_student, training_device
+
+    classes = len(examples.class_names)
+    teacher = create(f"file:{run.path / 'teacher' / 'teacher.safetensors'}", classes, 0).to(training_device(recipe))
+    model, history, meaning = distil_student(recipe, examples, teacher, folder, log)
+    save_weights(model, folder / "student.safetensors", classes)
+    write_json(folder / "history.json", history)
+    write_json(folder / "lambda.json", {"value": recipe.strategy.lam, "meaning": meaning})
+
+
+def _predictions(artefacts: list[Artefact], examples: Examples, folder: Path, log) -> None:
+    gate = GateRows.of(examples)
+    for artefact in artefacts:
+        predict(artefact, gate, log).save(folder / f"{artefact.name}.npz")

@@ -1,0 +1,1 @@
+"""`edgefair quantize`: quantised variants of a finished run, built, judged and compared."""

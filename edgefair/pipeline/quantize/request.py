@@ -1,0 +1,68 @@
+"""A finished run as the quantiser finds it: its recipe, its data again, the target that is asked for."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgefair.data import load_examples
+from edgefair.errors import RecipeError, RunFolderError, nearest
+from edgefair.files import read_json
+from edgefair.pipeline.run_folder import RunFolder
+from edgefair.recipe import Recipe, parse, read
+from edgefair.runtimes import manifest
+from edgefair.runtimes.targets import TARGETS
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a user asks for, see `edgefair quantize --help`; a target or cost of "" is chosen by the run."""
+
+    target: str = ""
+    until_fair: bool = False
+    cost: str = ""
+    rank: str = "worst-group"
+    max_float: int | None = None
+    finetune_epochs: int = 0
+
+
+@contextmanager
+def opened(folder: Path, log):
+    """(run, examples) of a finished run folder, locked.
+
+    Raises RunFolderError where it is none, or not finished, or where the data are not what the run saw.
+    """
+    recipe = finished_recipe(folder)
+    with RunFolder.open(folder, recipe, log) as run:
+        examples = load_examples(recipe.data, recipe.seed, log)
+        run.refuse_other_data(examples.describe())
+        yield run, examples
+
+
+def finished_recipe(folder: Path) -> Recipe:
+    """The recipe of a run that has a student, artefacts and predictions; the folder is only read."""
+    folder = Path(folder)
+    if not (folder / "recipe.toml").is_file():
+        raise RunFolderError(f"{folder} is not a run folder: no recipe.toml in it. Give the folder that --out named.")
+    for stage in ("student", "artefacts", "predictions"):
+        if not read_json(folder / stage / "stage.json").get("finished"):
+            raise RunFolderError(
+                f"the run folder {folder} has no finished {stage}. Run edgefair distill-and-export with the same "
+                "settings again; it goes on where it stopped."
+            )
+    return parse(read(folder / "recipe.toml"))
+
+
+def chosen_target(folder: Path, asked: str) -> str:
+    """The target that is asked for, else that of the run's first INT8 file; raises RecipeError where there is none."""
+    able = [name for name, target in TARGETS.items() if "int8" in target.precisions]
+    if asked:
+        if asked not in able:
+            raise RecipeError(f"unknown target '{asked}'; {nearest(asked, able)}")
+        return asked
+    made = [entry for entry in manifest.read(Path(folder) / "artefacts") if entry["precision"] == "int8"]
+    if not made:
+        raise RecipeError(
+            f"the run {folder} has no INT8 file, so it does not say what to quantise for; name it with --target "
+            f"({', '.join(able)})."
+        )
+    return made[0]["target"]

@@ -1,0 +1,145 @@
+"""The variants as files: quantised, built for their target, run on the gate rows, timed beside each other, judged."""
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+from edgefair.data.gate_rows import GateRows
+from edgefair.export.mixed_precision.simulate import Simulated
+from edgefair.export.quantization import quantize
+from edgefair.files import write_bytes, write_json
+from edgefair.gate.checks import Check
+from edgefair.gate.resource_checks import latency_check, size_check
+from edgefair.gate.verdict import compare, worst
+from edgefair.metrics.evaluate import evaluate
+from edgefair.pipeline.bench.stage import time_artefacts
+from edgefair.pipeline.judge_run import tolerance
+from edgefair.predictions import Predictions
+from edgefair.recipe import GateRecipe, Recipe
+from edgefair.runtimes import manifest, runtime_class
+from edgefair.runtimes.artefact import Artefact, exported
+from edgefair.runtimes.predict import predict
+from edgefair.runtimes.targets import TARGETS
+
+FLOAT, INT8 = "all-float", "all-int8"
+
+
+def build_variants(work, choices: dict[str, tuple[Path, dict]], folder: Path) -> None:
+    """Write every variant's file, manifest.json, NAME.npz of each and report.json.
+
+    choices: name -> (float ONNX file, choice). A choice without a unit in float is all-int8 again and not built twice.
+    """
+    plan = {FLOAT: (work.source, None), INT8: (work.source, [])}
+    plan |= {
+        name: (source, choice["nodes"]) for name, (source, choice) in choices.items() if _new(source, choice, work)
+    }
+    entries = []
+    for name, (source, kept) in plan.items():
+        entries += _build(work, name, source, kept, folder)
+    manifest.write(folder, entries)
+    artefacts = {entry["name"]: exported(folder, entry) for entry in entries if not entry["batch"]}
+    predicted = _predict(work, artefacts, folder)
+    latency = _latency(work, artefacts)
+    reference = Predictions.load(work.run.path / "predictions" / "student.npz")
+    rows = [_row(work, artefacts[name], predicted[name], reference, plan[name][1], latency) for name in plan]
+    best = [row for row in rows if row["name"] != FLOAT][-1]
+    write_json(folder / "report.json", {"variants": rows, "choices": _choices(choices), **_outcome(work, best)})
+
+
+def _choices(choices: dict) -> dict:
+    return {name: choice for name, (_, choice) in choices.items()}
+
+
+def _new(source: Path, choice: dict, work) -> bool:
+    return bool(choice["nodes"]) or source != work.source
+
+
+def _build(work, name: str, source: Path, kept: list[str] | None, folder: Path) -> list[dict]:
+    """The manifest's entries of one variant; kept None means that nothing is quantised."""
+    path, facts = folder / f"{name}.onnx", {}
+    if kept is None:
+        write_bytes(path, source.read_bytes())
+    else:
+        settings = (work.calibration[0], work.dialect, work.recipe.quantize, work.calibration[1])
+        facts = quantize(source, path, *settings, keep=kept, ranges=work.variants(source).ranges)
+    runtime = runtime_class(TARGETS[work.target].runtime)
+    where = (work.target, TARGETS[work.target].runtime, "fp32" if kept is None else "int8")
+    if runtime.why_not_build():
+        return [manifest.entry(name, path, *where, blocked=runtime.why_not_build(), facts=facts)]
+    built = runtime.build(path, folder, f"{name}.{work.target}", work.recipe.deploy)
+    return [
+        manifest.entry(
+            name + (f"-b{one.batch}" if one.batch else ""),
+            one.path,
+            *where,
+            batch=one.batch,
+            blocked=runtime.why_not_run(),
+            facts=facts | one.facts,
+        )
+        for one in built
+    ]
+
+
+def _predict(work, artefacts: dict[str, Artefact], folder: Path) -> dict[str, Predictions]:
+    """What each variant says of the gate rows; where the target is not here, its ONNX file on the simulator."""
+    gate, predicted = GateRows.of(work.examples), {}
+    for name, artefact in artefacts.items():
+        simulator = Simulated(folder / f"{name}.onnx", work.dialect) if artefact.blocked else None
+        predicted[name] = predict(artefact, gate, work.log, runtime=simulator)
+        predicted[name].save(folder / f"{name}.npz")
+    return predicted
+
+
+def _latency(work, artefacts: dict[str, Artefact]) -> dict:
+    """The record of times, interleaved between the variants; nothing where the target is not here."""
+    if any(artefact.blocked for artefact in artefacts.values()):
+        return {"artefacts": {}, "control": {}}
+    return time_artefacts(list(artefacts.values()), work.examples, work.recipe, work.log)
+
+
+def _row(work, artefact: Artefact, mine: Predictions, reference: Predictions, kept, latency: dict) -> dict:
+    """What is said of one variant; its outcome is the worst of the verdict and of the limits on latency and size."""
+    batch = str(work.recipe.bench.batches[0])
+    times = latency["artefacts"].get(artefact.name, {}).get(batch)
+    about = {**artefact.about(), "name": artefact.name, "kept": kept, "blocked": artefact.blocked, "latency": times}
+    row = about | judged(reference, mine, work.recipe)
+    budgets = _budgets(work.recipe.gate, row, batch, latency["control"].get(batch, {}).get("quiet"))
+    return row | {
+        "limits": [asdict(check) for check in budgets],
+        "outcome": worst([row["outcome"], *(check.outcome for check in budgets)]),
+    }
+
+
+def _budgets(gate: GateRecipe, row: dict, batch: str, quiet: bool | None) -> list[Check]:
+    """The recipe's limits on latency and size, where they are set."""
+    checks = []
+    if gate.max_latency_p90_ms is not None:
+        checks.append(latency_check(row["latency"] or {}, batch, gate.max_latency_p90_ms, quiet))
+    if gate.max_size_mb is not None:
+        checks.append(size_check(row["bytes"], gate.max_size_mb))
+    return checks
+
+
+def judged(reference: Predictions, mine: Predictions, recipe: Recipe) -> dict:
+    """Scores of a variant on the gate rows, what changed beside the student, and the verdict; shares of one."""
+    verdict = compare(reference, mine, tolerance(recipe.gate, "same"), claim="same", seed=recipe.seed)
+    found = evaluate(mine, recipe.gate.replicates, recipe.seed)
+    disparity = found["disparities"]["mean_abs_disparity"]
+    known = [group["accuracy"] for group in found["groups"] if group["accuracy"] == group["accuracy"]]
+    checks = {check.name: check.value for check in verdict.checks}
+    return {
+        "accuracy": found["scores"]["accuracy"]["value"],
+        "worst_group": min(known, default=math.nan),
+        "disparity": disparity["value"],
+        "noise_floor": disparity["floor"],
+        "flips": checks["flip_rate"] / 100,
+        "flips_worst_group": checks["group_flip_rate"] / 100,
+        "outcome": verdict.outcome,
+        "verdict": verdict.to_dict(),
+    }
+
+
+def _outcome(work, best: dict) -> dict:
+    """The verdict of the variant to ship; what did not run on its target is not known to pass."""
+    passed_elsewhere = work.blocked and best["outcome"] == "pass"
+    return {"best": best["name"], "outcome": "inconclusive" if passed_elsewhere else best["outcome"]}

@@ -1,0 +1,138 @@
+"""What `verify` and `compare` are given: a predictions file, a run folder, or one artefact of a run (`RUN:NAME`)."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgefair.errors import ArtefactError, DataError, RunFolderError, nearest
+from edgefair.files import read_json, sha256
+from edgefair.log import Log
+from edgefair.pipeline.run_folder import RunFolder
+from edgefair.predictions import Predictions
+from edgefair.recipe import Recipe, parse, read
+from edgefair.runtimes.artefact import Artefact, artefact_list
+
+STUDENT = "student"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Predictions with where they come from and, where a run folder measured them, latency and recipe."""
+
+    name: str  # as the user can write it: FILE.npz or RUN:NAME
+    predictions: Predictions
+    recipe: Recipe | None = None
+    latency: dict = field(default_factory=dict)  # batch size as text -> percentiles; empty where nothing was measured
+    control: dict = field(default_factory=dict)  # batch size as text -> how still the machine was then
+
+    def about(self) -> dict:
+        """What identifies it, as JSON values."""
+        return {"source": self.name, **self.predictions.about}
+
+    def title(self) -> str:
+        """One line on what ran where: runtime with version, precision, hash of the file, processor."""
+        about = self.predictions.about
+        runtime = " ".join(str(about[key]) for key in ("runtime", "version") if about.get(key))
+        processor = about["machine"].get("processor") if isinstance(about.get("machine"), dict) else None
+        digits = str(about["sha256"])[:12] if about.get("sha256") else None
+        parts = (runtime, about.get("precision"), digits, processor)
+        return ", ".join(str(part) for part in parts if part) or "no record of what made these predictions"
+
+
+def reference_source(text: str) -> Source:
+    """The reference that `text` names; a whole run folder stands for its student."""
+    place, name = split_name(text)
+    return _load_one(place, name or STUDENT) if place.is_dir() else _from_file(place, name)
+
+
+def candidate_names(text: str) -> list[str]:
+    """The candidates that `text` stands for: all exported artefacts of a run folder, else the one it names."""
+    place, name = split_name(text)
+    if name or not place.is_dir():
+        return [text]
+    exported = [
+        f"{text.rstrip('/')}:{artefact.name}" for artefact in run_artefacts(place)[1] if artefact.claim == "same"
+    ]
+    if not exported:
+        raise DataError(f"the run folder {text} has no exported artefact to judge; see deploy.targets.")
+    return exported
+
+
+def single_source(text: str) -> Source:
+    """The one source that `text` names; raises DataError where a run folder has several exported artefacts."""
+    names = candidate_names(text)
+    if len(names) != 1:
+        raise DataError(f"{text} holds {len(names)} exported artefacts: name one of {', '.join(names)}.")
+    return reference_source(names[0])
+
+
+def split_name(text: str) -> tuple[Path, str]:
+    """`RUN:NAME` in two, unless a file or folder of the whole text exists."""
+    place, colon, name = text.rpartition(":")
+    if not colon or Path(text).exists():
+        return Path(text), ""
+    return Path(place), name
+
+
+def _from_file(path: Path, name: str) -> Source:
+    if name:
+        state = "is a file" if path.exists() else "does not exist"
+        raise DataError(f"'{path}:{name}' names artefact '{name}' of the run folder {path}, which {state}.")
+    if not path.exists():
+        raise DataError(f"{path} does not exist. Give a predictions file (.npz), a run folder, or RUN:ARTEFACT.")
+    return Source(str(path), Predictions.load(path))
+
+
+def run_artefacts(folder: Path) -> tuple[Recipe, list[Artefact]]:
+    """Recipe and artefacts of a run whose predictions are finished; the folder is only read."""
+    if not (folder / "recipe.toml").is_file():
+        raise RunFolderError(f"{folder} is not a run folder: no recipe.toml in it. Give the folder that --out named.")
+    recipe = parse(read(folder / "recipe.toml"))
+    if not read_json(folder / "predictions" / "stage.json").get("finished"):
+        raise RunFolderError(
+            f"the run folder {folder} has no finished predictions. Run edgefair distill-and-export with the same "
+            "settings again; it goes on where it stopped."
+        )
+    return recipe, artefact_list(RunFolder(folder, recipe, Log(quiet=True)))
+
+
+def _load_one(folder: Path, name: str) -> Source:
+    recipe, artefacts = run_artefacts(folder)
+    known = {artefact.name: artefact for artefact in artefacts}
+    if name not in known:
+        raise DataError(f"the run folder {folder} has no artefact '{name}'; {nearest(name, known)}")
+    if known[name].blocked:
+        raise ArtefactError(
+            f"{folder}:{name} was built but not verified on a device ({known[name].blocked}) Take it to one with "
+            "edgefair bundle, and judge the predictions file that comes back."
+        )
+    path = folder / "predictions" / f"{name}.npz"
+    predictions = Predictions.load(path)
+    _refuse_stale(known[name], predictions, path)
+    return Source(f"{folder}:{name}", predictions, recipe, *_latency(folder / "latency", known[name]))
+
+
+def _latency(folder: Path, artefact: Artefact) -> tuple[dict, dict]:
+    """What the run measured on this very file, and its control; nothing where unfinished or of another file."""
+    stage = read_json(folder / "stage.json")
+    if not stage.get("finished") or stage.get("made_from", {}).get(artefact.name) != artefact.sha256:
+        return {}, {}
+    record = read_json(folder / "latency.json")
+    return record.get("artefacts", {}).get(artefact.name, {}), record.get("control", {})
+
+
+def _refuse_stale(artefact: Artefact, predictions: Predictions, path: Path) -> None:
+    """Predictions speak of one file: the one that was predicted with, the one the run made, the one that is there."""
+    if not artefact.path.is_file():
+        raise ArtefactError(f"{artefact.path} is missing, so its predictions {path} speak of nothing. Export it again.")
+    made, there = predictions.about.get("sha256"), sha256(artefact.path)
+    if made != there:
+        raise ArtefactError(
+            f"stale predictions: {path} was made with a file of SHA-256 {str(made)[:12]}, but {artefact.path} is now "
+            f"{there[:12]}. Predict again: run edgefair distill-and-export with the same settings."
+        )
+    stored = read_json(path.parent / "stage.json").get("files", {}).get(path.name)
+    if stored != sha256(path):
+        raise ArtefactError(
+            f"{path} is not the file that its run wrote (SHA-256 in stage.json: {str(stored)[:12]}). "
+            "Predict again: run edgefair distill-and-export with the same settings."
+        )

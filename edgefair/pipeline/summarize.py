@@ -1,0 +1,203 @@
+"""Several seeds of one recipe: mean, interval and range of each metric, and tests against the runs of another recipe.
+
+Everything is read from the report.json of finished run folders. A word such as "fairer" stands only where its test
+supports it: p below 0.05 after Holm's correction over the metrics of an artefact.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from edgefair.errors import RecipeError, RunFolderError
+from edgefair.files import digest
+from edgefair.metrics.distributions import student_t_p
+from edgefair.pipeline.run_folder import flat
+from edgefair.significance import holm, welch_class_bias
+
+# metric: (where it stands in a report, what more of it is called, what less of it is called)
+HEADLINES = {
+    "accuracy": ("scores", "more accurate", "less accurate"),
+    "macro_f1": ("scores", "better", "worse"),
+    "auroc": ("scores", "better", "worse"),
+    "mean_abs_disparity": ("disparities", "less fair", "fairer"),
+    "deo_max": ("disparities", "less fair", "fairer"),
+}
+NO_WORD = "not shown to differ"
+LEVEL = 0.05
+FREE = ("seed", "data.path")  # what may differ between the seeds of one recipe; so may the path of a network's file
+
+
+def load_runs(folders: list[Path]) -> list[dict]:
+    """The reports of runs that differ in their seed only, by seed; raises where they are missing or do not fit.
+
+    RunFolderError: a folder without a readable report. RecipeError: settings differ, or a seed stands twice.
+    """
+    reports = sorted((_report(Path(folder)) for folder in folders), key=lambda report: report["recipe"]["seed"])
+    first = _settings(reports[0])
+    for report in reports[1:]:
+        other = _settings(report)
+        if digest(other) != digest(first):
+            differing = [
+                f"{n}: {first.get(n)} and {other.get(n)}" for n in sorted(first | other) if first.get(n) != other.get(n)
+            ]
+            raise RecipeError(
+                f"{report['folder']} is not another seed of {reports[0]['folder']}:\n  " + "\n  ".join(differing) + "\n"
+                "Runs that are summarised together differ in their seed only; give the others to --against."
+            )
+    seeds = [report["recipe"]["seed"] for report in reports]
+    twice = next((seed for seed in seeds if seeds.count(seed) > 1), None)
+    if twice is not None:
+        raise RecipeError(f"seed {twice} stands in two of the runs: it would count twice. Give each seed once.")
+    return reports
+
+
+def summarise(reports: list[dict]) -> dict:
+    """{"seeds", "recipe", "artefacts": {artefact: {metric: {mean, interval, range, floor, n, undefined}}}}.
+
+    mean +- t(0.975, n - 1) s / sqrt(n) over seeds; floor is the mean noise floor of a disparity. A metric that is
+    undefined in a run is undefined in the mean (NaN), with the number of such runs.
+    """
+    names = [name for name in _artefacts(reports[0]) if all(name in _artefacts(report) for report in reports)]
+    return {
+        "seeds": [report["recipe"]["seed"] for report in reports],
+        "recipe": digest(_settings(reports[0])),
+        "artefacts": {name: {metric: _spread(reports, name, metric) for metric in HEADLINES} for name in names},
+    }
+
+
+def compare_runs(ours: list[dict], theirs: list[dict]) -> dict:
+    """Test every metric of every common artefact, ours minus theirs: paired by seed, or Welch where the seeds differ.
+
+    {"test", "seeds": [ours, theirs],
+     "artefacts": {artefact: {metric: {difference, interval, t, dof, p, p_holm, word}}}}
+    Raises RecipeError where the two sides do not have the same classes and groups.
+    """
+    for what in ("class_names", "group_names"):
+        if ours[0]["data"][what] != theirs[0]["data"][what]:
+            raise RecipeError(
+                f"the {what} differ: {ours[0]['data'][what]} in {ours[0]['folder']}, {theirs[0]['data'][what]} in "
+                f"{theirs[0]['folder']}. Only runs on the same classes and groups can be compared."
+            )
+    seeds = [[report["recipe"]["seed"] for report in reports] for reports in (ours, theirs)]
+    paired = seeds[0] == seeds[1]
+    names = [name for name in _artefacts(ours[0]) if all(name in _artefacts(report) for report in ours + theirs)]
+    compared = {}
+    for name in names:
+        tests = {m: _test(_values(ours, name, m), _values(theirs, name, m), paired) for m in HEADLINES}
+        adjusted = holm([test["p"] for test in tests.values()])
+        for (metric, test), p in zip(tests.items(), adjusted.tolist(), strict=True):
+            test |= {"p_holm": p, "word": _word(metric, test["difference"], p)}
+        compared[name] = tests
+    return {"test": "paired t-test by seed" if paired else "Welch's t-test", "seeds": seeds, "artefacts": compared}
+
+
+def class_bias(first: list[dict], first_name: str, second: list[dict], second_name: str) -> dict | None:
+    """Mohammadshahi and Ioannou's test per class, second against first artefact; None under two seeds of either.
+
+    Welch's t-test over seeds of class accuracy over model accuracy: {"classes", "undefined", "raw", "holm", "named"},
+    with the numbers of classes below 0.05 before and after Holm's correction, and the names of the latter.
+    """
+    if min(len(first), len(second)) < 2:
+        return None
+    sides = [_class_accuracy(reports, name) for reports, name in ((first, first_name), (second, second_name))]
+    p = welch_class_bias(*sides[0], *sides[1]).p
+    adjusted = holm(p)
+    names = first[0]["data"]["class_names"]
+    return {
+        "classes": len(p),
+        "undefined": int(np.isnan(p).sum()),
+        "raw": int((p < LEVEL).sum()),
+        "holm": int((adjusted < LEVEL).sum()),
+        "named": [names[c] for c in np.flatnonzero(adjusted < LEVEL)],
+    }
+
+
+def _report(folder: Path) -> dict:
+    file = folder / "report.json" if folder.is_dir() else folder
+    try:
+        report = json.loads(file.read_text())
+        return {name: report[name] for name in ("recipe", "data", "artefacts")} | {"folder": str(folder)}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(
+            f"{file} is not the report of a finished run ({type(error).__name__}: {error}). Give run folders that "
+            "edgefair distill-and-export has finished."
+        ) from None
+
+
+def _settings(report: dict) -> dict:
+    """What must be the same in all seeds of a recipe: all settings but the seed and paths, and the declared names."""
+    fields = {name: value for name, value in flat(report["recipe"]).items() if name not in FREE}
+    for name in ("teacher.spec", "student.spec"):
+        fields[name] = "file" if str(fields[name]).startswith("file:") else fields[name]
+    return fields | {name: report["data"][name] for name in ("class_names", "group_names")}
+
+
+def _artefacts(report: dict) -> dict[str, dict]:
+    return {entry["artefact"]: entry["metrics"] for entry in report["artefacts"] if entry["runtime"] != "null"}
+
+
+def _values(reports: list[dict], artefact: str, metric: str, what: str = "value") -> np.ndarray:
+    found = [_artefacts(report)[artefact][HEADLINES[metric][0]][metric][what] for report in reports]
+    return np.array([math.nan if value is None else value for value in found])  # [S]
+
+
+def _spread(reports: list[dict], artefact: str, metric: str) -> dict:
+    values = _values(reports, artefact, metric)
+    mean = float(values.mean())
+    half = _half_width(float(values.std(ddof=1)), len(values), len(values) - 1) if len(values) > 1 else math.nan
+    spread = {
+        "mean": mean,
+        "interval": [mean - half, mean + half],
+        "range": [float(values.min()), float(values.max())],
+        "n": len(values),
+        "undefined": int(np.isnan(values).sum()),
+        "values": values.tolist(),
+    }
+    if HEADLINES[metric][0] == "disparities":
+        spread["floor"] = float(_values(reports, artefact, metric, "floor").mean())
+    return spread
+
+
+def _test(ours: np.ndarray, theirs: np.ndarray, paired: bool) -> dict:
+    """Difference of means with its t-test and 95 % interval; NaN where there is no variance to judge by."""
+    difference, error, dof = float(ours.mean() - theirs.mean()), math.nan, math.nan
+    if paired and len(ours) > 1:
+        error, dof = float((ours - theirs).std(ddof=1)) / math.sqrt(len(ours)), len(ours) - 1
+    elif not paired and min(len(ours), len(theirs)) > 1:
+        parts = [float(side.var(ddof=1)) / len(side) for side in (ours, theirs)]
+        error = math.sqrt(sum(parts))
+        if error > 0:
+            dof = sum(parts) ** 2 / sum(part**2 / (len(s) - 1) for part, s in zip(parts, (ours, theirs), strict=True))
+    if not error > 1e-12:  # equal in every seed but for the last bit
+        error = math.nan
+    t = difference / error
+    half = _half_width(error, 1, dof)
+    interval = [difference - half, difference + half]
+    return {"difference": difference, "interval": interval, "t": t, "dof": dof, "p": student_t_p(t, dof)}
+
+
+def _half_width(deviation: float, n: int, dof: float) -> float:
+    """t(0.975, dof) * deviation / sqrt(n)."""
+    if math.isnan(deviation) or math.isnan(dof):
+        return math.nan
+    low, high = 0.0, 1e6
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if student_t_p(middle, dof) > LEVEL else (low, middle)
+    return high * deviation / math.sqrt(n)
+
+
+def _word(metric: str, difference: float, p: float) -> str:
+    """What the test allows to be said; NaN allows nothing."""
+    _, more, less = HEADLINES[metric]
+    return NO_WORD if not p < LEVEL else more if difference > 0 else less
+
+
+def _class_accuracy(reports: list[dict], artefact: str) -> tuple[np.ndarray, np.ndarray]:
+    """(class accuracy [S, C], model accuracy [S]) over rows of known group."""
+    tables = np.array([np.asarray(_artefacts(report)[artefact]["confusion"]).sum(axis=0) for report in reports])
+    hits, rows = np.diagonal(tables, axis1=1, axis2=2), tables.sum(axis=2)  # [S, C] each
+    rates = np.where(rows > 0, hits / np.maximum(rows, 1), np.nan)
+    return rates, hits.sum(axis=1) / rows.sum(axis=1)

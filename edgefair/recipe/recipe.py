@@ -1,0 +1,145 @@
+"""A recipe: every setting of a run, validated; TOML in, TOML out.
+
+A recipe is frozen. Its hash is written into the report, so a setting changed after the run is visible.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from edgefair.errors import RecipeError, nearest
+from edgefair.files import digest
+from edgefair.recipe.base import LossRecipe, Section, StrategyRecipe
+from edgefair.recipe.data import DataRecipe, without_groups
+from edgefair.recipe.deployment import BenchRecipe, DeployRecipe, ExportRecipe, GateRecipe, QuantizeRecipe
+from edgefair.recipe.training import StudentRecipe, TeacherRecipe, TrainRecipe
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # a Jetson with JetPack 6, whose TensorRT comes for its own Python
+    import tomli as tomllib
+
+
+class Recipe(Section):
+    """A whole run."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Every random choice comes from a generator named after this seed and its purpose."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where networks are trained."""
+    data: DataRecipe = DataRecipe()
+    teacher: TeacherRecipe = TeacherRecipe()
+    student: StudentRecipe = StudentRecipe()
+    loss: LossRecipe = LossRecipe()
+    strategy: StrategyRecipe = StrategyRecipe()
+    train: TrainRecipe = TrainRecipe()
+    export: ExportRecipe = ExportRecipe()
+    deploy: DeployRecipe = DeployRecipe()
+    quantize: QuantizeRecipe = QuantizeRecipe()
+    gate: GateRecipe = GateRecipe()
+    bench: BenchRecipe = BenchRecipe()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fitting_defaults(cls, values: Any) -> Any:
+        """How networks are trained, where it is not given, follows the data and the device.
+
+        Photographs are fewer and harder than rendered shapes: augmented, seen more often, in gentler steps. A GPU
+        trains in bf16. Where there are no groups, there is nothing to debias: the strategy is plain.
+        """
+        if not isinstance(values, dict):
+            return values
+        fitting: dict[str, Any] = {}
+        data = values.get("data")
+        if isinstance(data, dict) and data.get("name", "trifeature") != "trifeature":
+            fitting |= {"augment": "crop-flip", "optimizer": "adamw", "lr": 2e-3, "epochs": 15}
+        if values.get("device", "cpu") != "cpu":
+            fitting["precision"] = "bf16"
+        sections = {name: (fitting, values.get(name, {})) for name in ("teacher", "train")} if fitting else {}
+        if isinstance(data, dict) and without_groups(data):
+            sections["strategy"] = ({"name": "plain"}, values.get("strategy", {}))
+        return {**values, **{k: {**fit, **v} if isinstance(v, dict) else v for k, (fit, v) in sections.items()}}
+
+    def to_toml(self) -> str:
+        """The recipe as TOML text, every field written out; `parse` reads it back to an equal recipe."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the recipe's canonical form."""
+        return digest(self.model_dump(mode="json"))
+
+
+def parse(values: dict) -> Recipe:
+    """Build a recipe from nested values; raises RecipeError that names the field, its value and what is allowed."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError("\n".join(_explain(problem) for problem in error.errors())) from None
+
+
+def read(path: Path) -> dict:
+    """The nested values of a TOML file; raises RecipeError where it is missing or not TOML."""
+    try:
+        return tomllib.loads(Path(path).read_text())
+    except OSError as error:
+        raise RecipeError(
+            f"cannot read the recipe {path}: {error.strerror}. Give a TOML file; edgefair recipe prints one."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not a TOML file: {error}.") from None
+
+
+def assign(values: dict, dotted: str, value: Any) -> None:
+    """Set `section.field` in nested values, in place."""
+    *sections, name = dotted.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise RecipeError(f"'{dotted}': '{section}' is a setting, not a section of the recipe.")
+    values[name] = value
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """Split `train.epochs=5` into a name and a TOML value; text that is no TOML value stands for itself."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise RecipeError(f"--set '{text}' is not of the form section.field=value, such as train.epochs=5.")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value.strip()
+
+
+def _explain(problem: dict) -> str:
+    name = ".".join(str(part) for part in problem["loc"]) or "recipe"
+    if problem["type"] == "extra_forbidden":
+        section = _section(problem["loc"][:-1])
+        return f"'{name}' is not a setting: {nearest(str(problem['loc'][-1]), section.model_fields)}"
+    # Pydantic's message says what is allowed; the value and the name are ours.
+    value = problem["input"]
+    given = "" if isinstance(value, dict) else f" (given: {value!r})"
+    label = "--lambda (strategy.lam)" if name == "strategy.lam" else name
+    said = _PLAINLY.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
+    return f"{label}: {said}{given}"
+
+
+# What Pydantic says in terms of Python, in those of a recipe.
+_PLAINLY = dict.fromkeys(("tuple_type", "list_type"), 'a list is needed, such as [0.3, 0.6] or ["a", "b"]')
+_PLAINLY |= dict.fromkeys(("bool_type", "bool_parsing"), "true or false is needed")
+_PLAINLY |= dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number is needed")
+_PLAINLY |= dict.fromkeys(("float_type", "float_parsing"), "a number is needed")
+_PLAINLY |= dict.fromkeys(("string_type",), "a text is needed")
+_PLAINLY |= dict.fromkeys(
+    ("model_type", "model_attributes_type"), "a section of settings is needed, as in train.epochs=3"
+)
+
+
+def _section(location: tuple) -> type[BaseModel]:
+    section = Recipe
+    for part in location:
+        section = section.model_fields[part].annotation
+    return section

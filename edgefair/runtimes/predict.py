@@ -1,0 +1,43 @@
+"""Run one artefact on the gate rows: what the main job does for each, and what a device does for the host."""
+
+from pathlib import Path
+
+from edgefair.data.gate_rows import GateRows
+from edgefair.errors import DataError
+from edgefair.predictions import Predictions
+from edgefair.runtimes import Runtime, load_runtime, manifest, predict_rows
+from edgefair.runtimes.artefact import Artefact, exported
+from edgefair.runtimes.machine import describe_machine
+from edgefair.runtimes.onnx_inspect import narrowest
+
+BATCH = 64
+
+
+def predict(artefact: Artefact, gate: GateRows, log, threads: int = 0, runtime: Runtime | None = None) -> Predictions:
+    """Logits of the gate rows with what made them: the file, its runtime, this machine.
+
+    runtime: what executes it instead of the artefact's own, such as a simulator of one that is not here.
+
+    Raises ArtefactError where the file does not load or run, DataError where it has another number of classes.
+    """
+    runtime = runtime or load_runtime(artefact.runtime, artefact.path, threads)
+    if runtime.num_classes != len(gate.class_names):
+        raise DataError(
+            f"{artefact.path} returns {runtime.num_classes} logits, the gate rows are of {len(gate.class_names)} "
+            f"classes ({', '.join(gate.class_names[:4])} ...). Give the gate rows of the run that made the file."
+        )
+    with log.progress(f"predicting with {artefact.name}", len(gate.rows)) as advance:
+        logits = predict_rows(runtime, gate.images, gate.rows, advance, artefact.batch or BATCH)
+    about = {**artefact.about(), **runtime.describe(), "machine": describe_machine()}
+    about["precision"] = artefact.precision or narrowest(about.get("formats", {}))
+    return gate.predictions(logits, about)
+
+
+def artefact_at(path: Path, runtime: str) -> Artefact:
+    """The artefact that the manifest beside a file makes of it for this runtime; else the file under its own name."""
+    path = Path(path)
+    sha256 = manifest.unchanged(path)
+    for entry in manifest.read(path.parent):
+        if entry["file"] == path.name and entry["runtime"] == runtime:
+            return exported(path.parent, entry)
+    return Artefact(path.stem, path, runtime, "", sha256)

@@ -1,0 +1,1 @@
+"""Training of teachers and students: loop, batches, augmentation, teacher outputs, quantisation-aware fine-tuning."""

@@ -1,0 +1,49 @@
+"""Quantisation-aware fine-tuning: the student trained on under fake quantisation, with its own loss and strategy.
+
+The group objective is the run's own. Training under quantisation for accuracy alone can widen gaps between groups (Liu
+et al., "Understanding the unfairness in network quantization", ICML 2025), so what comes out is judged anew.
+"""
+
+from pathlib import Path
+
+import torch
+
+from edgefair.data import Examples
+from edgefair.files import write_json
+from edgefair.models.factory import create, save_weights
+from edgefair.pipeline.build_artefacts import calibration_images
+from edgefair.recipe import Recipe
+from edgefair.seeds import derive
+from edgefair.training.fake_quant import install, remove
+from edgefair.training.loop import fit, validation_judge
+from edgefair.training.stages import assemble, training_device
+
+LR_SHARE = 0.05
+"""Peak learning rate as a share of the student's: it starts from weights that are good already."""
+
+
+def finetune(
+    recipe: Recipe, examples: Examples, student: Path, teacher: Path, folder: Path, dialect: str, epochs: int, log
+) -> list[dict]:
+    """Train the student's weights on for some epochs, write student.safetensors and history.json; returns the history.
+
+    What is written are plain float weights, to be exported and quantised as usual. A checkpoint is kept in `folder`
+    after every epoch and gone on from. Raises TrainingError where the loss runs away.
+    """
+    device, classes = training_device(recipe), len(examples.class_names)
+    model, taught = (create(f"file:{path}", classes, 0).to(device) for path in (student, teacher))
+    install(model, torch.from_numpy(calibration_images(recipe, examples)[0]).to(device), dialect)
+    seed = derive(recipe.seed, "finetune")
+    strategy, feed = assemble(*sections(recipe, epochs), examples, model, taught, seed, device)
+    history = fit(strategy, feed, validation_judge(examples, device), folder, log, "fine-tuning")
+    remove(model)
+    save_weights(model, folder / "student.safetensors", classes)
+    write_json(folder / "history.json", history)
+    return history
+
+
+def sections(recipe: Recipe, epochs: int) -> tuple:
+    """[train] [loss] [strategy] for fine-tuning: few epochs at a low rate, and the terms' warm-ups left out."""
+    train = recipe.train.model_copy(update={"epochs": epochs, "lr": recipe.train.lr * LR_SHARE})
+    loss = recipe.loss.model_copy(update={"kd_warmup_epochs": 0, "curriculum_epochs": 1})
+    return train, loss, recipe.strategy.model_copy(update={"warmup_epochs": 0})
