@@ -31,9 +31,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import v2
 
+from edgefair.data import LISTS, Examples
 from edgefair.data.cache.build import prepared
 from edgefair.data.cache.decode_pool import cores
-from edgefair.data.dataset import LISTS, Examples
 from edgefair.data.listing import Entry, FilePart
 from edgefair.log import Log
 from edgefair.training.loader import Feed

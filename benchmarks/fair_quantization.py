@@ -24,6 +24,7 @@ from nncf_choice import nncf_file, nncf_runtime, why_not
 from skewed_students import DATA, KEPT_SHARE, NETWORKS, student
 
 from edgefair.data import Examples
+from edgefair.data.calibration import calibration_images
 from edgefair.data.gate_rows import GateRows
 from edgefair.export.mixed_precision.cost import latency_costs, size_costs
 from edgefair.export.mixed_precision.ranking_rows import ranking_rows
@@ -35,9 +36,8 @@ from edgefair.export.onnx_export import export_onnx
 from edgefair.export.quantization import quantisable, quantize
 from edgefair.export.quantization.calibration import calibrate
 from edgefair.files import write_json
+from edgefair.gate.tolerance import tolerance
 from edgefair.models import create
-from edgefair.pipeline.build_artefacts import calibration_images
-from edgefair.pipeline.judge_run import tolerance
 from edgefair.pipeline.quantize.variants import judged
 from edgefair.recipe import Recipe
 from edgefair.runtimes import load_runtime, predict_rows

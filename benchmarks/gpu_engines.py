@@ -23,7 +23,7 @@ import common
 import numpy as np
 
 from edgefair.errors import EdgefairError
-from edgefair.recipe.deployment import DeployRecipe
+from edgefair.recipe import DeployRecipe
 from edgefair.runtimes import load_runtime, manifest, runtime_class
 from edgefair.runtimes.gpu import describe_gpu
 from edgefair.runtimes.trt import rtx

@@ -10,12 +10,12 @@ import torch
 from edgefair.data import Examples
 from edgefair.log import Log
 from edgefair.metrics import auroc, confusion, deo_max, deo_mean, macro_scores, softmax
+from edgefair.metrics.noise_floor import noise_floor
 from edgefair.models import Classifier
 from edgefair.recipe import Recipe, assign, parse
 from edgefair.seeds import generator
-from edgefair.significance import noise_floor
-from edgefair.training.loop import outputs
 from edgefair.training.stages import distil_student, train_teacher, training_device
+from edgefair.training.teacher import outputs
 
 FIGURES = ("accuracy", "auroc", "macro_f1", "deo_mean", "deo_max")
 QUIET = Log(quiet=True)

@@ -33,8 +33,8 @@ from edgefair.recipe import parse
 from edgefair.runtimes import load_runtime, predict_rows
 from edgefair.seeds import generator
 from edgefair.strategies.optim import schedule
+from edgefair.training.assemble import assemble
 from edgefair.training.loop import _epoch
-from edgefair.training.stages import assemble
 
 ROWS = 8000  # the default: what is done once an epoch must weigh what it weighs there
 

@@ -22,6 +22,7 @@ from edgefair.data import Examples, load_examples
 from edgefair.data.gate_rows import GateRows
 from edgefair.files import sha256
 from edgefair.gate import compare
+from edgefair.gate.tolerance import tolerance
 from edgefair.latency.clocks import clocks, pin
 from edgefair.latency.measure import Design, Loaded, measure
 from edgefair.latency.queries import Queries
@@ -29,12 +30,12 @@ from edgefair.latency.rules import Rules
 from edgefair.log import Log
 from edgefair.metrics.evaluate import evaluate
 from edgefair.pipeline.job import distill_and_export
-from edgefair.pipeline.judge_run import tolerance
+from edgefair.pipeline.run_artefacts import artefact_list
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe, parse
 from edgefair.runtimes import load_runtime
-from edgefair.runtimes.artefact import Artefact, artefact_list
+from edgefair.runtimes.artefact import Artefact
 from edgefair.runtimes.predict import predict
 
 RECIPE = {

@@ -20,7 +20,7 @@ from edgefair.data import Examples, load_examples
 from edgefair.models import Classifier, create, save_weights
 from edgefair.recipe import Recipe
 from edgefair.seeds import derive, generator
-from edgefair.training.loop import outputs
+from edgefair.training.teacher import outputs
 
 NETWORKS = {
     "efficientnet_b0": "timm:efficientnet_b0",

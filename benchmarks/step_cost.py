@@ -23,7 +23,7 @@ from edgefair.losses import LOSSES
 from edgefair.models import create
 from edgefair.strategies import STRATEGIES
 from edgefair.strategies.bird import group_loss_gap, meta_gradient
-from edgefair.training.stages import assemble
+from edgefair.training.assemble import assemble
 
 SMALL = {"data.train_rows": 2000, "data.meta_rows": 400, "data.validation_rows": 100, "data.gate_rows": 100}
 

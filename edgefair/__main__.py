@@ -1,5 +1,5 @@
 """`python -m edgefair`: the same as the script."""
 
-from edgefair.cli.app import main
+from edgefair.cli import main
 
 main()

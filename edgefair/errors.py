@@ -59,3 +59,12 @@ def require(module: str, extra: str, purpose: str):
             f"{purpose} needs the Python module '{module}', which cannot be imported ({error}). "
             f"Install it with: pip install 'edgefair[{extra}]'"
         ) from error
+
+
+EXIT = {"pass": 0, "fail": 1, "error": 2, "inconclusive": 3}
+
+
+def listed(names: list[str], most: int = 6, count: int | None = None) -> str:
+    """Names with commas, cut after `most` with the number left out; `count` where `names` are the first of more."""
+    left = (len(names) if count is None else count) - most
+    return ", ".join(names[:most]) + (f" and {left:,} more" if left > 0 else "")

@@ -110,3 +110,14 @@ def sha256(path: Path) -> str:
 def digest(value) -> str:
     """The SHA-256 of a JSON-able value in its canonical form."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+CHECKPOINT = "checkpoint.pt"  # what an unfinished stage goes on from; removed once the stage is finished
+
+
+def flat(values: dict, prefix: str = "") -> dict:
+    """Nested settings as one level, {"section.field": value}."""
+    fields = {}
+    for name, value in values.items():
+        fields |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return fields

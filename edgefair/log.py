@@ -1,6 +1,8 @@
 """What the user sees while work goes on: a live bar in a terminal, plain lines with the time elsewhere."""
 
 import contextlib
+import functools
+import logging
 import time
 from collections.abc import Callable, Iterator
 
@@ -55,3 +57,23 @@ class Log:
                 self.line(f"{what}: {done}/{total}")
 
         yield advance
+
+
+@functools.cache
+def say_retries_once() -> None:
+    """From now on the first attempt that fails is a line, and the others are silent; other records are left alone."""
+    logging.getLogger("huggingface_hub.utils._http").addFilter(Once())
+
+
+class Once(logging.Filter):
+    """Lets the first record about a failed attempt pass, in words, and no other such record."""
+
+    said = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if not text.startswith("Retrying in") and "thrown while requesting" not in text:
+            return True
+        first, self.said = not self.said, True
+        record.msg, record.args = "the Hugging Face hub does not answer; it is asked for most of a minute", ()
+        return first

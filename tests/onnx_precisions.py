@@ -1,4 +1,4 @@
-"""Quantised by hand, without the care that `edgefair.quantize` takes: what TensorRT must not be given."""
+"""Quantised by hand, without the care that `edgefair.export.quantization` takes: what TensorRT must not be given."""
 
 from pathlib import Path
 

@@ -6,9 +6,9 @@ from edgefair.files import finite
 from edgefair.gate import Tolerance, compare
 from edgefair.metrics.evaluate import evaluate
 from edgefair.metrics.fairness_claim import fairness_claim
+from edgefair.metrics.flips import flips_by_group
 from edgefair.predictions import Predictions
 from edgefair.recipe import parse
-from edgefair.report.flips import flips_by_group
 from edgefair.seeds import generator
 
 PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"

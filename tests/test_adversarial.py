@@ -11,7 +11,7 @@ from edgefair.losses.gradient_reversal import reverse_gradient
 from edgefair.models import create
 from edgefair.strategies.adversarial import projected
 from edgefair.strategies.adversary import Adversary
-from edgefair.training.stages import assemble
+from edgefair.training.assemble import assemble
 
 from .conftest import tiny
 

@@ -6,31 +6,31 @@ import sys
 
 import pytest
 
-from edgefair.cli.app import main
+from edgefair.cli import main
 
 TORCH_FREE = (
-    "cli",
-    "recipe",
+    "cli.app",
+    "recipe.recipe",
     "preprocess",
     "predictions",
-    "metrics",
+    "metrics.fairness",
     "significance",
-    "gate",
-    "latency",
-    "bench.run",
-    "bench.of_run",
-    "evaluate",
-    "runfolder",
+    "gate.verdict",
+    "latency.record",
+    "pipeline.bench.run",
+    "pipeline.bench.stage",
+    "metrics.evaluate",
+    "pipeline.run_folder",
     "runtimes",
     "runtimes.ort",
     "runtimes.openvino",
     "runtimes.null",
-    "predict",
-    "gate_rows",
-    "device.build",
-    "device.kit",
-    "quantize",
-    "quantize.lint",
+    "runtimes.predict",
+    "data.gate_rows",
+    "pipeline.device.build",
+    "pipeline.device.kit",
+    "export.quantization",
+    "export.quantization.lint",
 )
 
 
@@ -116,8 +116,8 @@ def test_exit_codes_follow_the_verdict(capsys, tmp_path, monkeypatch, outcome, e
     import edgefair.cli.app
     import edgefair.pipeline.job
 
-    monkeypatch.setattr(edgefair.pipeline, "distill_and_export", lambda *_: {"outcome": outcome})
-    monkeypatch.setattr(edgefair.cli, "_show", lambda *_: None)
+    monkeypatch.setattr(edgefair.pipeline.job, "distill_and_export", lambda *_: {"outcome": outcome})
+    monkeypatch.setattr(edgefair.cli.app, "_show", lambda *_: None)
     assert run(capsys, "distill-and-export", "--out", str(tmp_path))[0] == expected
 
 

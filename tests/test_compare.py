@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
 from edgefair.metrics.flips import differences, flipped
+from edgefair.metrics.intervals import paired_change_interval, wilson
 from edgefair.predictions import Predictions
 from edgefair.report.terminal.compare import smoke
-from edgefair.significance import paired_change_interval, wilson
 from tests.test_cli import run
 from tests.test_verify import make_run
 

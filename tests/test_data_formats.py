@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from scipy.io import savemat
 
-from edgefair.cli.app import cli
+from edgefair.cli import cli
 from edgefair.data import load_examples, recognise
 from edgefair.errors import DataError, RecipeError
 from edgefair.preprocess import decode

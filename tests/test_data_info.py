@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from edgefair.cli.app import cli
+from edgefair.cli import cli
 from edgefair.data.contact_sheet import EACH, GAP, MARGIN, SIDE
 
 from . import data_copies as copies

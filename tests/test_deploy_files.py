@@ -70,7 +70,7 @@ def test_the_compose_file_names_files_that_are_there():
 
 
 def test_the_commands_of_the_compose_file_are_commands():
-    from edgefair.cli.app import cli
+    from edgefair.cli import cli
 
     services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
     command, *arguments = services["job"]["command"]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgefair.cli.app import cli
+from edgefair.cli import cli
 from edgefair.data import load_examples
 from edgefair.data.gate_rows import GateRows
 from edgefair.errors import ArtefactError, RunFolderError

@@ -16,9 +16,9 @@ from edgefair.export.quantization.calibration import calibrate
 from edgefair.models import create, save_weights
 from edgefair.strategies import STRATEGIES
 from edgefair.training import qat as module
+from edgefair.training.assemble import assemble
 from edgefair.training.fake_quant import FakeInput, FakeWeight, install, remove, rounded
 from edgefair.training.qat import finetune, sections
-from edgefair.training.stages import assemble
 
 from .conftest import tiny
 

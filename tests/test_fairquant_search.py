@@ -15,7 +15,7 @@ from edgefair.export.mixed_precision.simulate import Variants, run
 from edgefair.export.mixed_precision.units import nodes_of, owners, units
 from edgefair.export.quantization import quantize
 from edgefair.export.quantization.calibration import calibrate
-from edgefair.gate.tolerance import Tolerance
+from edgefair.gate import Tolerance
 from edgefair.recipe import QuantizeRecipe
 
 from .fairquant_data import FEW, MANY, planted_rows, write_planted

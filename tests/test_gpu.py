@@ -11,8 +11,8 @@ from edgefair.losses.rkd import angle_loss
 from edgefair.models import create
 from edgefair.pipeline.job import distill_and_export
 from edgefair.strategies import STRATEGIES
+from edgefair.training.assemble import assemble
 from edgefair.training.loader import Feed
-from edgefair.training.stages import assemble
 
 from .conftest import tiny
 

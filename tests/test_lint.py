@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgefair.cli.app import cli
+from edgefair.cli import cli
 from edgefair.errors import ArtefactError
 from edgefair.export.quantization.lint import BLOCKING, SEVERITIES, lint, lint_model, summary
 from edgefair.runtimes.targets import TARGETS

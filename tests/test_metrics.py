@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, recall_score
 
+from edgefair import metrics
 from edgefair.errors import DataError
 from edgefair.metrics import METRICS, confusion
-from edgefair.metrics import fairness as metrics
 
 REFERENCE = Path(__file__).parent / "reference"
 exactly = settings(derandomize=True, deadline=None, max_examples=60)

@@ -9,7 +9,9 @@ from sklearn.metrics import confusion_matrix
 
 from edgefair.errors import DataError
 from edgefair.metrics import class_gaps, confusion, distributions, flip_rate
-from edgefair.significance import disagreement, holm, newcombe, noninferiority_p, paired_counts
+from edgefair.metrics.hypothesis_tests import holm
+from edgefair.metrics.intervals import newcombe, noninferiority_p
+from edgefair.significance import disagreement, paired_counts
 
 REFERENCE = Path(__file__).parent / "reference"
 

@@ -297,7 +297,7 @@ def test_the_table_fits_a_narrow_terminal(finished):
 
 
 def test_a_teacher_that_guesses_is_called_out(finished):
-    from edgefair.report import teacher_warnings
+    from edgefair.pipeline.judge_run import teacher_warnings
 
     assert teacher_warnings([{"validation_balanced": 0.11}, {"validation_balanced": 0.12}], 10)
     assert not teacher_warnings([{"validation_balanced": 0.11}, {"validation_balanced": 0.4}], 10)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edgefair.cli.app import cli
+from edgefair.cli import cli
 from edgefair.errors import RecipeError
 from edgefair.metrics.gap_drift import gap_drift_bound
 from edgefair.metrics.power import drift_bounds, plan, rows_needed, supported_tolerance, unchanged_tables

@@ -109,8 +109,8 @@ def test_parts_of_files_and_rows_of_tables(entries, quiet, tmp_path, monkeypatch
 def test_a_killed_build_goes_on(entries, quiet, decoded):
     program = f"""
 import os, sys
-from edgefair.data import journal, prepare
-from edgefair.data.entries import Entry, FilePart
+from edgefair.data.cache import build, journal
+from edgefair.data.listing import Entry, FilePart
 from edgefair.log import Log
 entries = [Entry(FilePart(path), "a", "b", path, path) for path in sys.argv[1:]]
 add = journal.Journal.add
@@ -120,7 +120,7 @@ def add_and_die(self, *told):
     if len(self.path.read_text().splitlines()) == 2:
         os.kill(os.getpid(), 9)
 journal.Journal.add = add_and_die
-prepare.prepared(entries, {SIZE}, False, Log(quiet=True))
+build.prepared(entries, {SIZE}, False, Log(quiet=True))
 """
     killed = subprocess.run([sys.executable, "-c", program, *(entry.image.path for entry in entries)])
     assert killed.returncode == -9
@@ -273,9 +273,9 @@ def test_a_damaged_cache_is_named(entries, quiet):
 def test_reading_lists_needs_no_torch():
     program = """
 import json, sys
-import edgefair.decoder
+import edgefair.preprocess
 few = sorted(set(sys.modules) & {"torch", "numpy", "pydantic", "rich"})
-import edgefair.data, edgefair.data.info
+import edgefair.data, edgefair.data.overview
 print(json.dumps([few, sorted(set(sys.modules) & {"torch", "datasets", "webdataset", "scipy", "pyarrow"})]))
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from edgefair.errors import ArtefactError
-from edgefair.hub import Once
+from edgefair.log import Once
 from edgefair.models import create
 from edgefair.models.pretrained import in_order, package_file, tensors_of
 

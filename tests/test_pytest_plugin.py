@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from edgefair.predictions import Predictions
 from edgefair.testing import assert_fair
-from edgefair.tolerance import Tolerance
+from edgefair.gate import Tolerance
 
 def model(cell_rows=400, hurt=0, shuffle=False, groups=2):
     group, label = (axis.repeat(cell_rows) for axis in np.indices((2, 3)).reshape(2, -1))

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgefair.cli.app import cli
+from edgefair.cli import cli
 from edgefair.errors import RecipeError
 from edgefair.recipe import Recipe, assign, assignment, parse, read
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from edgefair.metrics.fairness_claim import fairness_claim
+from edgefair.metrics.flips import flips_by_group
 from edgefair.predictions import Predictions
-from edgefair.report.flips import flips_by_group
 from edgefair.report.wording import verdict_in_words
 from tests.report_data import entry, predictions
 

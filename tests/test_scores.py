@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
 
+from edgefair import metrics
 from edgefair.errors import DataError
 from edgefair.metrics import confusion
-from edgefair.metrics import fairness as metrics
 from edgefair.metrics.evaluate import evaluate
 from edgefair.predictions import Predictions
 

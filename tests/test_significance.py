@@ -9,16 +9,9 @@ import scipy.special
 import scipy.stats
 
 from edgefair.metrics import METRICS, confusion, distributions, mean_abs_disparity
-from edgefair.significance import (
-    _permuted,
-    class_bias,
-    holm,
-    mcnemar_midp,
-    noise_floor,
-    paired_change_interval,
-    welch_class_bias,
-    wilson,
-)
+from edgefair.metrics.hypothesis_tests import class_bias, holm, mcnemar_midp, welch_class_bias
+from edgefair.metrics.intervals import paired_change_interval, wilson
+from edgefair.metrics.noise_floor import _permuted, noise_floor
 
 REFERENCE = Path(__file__).parent / "reference"
 

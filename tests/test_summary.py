@@ -7,13 +7,14 @@ import pytest
 from click.testing import CliRunner
 from scipy import stats
 
-from edgefair.cli.app import cli
+from edgefair.cli import cli
 from edgefair.errors import RecipeError, RunFolderError
 from edgefair.files import finite, write_json
-from edgefair.pipeline.summarize import HEADLINES, NO_WORD, class_bias, compare_runs, load_runs, summarise
+from edgefair.metrics.fairness_claim import NO_WORD
+from edgefair.metrics.hypothesis_tests import holm
+from edgefair.pipeline.summarize import HEADLINES, class_bias, compare_runs, load_runs, summarise
 from edgefair.recipe import parse
 from edgefair.report.terminal.summary import bias_sentence, claims
-from edgefair.significance import holm
 from tests.report_data import entry, predictions
 
 CLASSES, GROUPS = ("cat", "dog", "cow"), ("warm", "cool")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from edgefair.errors import ArtefactError, RecipeError
-from edgefair.recipe.deployment import DeployRecipe
+from edgefair.recipe import DeployRecipe
 from edgefair.runtimes import manifest, targets
 
 

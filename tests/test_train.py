@@ -7,12 +7,12 @@ import torch
 from edgefair.data import load_examples
 from edgefair.errors import RecipeError, TrainingError
 from edgefair.models import create
-from edgefair.strategies.base import make_optimizer
-from edgefair.strategies.optim import schedule
+from edgefair.strategies.optim import make_optimizer, schedule
+from edgefair.training.assemble import assemble
 from edgefair.training.augment import augmented
 from edgefair.training.loader import Feed
-from edgefair.training.loop import CachedTeacher, LiveTeacher, outputs
-from edgefair.training.stages import assemble, distil_student, rehearse, train_teacher
+from edgefair.training.stages import distil_student, rehearse, train_teacher
+from edgefair.training.teacher import CachedTeacher, LiveTeacher, outputs
 
 from .conftest import tiny
 
@@ -135,7 +135,7 @@ def test_ckd_can_be_added_to_any_loss(examples, tmp_path, quiet):
 
 
 def test_class_means_are_those_of_the_training_rows(examples):
-    from edgefair.training.stages import _Teacher
+    from edgefair.training.teacher import _Teacher
 
     teacher = create("cifar:resnet8", 10, 3)
     means = _Teacher(teacher, examples, tiny().train, CPU).class_means()
@@ -176,6 +176,6 @@ def test_what_does_not_fit_is_refused_before_anything_is_trained(examples, chang
 
 
 def test_rehearsing_looks_at_no_training_row(examples, monkeypatch):
-    monkeypatch.setattr("edgefair.training.stages.outputs", lambda *_: pytest.fail("the teacher was asked"))
+    monkeypatch.setattr("edgefair.training.teacher.outputs", lambda *_: pytest.fail("the teacher was asked"))
     for loss in ("kdpp", "rkd"):
         rehearse(tiny(loss__name=loss), examples)

@@ -9,19 +9,20 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from edgefair.cli.app import cli
+from edgefair.cli import cli
 from edgefair.data import load_examples
 from edgefair.errors import RecipeError, TrainingError
 from edgefair.models import create
 from edgefair.recipe import parse
 from edgefair.strategies.bird import meta_gradient
 from edgefair.strategies.optim import schedule
+from edgefair.training.assemble import assemble
 from edgefair.training.ema import Average
 from edgefair.training.loader import Feed
 from edgefair.training.loop import stalled
 from edgefair.training.lr_finder import find, read, running_mean
 from edgefair.training.sampler import chances, order
-from edgefair.training.stages import assemble, distil_student
+from edgefair.training.stages import distil_student
 
 from .conftest import tiny
 from .test_bird_intra import double_backward

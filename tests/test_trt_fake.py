@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgefair.files import sha256
-from edgefair.recipe.deployment import DeployRecipe
+from edgefair.recipe import DeployRecipe
 from edgefair.runtimes.gpu import _jetson
 
 from .fake_cuda import FakeDriver

@@ -12,8 +12,7 @@ from edgefair.errors import ArtefactError
 from edgefair.export.onnx_export import export_onnx
 from edgefair.export.quantization import quantize
 from edgefair.models import create
-from edgefair.recipe import ExportRecipe, QuantizeRecipe
-from edgefair.recipe.deployment import DeployRecipe
+from edgefair.recipe import DeployRecipe, ExportRecipe, QuantizeRecipe
 from edgefair.runtimes import load_runtime, manifest, runtime_class
 from edgefair.runtimes.cuda_driver import why_no_gpu
 

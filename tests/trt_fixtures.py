@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefair.recipe.deployment import DeployRecipe
+from edgefair.recipe import DeployRecipe
 from edgefair.runtimes import Built, manifest, runtime_class
 from edgefair.runtimes.cuda_driver import why_no_gpu
 from edgefair.runtimes.gpu import device

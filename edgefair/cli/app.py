@@ -14,15 +14,14 @@ from edgefair.cli.compare import compare
 from edgefair.cli.data import data
 from edgefair.cli.lint import lint
 from edgefair.cli.lr_find import lr_find
+from edgefair.cli.options import recipe_values
 from edgefair.cli.plan import plan
 from edgefair.cli.predict import predict
 from edgefair.cli.quantize import quantize
 from edgefair.cli.recipe import recipe
 from edgefair.cli.summarize import summarize
 from edgefair.cli.verify import verify
-from edgefair.errors import EdgefairError
-
-EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
+from edgefair.errors import EXIT, EdgefairError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -106,7 +105,7 @@ def distill_and_export(recipe_file, settings, data, out, **options) -> None:
     from edgefair.log import Log
     from edgefair.recipe import parse
 
-    recipe = parse(_values(recipe_file, data, options, settings))
+    recipe = parse(recipe_values(recipe_file, data, options, settings))
     out = out or Path("runs") / _name(recipe)
     log = Log()
     if os.environ.get("RANK", "0") == "0":
@@ -137,36 +136,6 @@ def _name(recipe) -> str:
         recipe.hash[:6],
     )
     return "-".join(parts)
-
-
-def _values(recipe_file: Path | None, data: str | None, options: dict, settings: tuple[str, ...]) -> dict:
-    """The recipe's nested values: the file first, then the options, then --set."""
-    from edgefair.recipe import assign, assignment, read
-
-    values = read(recipe_file) if recipe_file else {}
-    places = {
-        "teacher": "teacher.spec",
-        "student": "student.spec",
-        "loss": "loss.name",
-        "strategy": "strategy.name",
-        "lam": "strategy.lam",
-        "targets": "deploy.targets",
-        "precisions": "deploy.precisions",
-        "skip_broken": "data.skip_broken",
-        "task": "data.task",
-        "group": "data.group",
-    }
-    if data is not None:
-        from edgefair.data import recognise
-
-        for field, value in recognise(data).items():
-            assign(values, f"data.{field}", value)
-    for name, value in options.items():
-        if value not in (None, ()):
-            assign(values, places.get(name, name), value)
-    for text in settings:
-        assign(values, *assignment(text))
-    return values
 
 
 def _show(report: dict, out: Path) -> None:

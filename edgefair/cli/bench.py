@@ -51,6 +51,7 @@ def bench(artefacts, runtimes, scenario, batches, cores, json_file, max_p90_ms, 
 
     Exit codes: 0 pass or no limit, 1 fail, 2 wrong input, 3 inconclusive.
     """
+    from edgefair.errors import EXIT
     from edgefair.files import write_json
     from edgefair.gate.verdict import worst
     from edgefair.latency.clocks import pin
@@ -58,7 +59,6 @@ def bench(artefacts, runtimes, scenario, batches, cores, json_file, max_p90_ms, 
     from edgefair.pipeline.bench.inputs import entrants
     from edgefair.pipeline.bench.limits import judge_bench
     from edgefair.pipeline.bench.run import run_bench
-    from edgefair.pipeline.verify import EXIT
     from edgefair.report.terminal.latency import show
     from edgefair.report.terminal.tables import plain_console
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from edgefair.report.terminal.lint import _show
+
 TARGETS = ("ort-cpu", "ort-cuda", "openvino", "tensorrt", "tensorrt-rtx")
 
 
@@ -26,13 +28,3 @@ def lint(file, target, json_file) -> None:
     if json_file is not None:
         write_json(json_file, summary(findings))
     sys.exit(1 if blocking(findings) else 0)
-
-
-def _show(file: Path, groups: list[dict], target: str | None) -> None:
-    if not groups:
-        click.echo(f"{file}: nothing found for {target or 'any target'}")
-    for group in groups:
-        nodes = [node for node in group["nodes"] if node] or ["the whole file"]
-        shown = ", ".join(nodes[:3]) + (f" and {len(nodes) - 3} more" if len(nodes) > 3 else "")
-        click.echo(f"{group['severity']:8} {', '.join(group['targets'])}: {group['message']} [{group['rule']}]")
-        click.echo(f"         {shown}")

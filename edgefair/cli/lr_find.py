@@ -25,7 +25,7 @@ def lr_find(recipe_file, data, network, low, high, steps, settings, plot, **opti
 
     The student learns from a teacher that is a file (file:, onnx:); without one, from the labels alone.
     """
-    from edgefair.cli.app import _values
+    from edgefair.cli.options import recipe_values
     from edgefair.errors import RecipeError
     from edgefair.files import write_bytes
     from edgefair.log import Log
@@ -36,7 +36,7 @@ def lr_find(recipe_file, data, network, low, high, steps, settings, plot, **opti
         raise RecipeError(f"--high {high:g} is not above --low {low:g}; the rate grows from the one to the other.")
     if plot is not None and plot.is_dir():
         raise RecipeError(f"--plot {plot} is a folder; name the SVG file to write.")
-    recipe = parse(_values(recipe_file, data, options, settings))
+    recipe = parse(recipe_values(recipe_file, data, options, settings))
     log = Log()
     strategy, feed = _prepare(recipe, network, log)
     from edgefair.training.lr_finder import find
@@ -44,7 +44,12 @@ def lr_find(recipe_file, data, network, low, high, steps, settings, plot, **opti
     with log.progress("range test", steps) as advance:
         finding = find(strategy, feed, low, high, steps, advance)
     spec, plot = getattr(recipe, network).spec, plot or Path(f"lr-find-{network}.svg")
-    write_bytes(plot, lr_curve(finding, f"{network} {spec} on {recipe.data.name}").encode())
+    drawn = (finding.rates, finding.losses, finding.smooth, finding.suggestion)
+    curve = lr_curve(*drawn, f"{network} {spec} on {recipe.data.name}")
+    write_bytes(
+        plot,
+        curve.encode(),
+    )
     section = "teacher" if network == "teacher" else "train"
     if finding.fall < LITTLE:
         log.line(
@@ -69,7 +74,8 @@ def _prepare(recipe, network: str, log):
     from edgefair.errors import RecipeError
     from edgefair.models.factory import AS_IT_IS
     from edgefair.recipe import LossRecipe, StrategyRecipe
-    from edgefair.training.stages import assemble, build, check_names, refuse_untrainable, training_device
+    from edgefair.training.assemble import assemble
+    from edgefair.training.stages import build, check_names, refuse_untrainable, training_device
 
     check_names(recipe)
     part = getattr(recipe, network)

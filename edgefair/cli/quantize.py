@@ -45,11 +45,11 @@ def quantize(run, target, until_fair, cost, rank, max_float, finetune_epochs, js
 
     Exit codes: 0 pass, 1 fail, 2 wrong input, 3 inconclusive; of the variant that would ship.
     """
+    from edgefair.errors import EXIT
     from edgefair.files import write_json
     from edgefair.log import Log
     from edgefair.pipeline.quantize.request import Ask
     from edgefair.pipeline.quantize.run import quantize_run
-    from edgefair.pipeline.verify import EXIT
     from edgefair.report.terminal.quantize import print_trade
     from edgefair.report.terminal.tables import plain_console
 

@@ -12,10 +12,10 @@ WIDTH = 110
 @click.option("--set", "settings", multiple=True, metavar="SECTION.FIELD=VALUE", help="Any recipe field; repeatable.")
 def recipe(data, settings) -> None:
     """Print all settings with their meaning: a file for distill-and-export --recipe."""
-    from edgefair.cli.app import _values
+    from edgefair.cli.options import recipe_values
     from edgefair.recipe import parse
 
-    click.echo(annotated(parse(_values(None, data, {}, settings))), nl=False)
+    click.echo(annotated(parse(recipe_values(None, data, {}, settings))), nl=False)
 
 
 def annotated(section, name: str = "") -> str:

@@ -52,8 +52,8 @@ def verify(reference, candidates, latency_file, recipe_file, claim, junit, json_
 
     Exit codes: 0 pass, 1 fail, 2 wrong input, 3 inconclusive.
     """
+    from edgefair.errors import EXIT
     from edgefair.files import write_json
-    from edgefair.pipeline.verify import EXIT
     from edgefair.pipeline.verify import verify as run
     from edgefair.report.junit import write_junit
     from edgefair.report.terminal.tables import plain_console

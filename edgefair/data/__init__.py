@@ -4,7 +4,8 @@ from functools import partial
 
 from edgefair.data import detect as recognition
 from edgefair.data.build import build
-from edgefair.data.dataset import LISTS, Examples, rows_of_cells
+from edgefair.data.calibration import rows_of_cells
+from edgefair.data.dataset import LISTS, Examples
 from edgefair.data.listing import Listing
 from edgefair.data.readers import (
     celeba,

@@ -87,39 +87,3 @@ def cell_counts(data, rows: np.ndarray) -> np.ndarray:
     shape = (len(data.group_names), len(data.class_names))
     cell = data.groups[rows] * shape[1] + data.labels[rows]
     return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
-
-
-AUTO_PER_CELL = 10  # calibration rows of a cell where nobody asks for another number
-
-
-def rows_of_cells(
-    examples: Examples, name: str, per_cell: int | str, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Rows of every (class, group) cell of a list: rows int64 [K], their cells [K], and what is said of short cells.
-
-    `per_cell` rows of each, or for "auto" ten, of a smaller cell all. Raises DataError naming the cells that have fewer
-    than a number that was asked for, or where no row has a known group.
-    """
-    counts = examples.counts(name)  # [G, C]
-    wanted = AUTO_PER_CELL if per_cell == "auto" else per_cell
-    short = [
-        f"{examples.group_names[g]}/{examples.class_names[c]} has {counts[g, c]}"
-        for g, c in np.argwhere(counts < wanted).tolist()
-    ]
-    if not counts.any():
-        raise DataError(f"no {name} row has a known group. State the group of some, or do not declare groups.")
-    if short and per_cell != "auto":
-        first = ", ".join(short[:4]) + (", ..." if len(short) > 4 else "")
-        raise DataError(
-            f"{len(short)} (group, class) cells of the {name} rows have fewer than {wanted} rows: {first}. Set "
-            f"quantize.rows_per_cell to auto, or to {max(1, counts.min())} or less, or give the list more rows with "
-            f"data.{name}_share."
-        )
-    rows, chosen, cells = examples.rows[name], [], []
-    for group in range(len(examples.group_names)):
-        for label in range(len(examples.class_names)):
-            cell = rows[(examples.groups[rows] == group) & (examples.labels[rows] == label)]
-            if len(cell):
-                chosen.append(np.sort(rng.choice(cell, min(wanted, len(cell)), replace=False)))
-                cells.append(np.full(len(chosen[-1]), len(cells)))
-    return np.concatenate(chosen), np.concatenate(cells), short

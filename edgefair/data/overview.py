@@ -9,8 +9,8 @@ from edgefair.data.build import checked, indices, left_out, present
 from edgefair.data.dataset import LISTS, Examples, cell_counts
 from edgefair.data.listing import Entry
 from edgefair.data.splits import split
-from edgefair.decoder import decode_job
 from edgefair.metrics.power import gate_support
+from edgefair.preprocess import decode_job
 from edgefair.recipe import DataRecipe
 
 

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from edgefair.data.dataset import AUTO_PER_CELL, LISTS
+from edgefair.data.calibration import AUTO_PER_CELL
+from edgefair.data.dataset import LISTS
 from edgefair.data.listing import Entry
 from edgefair.errors import DataError, nearest
 from edgefair.recipe import DataRecipe

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edgefair.errors import ArtefactError
 from edgefair.files import atomic_path
-from edgefair.models.factory import Classifier
+from edgefair.models import Classifier
 from edgefair.recipe import ExportRecipe
 from edgefair.runtimes import load_runtime
 

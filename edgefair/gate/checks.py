@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgefair.errors import listed
 from edgefair.gate.tolerance import Tolerance
+from edgefair.metrics import deo_max, mean_abs_disparity
 from edgefair.metrics.comparison import Pair
-from edgefair.metrics.fairness import deo_max, mean_abs_disparity
 from edgefair.metrics.gap_drift import gap_drift, gap_drift_bound, worsening_bound
+from edgefair.metrics.intervals import paired_change_interval, wilson
 from edgefair.metrics.power import supported_tolerance
 from edgefair.seeds import generator
-from edgefair.significance import paired_change_interval, wilson
 
 _ALLOWED = {
     "points": "tolerance {:g} points",
@@ -177,12 +178,6 @@ def judge(value: float, bound: float, limit: float) -> str:
     if value > limit + slack:
         return "fail"
     return "pass" if not math.isnan(value) and bound <= limit + slack else "inconclusive"
-
-
-def listed(names: list[str], most: int = 6, count: int | None = None) -> str:
-    """Names with commas, cut after `most` with the number left out; `count` where `names` are the first of more."""
-    left = (len(names) if count is None else count) - most
-    return ", ".join(names[:most]) + (f" and {left:,} more" if left > 0 else "")
 
 
 def _drift_check(

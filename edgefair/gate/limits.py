@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from edgefair.errors import RecipeError
 from edgefair.files import digest
 from edgefair.gate.tolerance import Tolerance
-from edgefair.pipeline.judge_run import tolerance as recipe_tolerance
+from edgefair.gate.tolerance import tolerance as recipe_tolerance
 from edgefair.recipe import Recipe
 
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from edgefair.errors import RecipeError
+from edgefair.recipe import GateRecipe
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,15 @@ def _demand(name: str, value: float, low: float, high: float) -> None:
         raise RecipeError(
             f"tolerance '{name}' is {value}; allowed is {low:g} .. {high:g}. Change it in [gate] or by its flag."
         )
+
+
+def tolerance(gate: GateRecipe, claim: str) -> Tolerance:
+    """The tolerances that the recipe sets for a claim: artefact beside student, or student beside teacher."""
+    prefix = "teacher_" if claim == "no_worse" else ""
+    points = {
+        name: getattr(gate, prefix + name)
+        for name in ("mean_drift_points", "accuracy_drop_points", "worst_group_drop_points")
+    }
+    largest = gate.max_drift_points if claim == "same" else None
+    rest = {"flip_rate_percent": gate.flip_percent, "min_cell": gate.min_cell, "replicates": gate.replicates}
+    return Tolerance(**points, max_drift_points=largest, **rest)

@@ -10,28 +10,25 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from edgefair.errors import DataError
-from edgefair.files import digest, finite
+from edgefair.errors import listed
+from edgefair.files import finite
 from edgefair.gate.checks import (
     Check,
     accuracy_check,
     collapse_check,
     flip_check,
     group_flip_check,
-    listed,
     max_drift_check,
     mean_drift_check,
     worst_group_check,
 )
 from edgefair.gate.tolerance import Tolerance
-from edgefair.metrics.comparison import Pair
-from edgefair.metrics.fairness import deo_max
+from edgefair.metrics import deo_max, flip_rate, group_accuracy
+from edgefair.metrics.comparison import Pair, align
 from edgefair.metrics.gap_drift import gap_drift
-from edgefair.metrics.paired import flip_rate
-from edgefair.metrics.performance import group_accuracy
+from edgefair.metrics.noise_floor import noise_floor
 from edgefair.predictions import Predictions
 from edgefair.seeds import generator
-from edgefair.significance import noise_floor
 
 __all__ = ["Check", "Tolerance", "Verdict", "compare", "worst"]
 
@@ -79,67 +76,6 @@ def compare(
     if outcome == "pass" and numbers["covers_no_gap"]:
         outcome = "inconclusive"  # there is nothing that the pass would speak of
     return Verdict(outcome, claim, tuple(checks), numbers, _sentence(outcome, checks, numbers, pair))
-
-
-def align(reference: Predictions, candidate: Predictions) -> Pair:
-    """The rows of both in the reference's order; raises DataError that says what differs."""
-    for what in ("class_names", "group_names"):
-        ours, theirs = tuple(getattr(reference, what)), tuple(getattr(candidate, what))
-        if ours != theirs:
-            raise DataError(
-                f"the {what} differ: reference {list(ours)}, candidate {list(theirs)}. "
-                "Predict both from the same declared classes and groups, in the same order."
-            )
-    if len(reference.ids) == 0:
-        raise DataError("the reference has no rows, so there is nothing to judge. Give the gate some examples.")
-    ids, their_ids = np.asarray(reference.ids).astype(np.str_), np.asarray(candidate.ids).astype(np.str_)
-    for extra, where in ((np.setdiff1d(ids, their_ids), "reference"), (np.setdiff1d(their_ids, ids), "candidate")):
-        if len(extra):
-            raise DataError(
-                f"{len(extra)} examples are only in the {where}, first id '{extra[0]}'. "
-                "Both must be predicted from the same list of gate rows."
-            )
-    _same_data(reference, candidate)
-    theirs = np.argsort(their_ids)[np.argsort(np.argsort(ids))]  # [N] row of the candidate for each of the reference
-    if reference.identities is not None and candidate.identities is not None:
-        compared = ("labels", "groups", "identities")
-    else:
-        compared = ("labels", "groups")
-    for what in compared:
-        ours_values, their_values = getattr(reference, what), getattr(candidate, what)[theirs]
-        bad = np.flatnonzero(ours_values != their_values)
-        if len(bad):
-            raise DataError(
-                f"the {what} of {len(bad)} examples differ, first id '{ids[bad[0]]}': reference "
-                f"{ours_values[bad[0]]}, candidate {their_values[bad[0]]}. Predict both from the same data."
-            )
-    names = tuple(reference.class_names), tuple(reference.group_names)
-    who = reference.identities
-    if who is None and candidate.identities is not None:
-        who = candidate.identities[theirs]
-    return Pair(reference.labels, reference.groups, reference.predicted, candidate.predicted[theirs], *names, who)
-
-
-def _same_data(reference: Predictions, candidate: Predictions) -> None:
-    """Equal ids may still name other images; the hashes that `about` holds say so, where both sides have them."""
-    rows = [each.about.get("rows_sha256") for each in (reference, candidate)]
-    if None in rows:
-        return
-    ordered = rows[0] == rows[1]
-    # The same rows in another order have another hash, each that of its own ids.
-    if not ordered and rows != [digest(np.asarray(each.ids).tolist()) for each in (reference, candidate)]:
-        raise DataError(_other_data("list of rows", "rows_sha256", rows))
-    data = [each.about.get("data_sha256") for each in (reference, candidate)]
-    if ordered and None not in data and data[0] != data[1]:
-        raise DataError(_other_data("data set", "data_sha256", data))
-
-
-def _other_data(what: str, key: str, hashes: list[str]) -> str:
-    ours, theirs = (str(value)[:12] for value in hashes)
-    return (
-        f"reference and candidate were predicted from another {what}: {key} is {ours}… and {theirs}…. "
-        "Predict both from the same images."
-    )
 
 
 def worst(outcomes: list[str]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from edgefair.errors import ArtefactError, EdgefairError
 from edgefair.latency import record as latency
 from edgefair.latency.rounds import Contestant, Samples, interleave
-from edgefair.latency.rules import Rules
+from edgefair.latency.rules import Rules, headline
 from edgefair.latency.speedup import STATISTICS, Noise, Speedup, quiet, speedup, word
 from edgefair.runtimes import Runtime
 from edgefair.seeds import generator
@@ -89,11 +89,6 @@ def _write_batch(record: dict, key: str, batch: int, samples: dict[str, Samples]
         if other in samples:
             row["speedup"] = {"to": other, **_speedups(samples, name, other, is_quiet, design)}
         record["artefacts"][name][key] = row
-
-
-def headline(scenario: str) -> str:
-    """The statistic that a scenario is about: the median latency of a query, or the mean (throughput)."""
-    return "mean" if scenario == "offline" else "p50"
 
 
 def _speedups(samples: dict[str, Samples], name: str, other: str, is_quiet: bool | None, design: Design) -> dict:

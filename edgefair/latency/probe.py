@@ -1,4 +1,7 @@
-"""Load time and memory of one artefact in a fresh process: python -m edgefair.bench.probe RUNTIME FILE THREADS N S."""
+"""Load time and memory of one artefact in a fresh process.
+
+python -m edgefair.latency.probe RUNTIME FILE THREADS N S
+"""
 
 import contextlib
 import json

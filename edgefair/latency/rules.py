@@ -39,3 +39,8 @@ class Rules:
         """JSON values; mlperf says whether the full rules were kept."""
         minimum, seconds = MLPERF[self.scenario]
         return asdict(self) | {"mlperf": self.minimum >= minimum and self.seconds >= seconds}
+
+
+def headline(scenario: str) -> str:
+    """The statistic that a scenario is about: the median latency of a query, or the mean (throughput)."""
+    return "mean" if scenario == "offline" else "p50"

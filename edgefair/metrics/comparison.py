@@ -5,9 +5,12 @@ from functools import cached_property
 
 import numpy as np
 
+from edgefair.errors import DataError
+from edgefair.files import digest
 from edgefair.metrics.cluster_bootstrap import IdentityCounts, design_effect, identity_counts, identity_ids
 from edgefair.metrics.confusion_matrix import confusion, missing_cells
 from edgefair.metrics.paired import LOST, WON, paired_counts, paired_outcomes
+from edgefair.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -77,3 +80,64 @@ class Pair:
     def effect(self, values: np.ndarray, rows=slice(None)) -> float:
         """Rows that tell as much as one independent row: 1, or `design_effect` where people are shown repeatedly."""
         return 1.0 if self.identities is None else design_effect(values, self.identities[rows])
+
+
+def align(reference: Predictions, candidate: Predictions) -> Pair:
+    """The rows of both in the reference's order; raises DataError that says what differs."""
+    for what in ("class_names", "group_names"):
+        ours, theirs = tuple(getattr(reference, what)), tuple(getattr(candidate, what))
+        if ours != theirs:
+            raise DataError(
+                f"the {what} differ: reference {list(ours)}, candidate {list(theirs)}. "
+                "Predict both from the same declared classes and groups, in the same order."
+            )
+    if len(reference.ids) == 0:
+        raise DataError("the reference has no rows, so there is nothing to judge. Give the gate some examples.")
+    ids, their_ids = np.asarray(reference.ids).astype(np.str_), np.asarray(candidate.ids).astype(np.str_)
+    for extra, where in ((np.setdiff1d(ids, their_ids), "reference"), (np.setdiff1d(their_ids, ids), "candidate")):
+        if len(extra):
+            raise DataError(
+                f"{len(extra)} examples are only in the {where}, first id '{extra[0]}'. "
+                "Both must be predicted from the same list of gate rows."
+            )
+    _same_data(reference, candidate)
+    theirs = np.argsort(their_ids)[np.argsort(np.argsort(ids))]  # [N] row of the candidate for each of the reference
+    if reference.identities is not None and candidate.identities is not None:
+        compared = ("labels", "groups", "identities")
+    else:
+        compared = ("labels", "groups")
+    for what in compared:
+        ours_values, their_values = getattr(reference, what), getattr(candidate, what)[theirs]
+        bad = np.flatnonzero(ours_values != their_values)
+        if len(bad):
+            raise DataError(
+                f"the {what} of {len(bad)} examples differ, first id '{ids[bad[0]]}': reference "
+                f"{ours_values[bad[0]]}, candidate {their_values[bad[0]]}. Predict both from the same data."
+            )
+    names = tuple(reference.class_names), tuple(reference.group_names)
+    who = reference.identities
+    if who is None and candidate.identities is not None:
+        who = candidate.identities[theirs]
+    return Pair(reference.labels, reference.groups, reference.predicted, candidate.predicted[theirs], *names, who)
+
+
+def _same_data(reference: Predictions, candidate: Predictions) -> None:
+    """Equal ids may still name other images; the hashes that `about` holds say so, where both sides have them."""
+    rows = [each.about.get("rows_sha256") for each in (reference, candidate)]
+    if None in rows:
+        return
+    ordered = rows[0] == rows[1]
+    # The same rows in another order have another hash, each that of its own ids.
+    if not ordered and rows != [digest(np.asarray(each.ids).tolist()) for each in (reference, candidate)]:
+        raise DataError(_other_data("list of rows", "rows_sha256", rows))
+    data = [each.about.get("data_sha256") for each in (reference, candidate)]
+    if ordered and None not in data and data[0] != data[1]:
+        raise DataError(_other_data("data set", "data_sha256", data))
+
+
+def _other_data(what: str, key: str, hashes: list[str]) -> str:
+    ours, theirs = (str(value)[:12] for value in hashes)
+    return (
+        f"reference and candidate were predicted from another {what}: {key} is {ours}… and {theirs}…. "
+        "Predict both from the same images."
+    )

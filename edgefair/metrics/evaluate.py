@@ -4,6 +4,8 @@ import numpy as np
 
 from edgefair.metrics.confusion_matrix import confusion, recall, undefined_counts
 from edgefair.metrics.fairness import METRICS, class_gaps, extreme_groups, signed_disparity
+from edgefair.metrics.intervals import wilson
+from edgefair.metrics.noise_floor import noise_floor
 from edgefair.metrics.performance import (
     auroc,
     auroc_standard_error,
@@ -15,7 +17,6 @@ from edgefair.metrics.performance import (
 )
 from edgefair.predictions import Predictions
 from edgefair.seeds import generator
-from edgefair.significance import noise_floor, wilson
 
 
 def evaluate(predictions: Predictions, draws: int, seed: int) -> dict:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edgefair.gate.verdict import align
+from edgefair.metrics.comparison import align
 from edgefair.metrics.gap_drift import worsening_bound
 from edgefair.predictions import Predictions
 
@@ -34,3 +34,6 @@ def fairness_claim(reference: Predictions, candidate: Predictions, replicates: i
         gap = f"its mean recall gap is {side} by at least {amount:.1f} points"
         text = f"{names[1]} is {word} than {names[0]}: {gap} ({test})."
     return {"word": word or "not shown to differ", "at_least_points": amount, "sentence": text}
+
+
+NO_WORD = "not shown to differ"

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgefair.gate.verdict import align
-from edgefair.metrics.comparison import Pair
+from edgefair.metrics.comparison import Pair, align
 from edgefair.metrics.fairness import deo_max, mean_abs_disparity
+from edgefair.metrics.hypothesis_tests import mcnemar_midp
+from edgefair.metrics.intervals import paired_change_interval, wilson
 from edgefair.metrics.paired import LOST, WON, disagreement
 from edgefair.metrics.performance import softmax
 from edgefair.predictions import Predictions
-from edgefair.significance import mcnemar_midp, paired_change_interval, wilson
 
 SCHEMA = 1
 UNKNOWN = "unknown"  # the group of a row that has none
@@ -150,3 +150,23 @@ def _gaps(table: np.ndarray) -> dict:
 
 def _share(count: int, size: int) -> float:
     return count / size if size else float("nan")
+
+
+def flips_by_group(reference: Predictions, candidate: Predictions) -> list[dict]:
+    """Rows of each group that were lost (right before), won (right now) or are wrong in another way.
+
+    [{"group", "rows", "lost", "won", "other"}], rows of unknown group last and only where there are any.
+    """
+    pair = align(reference, candidate)
+    before, after = pair.pred_ref == pair.labels, pair.pred_cand == pair.labels
+    kinds = {
+        "lost": before & ~after,
+        "won": ~before & after,
+        "other": (pair.pred_ref != pair.pred_cand) & ~before & ~after,
+    }
+    owners = [*enumerate(pair.group_names), *([(-1, None)] if (pair.groups < 0).any() else [])]
+    return [
+        {"group": name, "rows": int((pair.groups == g).sum())}
+        | {kind: int(np.count_nonzero(rows & (pair.groups == g))) for kind, rows in kinds.items()}
+        for g, name in owners
+    ]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from edgefair.errors import ArtefactError, RecipeError, require
-from edgefair.hub import say_retries_once
+from edgefair.log import say_retries_once
 from edgefair.models.backbone import Backbone, Wanted
 from edgefair.tensors import Output
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from edgefair.errors import ArtefactError
-from edgefair.hub import say_retries_once
+from edgefair.log import say_retries_once
 from edgefair.models.backbone import Wanted
 
 # Packages of weights in the order of timm's tensors, under other names: timm's name -> (module, file in it).

@@ -2,26 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from edgefair.data import Examples, rows_of_cells
+from edgefair.data import Examples
+from edgefair.data.calibration import calibration_images, calibration_rows
 from edgefair.files import digest, write_bytes, write_json
 from edgefair.recipe import Recipe
 from edgefair.runtimes import Built, manifest, runtime_class
 from edgefair.runtimes.targets import TARGETS
-from edgefair.seeds import generator
-
-
-def calibration_rows(recipe: Recipe, examples: Examples) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Row numbers that set the ranges, by seed, their (class, group) cells, and the cells that have too few."""
-    return rows_of_cells(examples, "calibration", recipe.quantize.rows_per_cell, generator(recipe.seed, "calibration"))
-
-
-def calibration_images(recipe: Recipe, examples: Examples) -> tuple[np.ndarray, int]:
-    """Their images, one row of every cell in turn, and how many make a batch that holds every cell once."""
-    rows, cells, _ = calibration_rows(recipe, examples)
-    turn = np.arange(len(rows)) - np.searchsorted(cells, cells)  # place of a row within its cell
-    return examples.images[rows[np.lexsort((cells, turn))]], int(cells[-1]) + 1
 
 
 def make_artefacts(recipe: Recipe, examples: Examples, student: Path, folder: Path, pairs: list, log) -> None:
@@ -60,7 +46,7 @@ def _sources(recipe, examples, student, folder, images, cells, pairs, log) -> tu
     """Every ONNX file that the pairs need, by name, and what was found while making them."""
     from edgefair.export.onnx_export import export_onnx
     from edgefair.export.quantization import quantize
-    from edgefair.models.factory import create
+    from edgefair.models import create
 
     names = {"class_names": list(examples.class_names), "group_names": list(examples.group_names)}
     model = create(f"file:{student}", len(examples.class_names), 0)

@@ -4,17 +4,19 @@ import time
 from pathlib import Path
 
 from edgefair.data import Examples, load_examples
+from edgefair.data.calibration import calibration_rows
 from edgefair.data.gate_rows import GateRows
-from edgefair.errors import RecipeError, require
+from edgefair.errors import RecipeError, listed, require
 from edgefair.files import digest, write_json
-from edgefair.gate.checks import listed
 from edgefair.pipeline.bench.stage import time_artefacts
-from edgefair.pipeline.build_artefacts import calibration_rows, make_artefacts
+from edgefair.pipeline.build_artefacts import make_artefacts
+from edgefair.pipeline.judge_run import build_report, teacher_warnings
+from edgefair.pipeline.run_artefacts import artefact_list
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe
-from edgefair.report import build_report, teacher_warnings, write_report
-from edgefair.runtimes.artefact import Artefact, artefact_list
+from edgefair.report import write_report
+from edgefair.runtimes.artefact import Artefact
 from edgefair.runtimes.predict import predict
 from edgefair.runtimes.targets import chosen
 
@@ -117,7 +119,7 @@ def _write_data(examples: Examples, data: dict, folder: Path) -> None:
 
 
 def _teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> None:
-    from edgefair.models.factory import save_weights
+    from edgefair.models import save_weights
     from edgefair.training.stages import train_teacher
 
     model, history = train_teacher(recipe, examples, folder, log)
@@ -128,7 +130,7 @@ def _teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> None:
 
 
 def _student(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path, log) -> None:
-    from edgefair.models.factory import create, save_weights
+    from edgefair.models import create, save_weights
     from edgefair.training.stages import distil_student, training_device
 
     classes = len(examples.class_names)

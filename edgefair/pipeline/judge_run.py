@@ -5,16 +5,18 @@ import json
 import numpy as np
 
 from edgefair import __version__
+from edgefair.files import flat
+from edgefair.gate import compare
 from edgefair.gate.resource_checks import latency_check, size_check
-from edgefair.gate.tolerance import Tolerance
-from edgefair.gate.verdict import compare, worst
+from edgefair.gate.tolerance import tolerance
+from edgefair.gate.verdict import worst
 from edgefair.metrics.evaluate import evaluate
 from edgefair.metrics.fairness_claim import fairness_claim
+from edgefair.metrics.flips import flips_by_group
 from edgefair.metrics.power import gate_support
-from edgefair.pipeline.run_folder import RunFolder, flat
+from edgefair.pipeline.run_folder import RunFolder
 from edgefair.predictions import Predictions
 from edgefair.recipe import GateRecipe, Recipe
-from edgefair.report.flips import flips_by_group
 from edgefair.runtimes.artefact import Artefact
 from edgefair.seeds import generator
 
@@ -131,18 +133,6 @@ def _supported(cells: np.ndarray) -> str:
     found = gate_support(cells)
     said = [f"{one.mean_points:.1f} (any class: {one.max_points:.1f}) if {one.flip_percent:g} %" for one in found]
     return f"{said[0]} of the predictions flip, {said[1]} do"
-
-
-def tolerance(gate: GateRecipe, claim: str) -> Tolerance:
-    """The tolerances that the recipe sets for a claim: artefact beside student, or student beside teacher."""
-    prefix = "teacher_" if claim == "no_worse" else ""
-    points = {
-        name: getattr(gate, prefix + name)
-        for name in ("mean_drift_points", "accuracy_drop_points", "worst_group_drop_points")
-    }
-    largest = gate.max_drift_points if claim == "same" else None
-    rest = {"flip_rate_percent": gate.flip_percent, "min_cell": gate.min_cell, "replicates": gate.replicates}
-    return Tolerance(**points, max_drift_points=largest, **rest)
 
 
 def _limits(gate: GateRecipe, entry: dict, batch: str, control: dict) -> list[dict]:

@@ -47,7 +47,7 @@ def _join(device: str):
 def _follow(recipe: Recipe, out: Path) -> None:
     """Train along whenever the first process says so, until it is done."""
     from edgefair.data import load_examples
-    from edgefair.models.factory import create
+    from edgefair.models import create
     from edgefair.models.parallel import this_process
     from edgefair.training.stages import distil_student, train_teacher, training_device
 

@@ -1,41 +1,18 @@
 """What `verify` and `compare` are given: a predictions file, a run folder, or one artefact of a run (`RUN:NAME`)."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgefair.errors import ArtefactError, DataError, RunFolderError, nearest
 from edgefair.files import read_json, sha256
+from edgefair.gate.verification import Source
 from edgefair.log import Log
+from edgefair.pipeline.run_artefacts import artefact_list
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe, parse, read
-from edgefair.runtimes.artefact import Artefact, artefact_list
+from edgefair.runtimes.artefact import Artefact
 
 STUDENT = "student"
-
-
-@dataclass(frozen=True)
-class Source:
-    """Predictions with where they come from and, where a run folder measured them, latency and recipe."""
-
-    name: str  # as the user can write it: FILE.npz or RUN:NAME
-    predictions: Predictions
-    recipe: Recipe | None = None
-    latency: dict = field(default_factory=dict)  # batch size as text -> percentiles; empty where nothing was measured
-    control: dict = field(default_factory=dict)  # batch size as text -> how still the machine was then
-
-    def about(self) -> dict:
-        """What identifies it, as JSON values."""
-        return {"source": self.name, **self.predictions.about}
-
-    def title(self) -> str:
-        """One line on what ran where: runtime with version, precision, hash of the file, processor."""
-        about = self.predictions.about
-        runtime = " ".join(str(about[key]) for key in ("runtime", "version") if about.get(key))
-        processor = about["machine"].get("processor") if isinstance(about.get("machine"), dict) else None
-        digits = str(about["sha256"])[:12] if about.get("sha256") else None
-        parts = (runtime, about.get("precision"), digits, processor)
-        return ", ".join(str(part) for part in parts if part) or "no record of what made these predictions"
 
 
 def reference_source(text: str) -> Source:

@@ -17,11 +17,10 @@ from pathlib import Path
 
 from edgefair import __version__
 from edgefair.errors import RunFolderError
-from edgefair.files import digest, finite, read_json, sha256, write_bytes, write_json
+from edgefair.files import CHECKPOINT, digest, finite, flat, read_json, sha256, write_bytes, write_json
 from edgefair.recipe import Recipe, parse, read
 
 STAGES = ("data", "teacher", "student", "artefacts", "predictions", "latency")
-CHECKPOINT = "checkpoint.pt"  # what an unfinished stage goes on from; removed once the stage is finished
 
 
 class RunFolder:
@@ -159,11 +158,3 @@ def _short(value) -> str:
     if isinstance(value, list):
         return f"{len(value)} entries"
     return str(value)[:12] if isinstance(value, str) and len(value) == 64 else str(value)
-
-
-def flat(values: dict, prefix: str = "") -> dict:
-    """Nested settings as one level, {"section.field": value}."""
-    fields = {}
-    for name, value in values.items():
-        fields |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return fields

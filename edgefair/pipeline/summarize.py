@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from edgefair.errors import RecipeError, RunFolderError
-from edgefair.files import digest
+from edgefair.files import digest, flat
 from edgefair.metrics.distributions import student_t_p
-from edgefair.pipeline.run_folder import flat
-from edgefair.significance import holm, welch_class_bias
+from edgefair.metrics.fairness_claim import NO_WORD
+from edgefair.metrics.hypothesis_tests import holm, welch_class_bias
 
 # metric: (where it stands in a report, what more of it is called, what less of it is called)
 HEADLINES = {
@@ -24,7 +24,6 @@ HEADLINES = {
     "mean_abs_disparity": ("disparities", "less fair", "fairer"),
     "deo_max": ("disparities", "less fair", "fairer"),
 }
-NO_WORD = "not shown to differ"
 LEVEL = 0.05
 FREE = ("seed", "data.path")  # what may differ between the seeds of one recipe; so may the path of a network's file
 

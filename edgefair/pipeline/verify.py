@@ -4,86 +4,20 @@ A candidate that cannot be judged (missing file, other rows, other classes) is a
 nothing was shown about it. A limit on latency or size without a measurement is inconclusive, never skipped.
 """
 
-from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from edgefair import __version__
 from edgefair.errors import EdgefairError, RecipeError
-from edgefair.files import finite
+from edgefair.gate import Tolerance, compare
 from edgefair.gate.checks import Check
 from edgefair.gate.limits import Limits, changes, recipe_limits, with_flags
 from edgefair.gate.resource_checks import latency_check, size_check
-from edgefair.gate.tolerance import Tolerance
-from edgefair.gate.verdict import compare, worst
+from edgefair.gate.verdict import worst
+from edgefair.gate.verification import Judged, Result, Source
 from edgefair.latency import record as latency
-from edgefair.pipeline.references import Source, candidate_names, reference_source
+from edgefair.pipeline.references import candidate_names, reference_source
 from edgefair.recipe import Recipe, parse, read
 from edgefair.runtimes.machine import describe_machine
-
-SCHEMA = 1
-EXIT = {"pass": 0, "fail": 1, "error": 2, "inconclusive": 3}
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One candidate: its source and checks, or the error that kept it from being judged."""
-
-    name: str
-    outcome: str  # "pass", "fail", "inconclusive" or "error"
-    sentence: str
-    checks: tuple[Check, ...] = ()
-    source: Source | None = None
-    numbers: dict | None = None
-
-    def to_dict(self) -> dict:
-        """The verdict as JSON values, undefined numbers as None."""
-        return finite(
-            {
-                "name": self.name,
-                "outcome": self.outcome,
-                "sentence": self.sentence,
-                "checks": [asdict(check) for check in self.checks],
-                "about": self.source.about() if self.source else {},
-                "numbers": self.numbers or {},
-            }
-        )
-
-
-@dataclass(frozen=True)
-class Result:
-    """Everything that `edgefair verify` says, for the terminal, JSON and JUnit."""
-
-    reference: Source
-    limits: Limits
-    judged: tuple[Judged, ...]
-    changes: tuple[str, ...]  # limits that differ from a recipe that fixed them before the run, in words
-    recipe_sha256: str | None
-    created: str
-
-    @property
-    def outcome(self) -> str:
-        """error if any candidate could not be judged, else the worst verdict."""
-        outcomes = [one.outcome for one in self.judged]
-        return "error" if "error" in outcomes else worst(outcomes)
-
-    def to_dict(self) -> dict:
-        """The record, as JSON values."""
-        return {
-            "schema": SCHEMA,
-            "kind": "edgefair-verify",
-            "edgefair": __version__,
-            "created": self.created,
-            "outcome": self.outcome,
-            "exit_code": EXIT[self.outcome],
-            "reference": finite(self.reference.about()),
-            "tolerances": self.limits.to_dict(),
-            "tolerances_sha256": self.limits.hash,
-            "recipe_sha256": self.recipe_sha256,
-            "changed_after_the_run": list(self.changes),
-            "judged_on": describe_machine(),
-            "candidates": [one.to_dict() for one in self.judged],
-        }
 
 
 def verify(
@@ -119,6 +53,7 @@ def verify(
         changes=tuple(_changed(runs, limits)),
         recipe_sha256=given.hash if given else None,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        machine=describe_machine(),
     )
 
 

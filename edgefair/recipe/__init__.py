@@ -1,8 +1,9 @@
 """A recipe: every setting of a run, validated; TOML in, TOML out."""
 
-from edgefair.recipe.base import LossRecipe, StrategyRecipe
 from edgefair.recipe.data import DataRecipe
-from edgefair.recipe.deployment import BenchRecipe, DeployRecipe, ExportRecipe, GateRecipe, QuantizeRecipe
+from edgefair.recipe.deployment import DeployRecipe, ExportRecipe, QuantizeRecipe
+from edgefair.recipe.distillation import LossRecipe, StrategyRecipe
+from edgefair.recipe.evaluation import BenchRecipe, GateRecipe
 from edgefair.recipe.recipe import Recipe, assign, assignment, parse, read
 from edgefair.recipe.training import StudentRecipe, TeacherRecipe, TrainRecipe
 

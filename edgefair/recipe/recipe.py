@@ -12,9 +12,11 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from edgefair.errors import RecipeError, nearest
 from edgefair.files import digest
-from edgefair.recipe.base import LossRecipe, Section, StrategyRecipe
+from edgefair.recipe.base import Section
 from edgefair.recipe.data import DataRecipe, without_groups
-from edgefair.recipe.deployment import BenchRecipe, DeployRecipe, ExportRecipe, GateRecipe, QuantizeRecipe
+from edgefair.recipe.deployment import DeployRecipe, ExportRecipe, QuantizeRecipe
+from edgefair.recipe.distillation import LossRecipe, StrategyRecipe
+from edgefair.recipe.evaluation import BenchRecipe, GateRecipe
 from edgefair.recipe.training import StudentRecipe, TeacherRecipe, TrainRecipe
 
 if sys.version_info >= (3, 11):

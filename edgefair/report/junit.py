@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 from edgefair import __version__
 from edgefair.files import write_bytes
 from edgefair.gate.checks import Check
-from edgefair.pipeline.verify import Judged, Result
+from edgefair.gate.verification import Judged, Result
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production 2
 

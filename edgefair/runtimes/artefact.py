@@ -3,9 +3,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgefair.pipeline.run_folder import RunFolder
-from edgefair.runtimes import manifest
-
 
 @dataclass(frozen=True)
 class Artefact:
@@ -39,25 +36,9 @@ class Artefact:
         }
 
 
-def artefact_list(run: RunFolder) -> list[Artefact]:
-    """All artefacts of a run, in the order of the report; `blocked` ones were built but cannot be judged here."""
-    own = [
-        ("teacher", run.path / "teacher" / "teacher.safetensors", "eager", "fp32", "", ""),
-        ("student", run.path / "student" / "student.safetensors", "eager", "fp32", "teacher", "no_worse"),
-    ]
-    folder = run.path / "artefacts"
-    null = ("null", folder / "null.txt", "null", "none", "", "")
-    first, last = ([_plain(run, *row) for row in rows] for rows in (own, [null]))
-    return first + [exported(folder, entry) for entry in manifest.read(folder)] + last
-
-
 def exported(folder: Path, entry: dict) -> Artefact:
     """An entry of the manifest as an artefact that must be the same as the student."""
     fields = {
         name: entry[name] for name in ("name", "runtime", "precision", "sha256", "target", "batch", "blocked", "facts")
     }
     return Artefact(**fields, path=folder / entry["file"], reference="student", claim="same")
-
-
-def _plain(run: RunFolder, name: str, path: Path, runtime: str, precision: str, reference: str, claim: str) -> Artefact:
-    return Artefact(name, path, runtime, precision, run.hashes(path.parent.name)[path.name], reference, claim)

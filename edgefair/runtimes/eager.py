@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgefair.models.factory import create, stored_classes
-from edgefair.runtimes import check_images
+from edgefair.models import create
+from edgefair.models.factory import stored_classes
+from edgefair.runtimes.base import check_images
 
 
 class Eager:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from edgefair.errors import ArtefactError, MissingExtra, require
-from edgefair.runtimes import ExecutesOnnx, check_images, manifest
+from edgefair.runtimes import manifest
+from edgefair.runtimes.base import ExecutesOnnx, check_images
 from edgefair.runtimes.onnx_inspect import Port, cannot_load, cannot_run, check_signature
 
 # OpenVINO's names -> what the rest of edgefair calls the same format.

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from edgefair.errors import ArtefactError, MissingExtra, require
-from edgefair.runtimes import ExecutesOnnx, check_images, manifest
+from edgefair.runtimes import manifest
+from edgefair.runtimes.base import ExecutesOnnx, check_images
 from edgefair.runtimes.cuda_driver import why_no_gpu
 from edgefair.runtimes.gpu import describe_gpu
 from edgefair.runtimes.onnx_inspect import Port, cannot_load, cannot_run, census, check_signature

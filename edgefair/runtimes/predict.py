@@ -5,8 +5,9 @@ from pathlib import Path
 from edgefair.data.gate_rows import GateRows
 from edgefair.errors import DataError
 from edgefair.predictions import Predictions
-from edgefair.runtimes import Runtime, load_runtime, manifest, predict_rows
+from edgefair.runtimes import load_runtime, manifest, predict_rows
 from edgefair.runtimes.artefact import Artefact, exported
+from edgefair.runtimes.base import Runtime
 from edgefair.runtimes.machine import describe_machine
 from edgefair.runtimes.onnx_inspect import narrowest
 

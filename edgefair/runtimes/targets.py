@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from edgefair.errors import RecipeError
-from edgefair.recipe.deployment import DeployRecipe
+from edgefair.recipe import DeployRecipe
 from edgefair.runtimes import runtime_class
 
 

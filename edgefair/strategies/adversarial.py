@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from edgefair.errors import RecipeError, nearest
 from edgefair.losses.gradient_reversal import reverse_gradient
-from edgefair.models.factory import seeded
+from edgefair.models import seeded
 from edgefair.strategies.adversary import TARGETS, Adversary
 from edgefair.strategies.base import Parts, Strategy
 from edgefair.tensors import Batch, Output

@@ -2,17 +2,17 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from edgefair.losses import Loss
-from edgefair.models.factory import Classifier
+from edgefair.models import Classifier
 from edgefair.models.parallel import ALONE, Ranks
 from edgefair.recipe import StrategyRecipe, TrainRecipe
-from edgefair.strategies.optim import schedule
+from edgefair.strategies.optim import Accumulator, make_optimizer, schedule
 from edgefair.tensors import Batch, Output, widened
 
 
@@ -54,7 +54,7 @@ class Strategy(ABC):
         self.done = 0
         self.updates = 0
         self.measure_gradients = False
-        self.sums = Accumulator(parts)
+        self.sums = Accumulator(parts.train.accumulate, parts.epoch_steps or parts.steps)
 
     @abstractmethod
     def step(self, batch: Batch) -> dict[str, float]:
@@ -179,44 +179,3 @@ def single(output: Output) -> Output:
     """The same output in single precision; one that is there already is not copied."""
     maps = output.maps and tuple(widened(part) for part in output.maps)
     return Output(widened(output.logits), widened(output.features), maps)
-
-
-def make_optimizer(modules: Iterable[nn.Module], train: TrainRecipe) -> torch.optim.Optimizer:
-    """SGD or AdamW over all parameters; biases and normalisation (one dimension) are not decayed."""
-    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": train.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    if train.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=train.lr)
-    return torch.optim.SGD(groups, lr=train.lr, momentum=0.9, nesterov=True)
-
-
-class Accumulator:
-    """Means of gradients over the batches that make one step; the last step of an epoch may have fewer."""
-
-    def __init__(self, parts: Parts):
-        self.window, self.epoch_steps = parts.train.accumulate, parts.epoch_steps or parts.steps
-        self.sums: list[Tensor | None] = []
-
-    def complete(self, done: int, optimizers: Iterable[torch.optim.Optimizer]) -> bool:
-        """Take in the gradients of batch `done`; where it is the last of its step, put their means in their place."""
-        if self.window == 1:
-            return True
-        at = done % self.epoch_steps
-        first, last = at % self.window == 0, at % self.window == self.window - 1 or at == self.epoch_steps - 1
-        parameters = [p for each in optimizers for group in each.param_groups for p in group["params"]]
-        before = [None] * len(parameters) if first else self.sums
-        self.sums = [_added(p.grad, total) for p, total in zip(parameters, before, strict=True)]
-        if last:
-            for parameter, total in zip(parameters, self.sums, strict=True):
-                parameter.grad = None if total is None else total / (at % self.window + 1)
-            self.sums = []
-        return last
-
-
-def _added(gradient: Tensor | None, total: Tensor | None) -> Tensor | None:
-    if gradient is None or total is None:
-        return total if gradient is None else gradient
-    return total + gradient

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgefair.models.factory import seeded
+from edgefair.models import seeded
 from edgefair.strategies.base import Parts, Strategy
 from edgefair.strategies.cell_sums import cell_sums
 from edgefair.tensors import Batch, Output

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgefair.gate.tolerance import Tolerance
+    from edgefair.gate import Tolerance
     from edgefair.predictions import Predictions
 
 __all__ = ["Inconclusive", "Unfair", "assert_fair", "predict_engine"]
@@ -45,8 +45,7 @@ def assert_fair(
     "no_worse" for a network trained anew. Raises Unfair where a check fails, Inconclusive where the rows do not
     suffice, DataError where the two cannot be compared.
     """
-    from edgefair.gate.tolerance import Tolerance
-    from edgefair.gate.verdict import compare
+    from edgefair.gate import Tolerance, compare
 
     __tracebackhide__ = True  # a failing test shows the user's line, not ours
     verdict = compare(_loaded(reference), _loaded(candidate), tolerance or Tolerance(), claim=claim, seed=seed)

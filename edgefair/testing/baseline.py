@@ -8,10 +8,9 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from edgefair.errors import DataError, RecipeError, nearest
+from edgefair.errors import DataError, RecipeError, listed, nearest
 from edgefair.files import finite, write_bytes
-from edgefair.gate.checks import listed
-from edgefair.gate.tolerance import Tolerance
+from edgefair.gate import Tolerance
 from edgefair.testing import Inconclusive, Unfair, _loaded, assert_fair
 from edgefair.testing.facts import compare_facts, observe, vanished
 

@@ -5,12 +5,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from edgefair import __version__
+from edgefair.errors import listed
 from edgefair.files import digest
-from edgefair.gate.checks import judge, listed
-from edgefair.gate.tolerance import Tolerance
-from edgefair.metrics.confusion_matrix import confusion, missing_cells, recall
-from edgefair.metrics.fairness import class_gaps
-from edgefair.metrics.performance import group_accuracy
+from edgefair.gate import Tolerance
+from edgefair.gate.checks import judge
+from edgefair.metrics import class_gaps, confusion, group_accuracy, missing_cells, recall
 from edgefair.predictions import Predictions
 
 

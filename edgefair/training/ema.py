@@ -2,7 +2,7 @@
 
 from timm.utils import ModelEmaV3
 
-from edgefair.models.factory import Classifier
+from edgefair.models import Classifier
 
 
 class Average(ModelEmaV3):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from edgefair.models.factory import Classifier
+from edgefair.models import Classifier
 
 UNSIGNED = ("ort-cpu",)  # dialects whose activations are uint8 with a zero point; the others' are int8, symmetric
 LARGEST = 127

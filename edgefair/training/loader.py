@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgefair.data.dataset import Examples
+from edgefair.data import Examples
 from edgefair.seeds import derive, generator
 from edgefair.tensors import Batch
 from edgefair.training import sampler as sampling

@@ -3,26 +3,21 @@
 import io
 import math
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from edgefair.data import Examples
 from edgefair.errors import TrainingError
-from edgefair.files import write_bytes
-from edgefair.metrics.confusion_matrix import confusion, recall
-from edgefair.metrics.fairness import mean_abs_disparity
-from edgefair.metrics.performance import accuracy
-from edgefair.models.factory import Classifier
+from edgefair.files import CHECKPOINT, write_bytes
+from edgefair.metrics import accuracy, confusion, mean_abs_disparity, recall
+from edgefair.models import Classifier
 from edgefair.models.parallel import ALONE, Ranks
-from edgefair.pipeline.run_folder import CHECKPOINT
 from edgefair.seeds import derive
 from edgefair.strategies import Strategy
-from edgefair.tensors import Batch, Output, widened
 from edgefair.training.loader import Feed
+from edgefair.training.teacher import outputs
 
 
 def fit(
@@ -159,25 +154,6 @@ def _epoch(strategy: Strategy, feed: Feed, epoch: int, log, title: str, average=
     return {key: sum(values) / len(values) for key, values in sums.items()} | strategy.parts.loss.logged()
 
 
-@torch.no_grad()
-def outputs(
-    model: Classifier,
-    images: np.ndarray,
-    rows: np.ndarray,
-    device: torch.device,
-    batch_size: int = 256,
-    run: Callable[[Tensor], Output] | None = None,
-) -> Output:
-    """Logits [N, C] and features [N, D] of rows in eval mode, on the CPU; `run` replaces a plain call of the model."""
-    model.eval()
-    parts = []
-    for start in range(0, len(rows), batch_size):
-        part = torch.from_numpy(images[rows[start : start + batch_size]]).to(device, memory_format=torch.channels_last)
-        output = (run or model)(part)
-        parts.append((widened(output.logits).cpu(), widened(output.features).cpu()))
-    return Output(torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
-
-
 def validation_judge(examples: Examples, device: torch.device) -> Callable[[Classifier], dict]:
     """A function that gives a network's accuracy, mean recall over cells and disparity on validation rows."""
     rows = examples.rows["validation"]
@@ -194,48 +170,3 @@ def validation_judge(examples: Examples, device: torch.device) -> Callable[[Clas
         }
 
     return judge
-
-
-class LiveTeacher:
-    """A teacher that looks at every batch, in eval mode and without gradient.
-
-    It always sees `batch_size` rows, a smaller batch filled up with rows of its own: the last bits of an output can
-    depend on the number of rows beside it, and so a remembered output is the same as a fresh one.
-    """
-
-    def __init__(self, model: Classifier, batch_size: int, ranks: Ranks = ALONE):
-        self.model, self.ranks = model.eval().requires_grad_(False), ranks
-        self.batch_size = -(-batch_size // ranks.size)
-
-    @torch.no_grad()
-    def __call__(self, batch: Batch) -> Output:
-        return self.ranks.forward(self.look, batch.images)
-
-    @torch.no_grad()
-    def look(self, images: Tensor) -> Output:
-        """The output for up to `batch_size` images."""
-        # A training loop may have switched modes of modules it reaches; the teacher never trains.
-        self.model.eval()
-        rows = len(images)
-        if rows < self.batch_size:
-            repeated = images[torch.arange(self.batch_size, device=images.device) % rows]
-            images = repeated.contiguous(memory_format=torch.channels_last)
-        output = self.model(images)
-        maps = output.maps and tuple(part[:rows] for part in output.maps)
-        return Output(output.logits[:rows], output.features[:rows], maps)
-
-
-class CachedTeacher:
-    """A teacher that looks at every training row once: bit for bit what a live one says of rows not augmented."""
-
-    def __init__(self, look: Callable[[], Output], device: torch.device):
-        self.look, self.device = look, device
-
-    @cached_property
-    def seen(self) -> Output:
-        """Its output for all training rows, asked for when the first batch comes."""
-        output = self.look()
-        return Output(output.logits.to(self.device), output.features.to(self.device))
-
-    def __call__(self, batch: Batch) -> Output:
-        return Output(self.seen.logits[batch.ids], self.seen.features[batch.ids])

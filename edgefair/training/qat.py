@@ -9,14 +9,15 @@ from pathlib import Path
 import torch
 
 from edgefair.data import Examples
+from edgefair.data.calibration import calibration_images
 from edgefair.files import write_json
-from edgefair.models.factory import create, save_weights
-from edgefair.pipeline.build_artefacts import calibration_images
+from edgefair.models import create, save_weights
 from edgefair.recipe import Recipe
 from edgefair.seeds import derive
+from edgefair.training.assemble import assemble
 from edgefair.training.fake_quant import install, remove
 from edgefair.training.loop import fit, validation_judge
-from edgefair.training.stages import assemble, training_device
+from edgefair.training.stages import training_device
 
 LR_SHARE = 0.05
 """Peak learning rate as a share of the student's: it starts from weights that are good already."""

@@ -10,7 +10,8 @@ from edgefair.data import load_examples
 from edgefair.losses import LOSSES
 from edgefair.models import create
 from edgefair.strategies import STRATEGIES
-from edgefair.training.stages import assemble, distil_student
+from edgefair.training.assemble import assemble
+from edgefair.training.stages import distil_student
 
 from ..conftest import tiny
 

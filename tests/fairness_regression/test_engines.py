@@ -14,7 +14,7 @@ import pytest
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from edgefair.export.onnx_export import export_onnx
-from edgefair.gate.tolerance import Tolerance
+from edgefair.gate import Tolerance
 from edgefair.recipe import ExportRecipe
 from edgefair.testing import Unfair, assert_fair
 from edgefair.testing.baseline import Baseline

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from edgefair.decoder import decode_into
 from edgefair.errors import DataError
+from edgefair.preprocess import decode_into
 
 FEW = 24  # orders: below, starting processes takes longer than what they save
-PROGRAM = ("-m", "edgefair.decoder")
+PROGRAM = ("-m", "edgefair.preprocess")
 
 
 def cores() -> int:

@@ -13,9 +13,8 @@ from pathlib import Path
 from edgefair.data.cache.decode_pool import cores
 from edgefair.data.cache.store import cache_folder
 from edgefair.data.listing import Entry, FilePart
-from edgefair.decoder import digest_of
 from edgefair.files import digest, read_json, write_json
-from edgefair.preprocess import VERSION
+from edgefair.preprocess import VERSION, digest_of
 
 CHUNK = 64  # images that are decoded, noted and hashed together
 

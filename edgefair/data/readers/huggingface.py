@@ -13,7 +13,7 @@ from edgefair.data.attributes import Chosen, protected_of
 from edgefair.data.dataset import LISTS
 from edgefair.data.listing import ALL, Entry, Held, Listing, list_name
 from edgefair.errors import DataError, RecipeError, nearest, require
-from edgefair.hub import say_retries_once
+from edgefair.log import say_retries_once
 from edgefair.recipe import DataRecipe
 
 

@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from edgefair.export.mixed_precision.ranking_rows import Rows
+from edgefair.gate import Tolerance, compare
 from edgefair.gate.checks import Check
-from edgefair.gate.tolerance import Tolerance
-from edgefair.gate.verdict import compare
 
 AIM = 0.5
 """Share of each tolerance that may be used on the ranking rows: the gate passes on an upper bound, not on a value."""

@@ -6,10 +6,10 @@ from pathlib import Path
 from edgefair.errors import DataError, MissingExtra, RecipeError, RunFolderError, nearest
 from edgefair.log import Log
 from edgefair.pipeline.references import split_name
+from edgefair.pipeline.run_artefacts import artefact_list
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.recipe import parse, read
 from edgefair.runtimes import RUNTIMES, manifest, runtime_class
-from edgefair.runtimes.artefact import artefact_list
 
 ENGINES = ("tensorrt", "tensorrt-rtx")
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from edgefair.gate.checks import Check
 from edgefair.gate.resource_checks import latency_check
-from edgefair.latency.measure import headline
+from edgefair.latency.rules import headline
 
 
 def judge_bench(record: dict, batch: int, max_p90_ms: float | None, min_speedup: float | None) -> list[dict]:

@@ -8,7 +8,7 @@ from edgefair.errors import ArtefactError, EdgefairError, RecipeError, RunFolder
 from edgefair.files import atomic_path
 from edgefair.pipeline.build_artefacts import built_entry, file_name
 from edgefair.pipeline.device import kit
-from edgefair.recipe.deployment import DeployRecipe
+from edgefair.recipe import DeployRecipe
 from edgefair.runtimes import Built, manifest, runtime_class
 from edgefair.runtimes.onnx_inspect import census, narrowest
 from edgefair.runtimes.targets import ON_REQUEST, TARGETS

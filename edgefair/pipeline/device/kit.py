@@ -30,7 +30,8 @@ from edgefair.pipeline.references import run_artefacts
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe
-from edgefair.runtimes import Built, ExecutesOnnx, manifest, runtime_class
+from edgefair.runtimes import Built, manifest, runtime_class
+from edgefair.runtimes.base import ExecutesOnnx
 from edgefair.runtimes.targets import TARGETS
 
 NAME = "kit.json"

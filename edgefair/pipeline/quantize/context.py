@@ -5,10 +5,10 @@ from functools import cached_property
 from pathlib import Path
 
 from edgefair.data import Examples
+from edgefair.data.calibration import calibration_images
 from edgefair.export.mixed_precision.ranking_rows import Rows, ranking_rows
 from edgefair.export.mixed_precision.simulate import Variants, run
 from edgefair.export.quantization.calibration import calibrate
-from edgefair.pipeline.build_artefacts import calibration_images
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.recipe import Recipe
 from edgefair.runtimes import runtime_class

@@ -16,7 +16,7 @@ from edgefair.export.mixed_precision.sensitivity import Sensitivity, order, sens
 from edgefair.export.mixed_precision.simulate import OPTIMISED
 from edgefair.export.mixed_precision.units import nodes_of, units
 from edgefair.files import write_json
-from edgefair.pipeline.judge_run import tolerance
+from edgefair.gate.tolerance import tolerance
 from edgefair.pipeline.quantize.context import Work
 from edgefair.pipeline.quantize.request import Ask, chosen_target, finished_recipe, opened
 from edgefair.pipeline.quantize.variants import build_variants
@@ -129,7 +129,7 @@ def _finetuned(work: Work, ranking: Path, asked: dict, settings: dict, epochs: i
 
 def _tune(work: Work, epochs: int, folder: Path) -> None:
     from edgefair.export.onnx_export import export_onnx
-    from edgefair.models.factory import create
+    from edgefair.models import create
     from edgefair.training.qat import finetune
 
     weights = [work.run.path / name / f"{name}.safetensors" for name in ("student", "teacher")]

@@ -8,12 +8,13 @@ from edgefair.data.gate_rows import GateRows
 from edgefair.export.mixed_precision.simulate import Simulated
 from edgefair.export.quantization import quantize
 from edgefair.files import write_bytes, write_json
+from edgefair.gate import compare
 from edgefair.gate.checks import Check
 from edgefair.gate.resource_checks import latency_check, size_check
-from edgefair.gate.verdict import compare, worst
+from edgefair.gate.tolerance import tolerance
+from edgefair.gate.verdict import worst
 from edgefair.metrics.evaluate import evaluate
 from edgefair.pipeline.bench.stage import time_artefacts
-from edgefair.pipeline.judge_run import tolerance
 from edgefair.predictions import Predictions
 from edgefair.recipe import GateRecipe, Recipe
 from edgefair.runtimes import manifest, runtime_class

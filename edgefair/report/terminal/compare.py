@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from edgefair.files import write_bytes
-from edgefair.pipeline.references import Source
+from edgefair.gate.verification import Source
 from edgefair.report.terminal.tables import line, plain_table
 
 COLUMNS = ("id", "label", "group", "a", "b", "change", "margin", "margin_b")

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.text import Text
 
-from edgefair.latency.measure import headline
+from edgefair.latency.rules import headline
 from edgefair.report.terminal.tables import line, plain_table
 
 TIMES = ("p50_ms", "p90_ms", "p90_upper_ms", "p99_ms")

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgefair.gate.checks import listed
+from edgefair.errors import listed
 
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 ORDER = ("fail", "inconclusive", "pass")

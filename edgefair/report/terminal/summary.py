@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgefair.pipeline.summarize import NO_WORD
+from edgefair.metrics.fairness_claim import NO_WORD
 from edgefair.report.wording import DISPARITIES, SCORES, known_as
 
 

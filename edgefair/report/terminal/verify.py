@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgefair.pipeline.verify import Judged, Result
+from edgefair.gate.verification import Judged, Result
 from edgefair.report.terminal.tables import line, plain_table
 
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "error": "red"}

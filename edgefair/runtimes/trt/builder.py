@@ -7,8 +7,8 @@ from pathlib import Path
 
 from edgefair.errors import ArtefactError
 from edgefair.files import write_bytes
-from edgefair.recipe.deployment import DeployRecipe
-from edgefair.runtimes import Built
+from edgefair.recipe import DeployRecipe
+from edgefair.runtimes.base import Built
 from edgefair.runtimes.gpu import device
 from edgefair.runtimes.trt import rtx
 from edgefair.runtimes.trt.api import Flavour, advice, library, logger, numeric

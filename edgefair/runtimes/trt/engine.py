@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from edgefair.errors import ArtefactError
-from edgefair.recipe.deployment import DeployRecipe
-from edgefair.runtimes import Built, check_images
+from edgefair.recipe import DeployRecipe
+from edgefair.runtimes.base import Built, check_images
 from edgefair.runtimes.cuda_driver import why_no_gpu
 from edgefair.runtimes.gpu import cuda_version, describe_gpu
 from edgefair.runtimes.trt.api import LOWER, RTX, TENSORRT, Flavour, advice, cuda_runtime, library, why_missing

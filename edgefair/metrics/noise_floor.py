@@ -1,0 +1,59 @@
+"""The noise floor of a disparity: the metric with group labels permuted inside each class."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from edgefair.metrics.fairness import METRICS
+
+_CHUNK_CELLS = 1 << 23  # 64 MiB of int64 tables at a time
+
+
+class NoiseFloor(NamedTuple):
+    """What a disparity would be by chance alone, in the metric's unit; arrays for a metric with a value per class."""
+
+    mean: float | np.ndarray  # mean over permutations
+    q95: float | np.ndarray  # 95 % quantile over permutations
+    p_value: float | np.ndarray  # share of permutations at least as unequal, +1 in numerator and denominator
+    observed: float | np.ndarray  # the metric itself
+
+
+def noise_floor(confusion, metric: str | Callable, draws: int, rng: np.random.Generator) -> NoiseFloor:
+    """The metric on one table [G, C, C] beside its distribution when group labels are permuted inside each class.
+
+    Permuting keeps the size of every (group, class) cell and every prediction; only who got which prediction is by
+    chance. metric: a key of METRICS or a function of tables [..., G, C, C] to [...] or [..., C]. Undefined gives NaN.
+    """
+    confusion = np.asarray(confusion)
+    metric = METRICS[metric] if isinstance(metric, str) else metric
+    observed = np.asarray(metric(confusion), dtype=np.float64)  # [...]
+    chunk = max(1, _CHUNK_CELLS // confusion.size)
+    parts = [min(chunk, draws - start) for start in range(0, draws, chunk)]
+    chance = np.concatenate([metric(_permuted(confusion, size, rng)) for size in parts])  # [draws, ...]
+    undefined = np.where(np.isnan(observed) | np.isnan(chance).any(axis=0), np.nan, 0.0)
+    as_unequal = (chance >= observed - 1e-12).sum(axis=0)  # equal tables may differ in the last bit
+    values = (chance.mean(axis=0), np.quantile(chance, 0.95, axis=0), (as_unequal + 1) / (draws + 1))
+    return NoiseFloor(*((value + undefined)[()] for value in values), observed[()])
+
+
+def _permuted(confusion: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Tables after a random permutation of groups inside each true class: int64 [draws, G, C, C].
+
+    A multivariate hypergeometric draw for each group from what the groups before it left, written as hypergeometric
+    draws class by class because those broadcast over draws and true classes.
+    """
+    num_groups, num_classes, _ = confusion.shape
+    support = confusion.sum(axis=-1)  # [G, true]
+    left = np.repeat(confusion.sum(axis=0)[None], draws, axis=0)  # [draws, true, predicted]
+    tables = np.zeros((draws, *confusion.shape), dtype=np.int64)
+    for group in range(num_groups - 1):
+        need = np.repeat(support[group][None], draws, axis=0)  # [draws, true]
+        rest = left.sum(axis=-1)  # [draws, true]
+        for predicted in range(num_classes):
+            rest = rest - left[:, :, predicted]
+            tables[:, group, :, predicted] = rng.hypergeometric(left[:, :, predicted], rest, need)
+            need = need - tables[:, group, :, predicted]
+        left -= tables[:, group]
+    tables[:, -1] = left
+    return tables

@@ -1,0 +1,123 @@
+"""Outputs of a teacher: computed for each batch, or remembered where they are exact."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from edgefair.data import Examples
+from edgefair.losses import Loss
+from edgefair.models import Classifier
+from edgefair.models.parallel import ALONE, Ranks, this_process
+from edgefair.recipe import TrainRecipe
+from edgefair.tensors import Batch, Output, widened
+
+
+@torch.no_grad()
+def outputs(
+    model: Classifier,
+    images: np.ndarray,
+    rows: np.ndarray,
+    device: torch.device,
+    batch_size: int = 256,
+    run: Callable[[Tensor], Output] | None = None,
+) -> Output:
+    """Logits [N, C] and features [N, D] of rows in eval mode, on the CPU; `run` replaces a plain call of the model."""
+    model.eval()
+    parts = []
+    for start in range(0, len(rows), batch_size):
+        part = torch.from_numpy(images[rows[start : start + batch_size]]).to(device, memory_format=torch.channels_last)
+        output = (run or model)(part)
+        parts.append((widened(output.logits).cpu(), widened(output.features).cpu()))
+    return Output(torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
+
+
+class LiveTeacher:
+    """A teacher that looks at every batch, in eval mode and without gradient.
+
+    It always sees `batch_size` rows, a smaller batch filled up with rows of its own: the last bits of an output can
+    depend on the number of rows beside it, and so a remembered output is the same as a fresh one.
+    """
+
+    def __init__(self, model: Classifier, batch_size: int, ranks: Ranks = ALONE):
+        self.model, self.ranks = model.eval().requires_grad_(False), ranks
+        self.batch_size = -(-batch_size // ranks.size)
+
+    @torch.no_grad()
+    def __call__(self, batch: Batch) -> Output:
+        return self.ranks.forward(self.look, batch.images)
+
+    @torch.no_grad()
+    def look(self, images: Tensor) -> Output:
+        """The output for up to `batch_size` images."""
+        # A training loop may have switched modes of modules it reaches; the teacher never trains.
+        self.model.eval()
+        rows = len(images)
+        if rows < self.batch_size:
+            repeated = images[torch.arange(self.batch_size, device=images.device) % rows]
+            images = repeated.contiguous(memory_format=torch.channels_last)
+        output = self.model(images)
+        maps = output.maps and tuple(part[:rows] for part in output.maps)
+        return Output(output.logits[:rows], output.features[:rows], maps)
+
+
+class CachedTeacher:
+    """A teacher that looks at every training row once: bit for bit what a live one says of rows not augmented."""
+
+    def __init__(self, look: Callable[[], Output], device: torch.device):
+        self.look, self.device = look, device
+
+    @cached_property
+    def seen(self) -> Output:
+        """Its output for all training rows, asked for when the first batch comes."""
+        output = self.look()
+        return Output(output.logits.to(self.device), output.features.to(self.device))
+
+    def __call__(self, batch: Batch) -> Output:
+        return Output(self.seen.logits[batch.ids], self.seen.features[batch.ids])
+
+
+def _probe(model: Classifier, examples: Examples, device: torch.device) -> Output:
+    with torch.no_grad():
+        images = torch.from_numpy(examples.images[examples.rows["train"][:2]]).to(device)
+        return model.eval()(images)
+
+
+class _Teacher:
+    """A teacher and, once somebody asks, its outputs for all training rows."""
+
+    def __init__(self, model: Classifier | None, examples: Examples, train: TrainRecipe, device: torch.device):
+        self.model, self.examples, self.train, self.device = model, examples, train, device
+
+    @cached_property
+    def outputs(self) -> Output:
+        live = LiveTeacher(self.model, self.train.batch_size)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.train.precision == "bf16"):
+            return outputs(
+                self.model,
+                self.examples.images,
+                self.examples.rows["train"],
+                self.device,
+                self.train.batch_size,
+                live.look,
+            )
+
+    def class_means(self, look: bool = True) -> Tensor:
+        """Mean feature of each class over the training rows, in eval mode and without augmentation: [C, D]."""
+        if not look:
+            width = _probe(self.model, self.examples, self.device).features.shape[1]
+            return torch.zeros(len(self.examples.class_names), width)
+        labels = torch.from_numpy(self.examples.labels[self.examples.rows["train"]])
+        of_class = functional.one_hot(labels, len(self.examples.class_names)).to(self.outputs.features.dtype)  # [N, C]
+        return (of_class.T @ self.outputs.features) / of_class.sum(0).clamp(min=1)[:, None]
+
+    def source(self, loss: Loss) -> Callable[[Batch], Output | None]:
+        """What a strategy asks for the teacher's output of a batch: remembered outputs where they are exact."""
+        if self.model is None or not loss.needs_teacher:
+            return lambda batch: None
+        if self.train.augment == "none" and not loss.needs_maps:
+            return CachedTeacher(lambda: self.outputs, self.device)
+        return LiveTeacher(self.model, self.train.batch_size, this_process())
