@@ -93,7 +93,7 @@ def vector():
 @pytest.fixture(scope="session")
 def copy_of(tmp_path_factory):
     """The folder of a miniature of a published data set, made once; not to be changed."""
-    from . import data_copies
+    from tests.helpers import data_copies
 
     made: dict[str, Path] = {}
 

@@ -1,0 +1,180 @@
+"""The loop's parts: batches, augmentation, the kept epoch, cached teachers and precision."""
+
+import numpy as np
+import pytest
+import torch
+
+from edgefair.data import load_examples
+from edgefair.errors import RecipeError, TrainingError
+from edgefair.models import create
+from edgefair.strategies.optim import make_optimizer, schedule
+from edgefair.training.assemble import assemble
+from edgefair.training.augment import augmented
+from edgefair.training.loader import Feed
+from edgefair.training.stages import distil_student, rehearse, train_teacher
+from edgefair.training.teacher import CachedTeacher, LiveTeacher, outputs
+from tests.conftest import tiny
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def examples():
+    from edgefair.log import Log
+
+    return load_examples(tiny().data, 0, Log(quiet=True))
+
+
+def test_an_epoch_shows_every_row_once_in_another_order(examples):
+    feed = Feed(examples, "train", 64, "none", 0, CPU)
+    ids = [torch.cat([batch.ids for batch in feed.epoch(number)]) for number in (1, 1, 2)]
+    assert torch.equal(ids[0], ids[1])
+    assert not torch.equal(ids[0], ids[2])
+    assert sorted(ids[0].tolist()) == list(range(400))
+    batch = next(feed.epoch(1))
+    row = examples.rows["train"][int(batch.ids[5])]
+    assert (batch.images[5].numpy() == examples.images[row]).all()
+    assert batch.labels[5] == examples.labels[row]
+    assert batch.groups[5] == examples.groups[row]
+
+
+def test_a_last_batch_of_one_row_is_left_out(examples):
+    sizes = [len(batch.ids) for batch in Feed(examples, "train", 133, "none", 0, CPU).epoch(1)]
+    assert sizes == [133, 133, 133]
+
+
+@pytest.mark.parametrize("how", ["flip", "crop-flip"])
+def test_augmentation_keeps_bytes_and_depends_on_its_generator(how):
+    images = torch.arange(4 * 3 * 16 * 16, dtype=torch.int64).reshape(4, 3, 16, 16).remainder(251).to(torch.uint8)
+    first, again, other = (augmented(images, how, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert first.dtype == torch.uint8
+    assert first.shape == images.shape
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    if how == "flip":
+        same = (first == images).all(dim=(1, 2, 3)) | (first == images.flip(3)).all(dim=(1, 2, 3))
+        assert same.all()
+
+
+def test_the_best_epoch_on_validation_rows_is_kept(examples, tmp_path, quiet):
+    recipe = tiny(teacher__epochs=4, teacher__select="accuracy")
+    model, history = train_teacher(recipe, examples, tmp_path, quiet)
+    kept = next(row for row in history if row["kept"])
+    assert kept["validation_accuracy"] == max(row["validation_accuracy"] for row in history)
+    rows = examples.rows["validation"]
+    accuracy = (outputs(model, examples.images, rows, CPU).logits.argmax(1).numpy() == examples.labels[rows]).mean()
+    assert accuracy == pytest.approx(kept["validation_accuracy"])
+
+
+@pytest.mark.parametrize("spec", ["cifar:resnet8", "timm:lcnet_050"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_what_a_teacher_said_is_remembered_bit_for_bit(examples, spec, precision):
+    said = []
+    for augment in ("none", "flip"):  # remembered, and asked at every batch
+        recipe = tiny(train__augment=augment, train__batch_size=48, train__precision=precision, loss__name="ckd")
+        parts = (recipe.train, recipe.loss, recipe.strategy, examples, create("cifar:resnet8", 10, 0))
+        strategy, _ = assemble(*parts, create(spec, 10, 3), 0, CPU)
+        batches = list(Feed(examples, "train", 48, "none", 0, CPU).epoch(1))
+        assert len(batches[-1].ids) < 48  # the last batch is smaller
+        said.append([strategy.see(batch) for batch in batches])
+        assert isinstance(strategy.parts.teacher, CachedTeacher if augment == "none" else LiveTeacher)
+    for cached, live in zip(*said, strict=True):
+        assert torch.equal(cached.logits, live.logits)
+        assert torch.equal(cached.features, live.features)
+
+
+def test_a_teacher_never_trains(examples, quiet, tmp_path):
+    recipe = tiny(train__augment="flip", train__epochs=1)
+    teacher = create("cifar:resnet8", 10, 3)
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    distil_student(recipe, examples, teacher, tmp_path, quiet)
+    assert all(torch.equal(before[name], value) for name, value in teacher.state_dict().items())
+
+
+def test_bf16_autocast_trains_close_to_single_precision(examples):
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        recipe = tiny(train__precision=precision, loss__name="ckd")
+        parts = (recipe.train, recipe.loss, recipe.strategy, examples, create("cifar:resnet8", 10, 0))
+        strategy, feed = assemble(*parts, create("cifar:resnet8", 10, 1), 0, CPU)
+        losses[precision] = strategy.step(next(feed.epoch(1)))["loss"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05)
+
+
+def test_schedule_warms_up_and_ends_at_zero():
+    values = [schedule(done, 100, tiny().train) for done in range(101)]
+    assert values[9] == 1
+    assert values[100] == pytest.approx(0, abs=1e-12)
+    assert (np.diff(values[:10]) > 0).all()
+    assert (np.diff(values[10:]) < 0).all()
+
+
+def test_biases_and_normalisation_are_not_decayed():
+    model = create("cifar:resnet8", 10, 0)
+    groups = make_optimizer([model], tiny().train).param_groups
+    assert [group["weight_decay"] for group in groups] == [5e-4, 0.0]
+    assert {p.ndim for p in groups[0]["params"]} == {2, 4}
+    assert {p.ndim for p in groups[1]["params"]} == {1}
+
+
+def test_the_log_gives_every_terms_value_and_gradient_norm(examples, tmp_path, quiet):
+    recipe = tiny(loss__name="ctkd", train__epochs=2)
+    _, history, _ = distil_student(recipe, examples, create("cifar:resnet8", 10, 1), tmp_path, quiet)
+    for row in history:
+        assert {"ce", "ctkd", "adversary", "temperature"} <= set(row)
+        assert row["gradient_ce"] > 0
+        assert row["gradient_ctkd"] > 0
+    assert history[0]["temperature"] != history[1]["temperature"]
+
+
+def test_ckd_can_be_added_to_any_loss(examples, tmp_path, quiet):
+    recipe = tiny(loss__name="none", loss__plus_ckd=0.5, train__epochs=1)
+    _, history, _ = distil_student(recipe, examples, create("cifar:resnet8", 10, 1), tmp_path, quiet)
+    assert history[0]["plus_ckd"] > 0
+
+
+def test_class_means_are_those_of_the_training_rows(examples):
+    from edgefair.training.teacher import _Teacher
+
+    teacher = create("cifar:resnet8", 10, 3)
+    means = _Teacher(teacher, examples, tiny().train, CPU).class_means()
+    rows = examples.rows["train"]
+    features = outputs(teacher, examples.images, rows, CPU).features
+    for label in range(10):
+        torch.testing.assert_close(means[label], features[examples.labels[rows] == label].mean(0))
+
+
+def test_a_strength_that_makes_training_run_away_is_named(examples, tmp_path, quiet):
+    recipe = tiny(strategy__lam=1e4, loss__name="ckd", train__epochs=3, train__select="last")
+    with pytest.raises(TrainingError, match=r"'adversarial' \(--lambda, now 10000\)") as caught:
+        distil_student(recipe, examples, create("cifar:resnet8", 10, 1), tmp_path, quiet)
+    assert "runs away at epoch" in str(caught.value) or "the loss is" in str(caught.value)
+
+
+def test_a_learning_rate_that_makes_training_run_away_is_named(examples, tmp_path, quiet):
+    recipe = tiny(strategy__name="plain", loss__name="none", train__lr=1e6)
+    with pytest.raises(TrainingError, match=r"the learning rate \(train.lr or teacher.lr, now 1e\+06\)") as caught:
+        distil_student(recipe, examples, create("cifar:resnet8", 10, 1), tmp_path, quiet)
+    assert "--lambda" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"loss__name": "at", "student__spec": "cifar:resnet18"},
+            r"there are 4 \(student: stages.0 .*and 3 \(teacher: ",
+        ),
+        ({"loss__name": "fitnet", "loss__hint_stage": 7}, "has 3 stage maps .*no stage 7"),
+        ({"strategy__class_weights": {"sqare": 2.0}}, "did you mean 'square'"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_trained(examples, changes, words):
+    with pytest.raises(RecipeError, match=words):
+        rehearse(tiny(**changes), examples)
+
+
+def test_rehearsing_looks_at_no_training_row(examples, monkeypatch):
+    monkeypatch.setattr("edgefair.training.teacher.outputs", lambda *_: pytest.fail("the teacher was asked"))
+    for loss in ("kdpp", "rkd"):
+        rehearse(tiny(loss__name=loss), examples)
