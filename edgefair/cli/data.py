@@ -5,8 +5,6 @@ from pathlib import Path
 
 import click
 
-from edgefair.report.terminal.data import _show
-
 
 @click.group("data")
 def data() -> None:
@@ -38,6 +36,7 @@ def info(name, path, task, group, check, picture, json_file, seed, settings) -> 
     from edgefair.files import write_json
     from edgefair.log import Log
     from edgefair.recipe import assignment, parse
+    from edgefair.report.terminal.data import print_data_info
 
     values = recognise(f"{name}={path}" if path else name)
     values |= {field: value for field, value in (("task", task), ("group", group)) if value is not None}
@@ -49,7 +48,7 @@ def info(name, path, task, group, check, picture, json_file, seed, settings) -> 
     recipe = parse({"seed": seed, "data": values}).data
     examples = look(recipe, seed, Log(), check)
     figures = describe(examples)
-    _show(figures, check)
+    print_data_info(figures, check)
     picture = picture or Path(f"{recipe.name}-cells.png")
     draw_cells(examples, picture, seed)
     click.echo(f"picture: {picture}")

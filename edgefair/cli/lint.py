@@ -5,8 +5,6 @@ from pathlib import Path
 
 import click
 
-from edgefair.report.terminal.lint import _show
-
 TARGETS = ("ort-cpu", "ort-cuda", "openvino", "tensorrt", "tensorrt-rtx")
 
 
@@ -22,9 +20,10 @@ def lint(file, target, json_file) -> None:
     from edgefair.export.quantization.lint import blocking, summary
     from edgefair.export.quantization.lint import lint as findings_of
     from edgefair.files import write_json
+    from edgefair.report.terminal.lint import print_findings
 
     findings = [one for one in findings_of(file) if target in (None, one.target)]
-    _show(file, summary(findings), target)
+    print_findings(file, summary(findings), target)
     if json_file is not None:
         write_json(json_file, summary(findings))
     sys.exit(1 if blocking(findings) else 0)

@@ -46,10 +46,7 @@ def lr_find(recipe_file, data, network, low, high, steps, settings, plot, **opti
     spec, plot = getattr(recipe, network).spec, plot or Path(f"lr-find-{network}.svg")
     drawn = (finding.rates, finding.losses, finding.smooth, finding.suggestion)
     curve = lr_curve(*drawn, f"{network} {spec} on {recipe.data.name}")
-    write_bytes(
-        plot,
-        curve.encode(),
-    )
+    write_bytes(plot, curve.encode())
     section = "teacher" if network == "teacher" else "train"
     if finding.fall < LITTLE:
         log.line(

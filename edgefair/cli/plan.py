@@ -4,8 +4,6 @@ from pathlib import Path
 
 import click
 
-from edgefair.report.terminal.power import _show
-
 
 @click.command("plan")
 @click.option("--classes", "num_classes", type=int, required=True, help="Number of classes.")
@@ -31,8 +29,9 @@ def plan(num_classes, num_groups, rows_per_cell, flip_percents, tolerance_points
     from edgefair.files import write_json
     from edgefair.metrics.power import FLIP_PERCENTS
     from edgefair.metrics.power import plan as figures_of
+    from edgefair.report.terminal.power import print_power
 
     figures = figures_of(num_classes, num_groups, rows_per_cell, flip_percents or FLIP_PERCENTS, tolerance_points, seed)
-    _show(figures)
+    print_power(figures)
     if json_file is not None:
         write_json(json_file, figures)

@@ -111,6 +111,13 @@ def test_a_missing_extra_names_what_to_install(capsys, tmp_path, monkeypatch):
     assert "pip install 'edgefair[all]'" in text
 
 
+def test_the_commands_load_little():
+    """`edgefair --help` answers at once: the command line loads no arrays and no recipe before a command needs them."""
+    code = "import sys, edgefair.cli; print(sorted({'numpy', 'pydantic', 'rich', 'PIL', 'torch'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize(("outcome", "expected"), [("pass", 0), ("fail", 1), ("inconclusive", 3)])
 def test_exit_codes_follow_the_verdict(capsys, tmp_path, monkeypatch, outcome, expected):
     import edgefair.cli.app

@@ -3,7 +3,7 @@
 MOST_LINES = 40  # of a table; above, a summary of its columns
 
 
-def _show(figures: dict, check: bool) -> None:
+def print_data_info(figures: dict, check: bool) -> None:
     from edgefair.errors import listed
     from edgefair.report.terminal.tables import line, plain_console
 

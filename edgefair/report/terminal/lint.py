@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 
-def _show(file: Path, groups: list[dict], target: str | None) -> None:
+def print_findings(file: Path, groups: list[dict], target: str | None) -> None:
     if not groups:
         click.echo(f"{file}: nothing found for {target or 'any target'}")
     for group in groups:

@@ -1,7 +1,7 @@
 """`edgefair plan` in the terminal."""
 
 
-def _show(figures: dict) -> None:
+def print_power(figures: dict) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
