@@ -100,6 +100,7 @@ def test_a_device_is_told_which_tensorrt_is_known(tmp_path):
     assert not (tmp_path / "venv").exists()
 
 
+@pytest.mark.slow
 def test_nothing_is_newer_than_the_python_of_the_oldest_device():
     """JetPack 6 has TensorRT for Python 3.10 alone."""
     command = [str(BESIDE / "vermin"), "-t=3.10-", "--no-tips", "--violations", str(ROOT / "edgefair")]

@@ -47,6 +47,7 @@ def run(capsys, *arguments):
 
 
 @pytest.mark.parametrize("module", TORCH_FREE)
+@pytest.mark.slow
 def test_the_core_imports_without_torch(module):
     code = (
         f"import sys, edgefair.{module}; print(sorted({{'torch', 'timm', 'onnxruntime', 'scipy'}} & set(sys.modules)))"
@@ -92,6 +93,7 @@ def test_help_names_every_option(capsys):
         (["--device", "cuda"], "finds no CUDA device"),
     ],
 )
+@pytest.mark.slow
 def test_wrong_input_ends_with_2_and_a_sentence(capsys, tmp_path, monkeypatch, arguments, words):
     import torch
 

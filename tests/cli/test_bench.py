@@ -19,6 +19,8 @@ from edgefair.runtimes import manifest
 from tests.cli.test_app import run
 from tests.helpers.toy_run import make_run, toy_onnx
 
+pytestmark = pytest.mark.integration
+
 QUICK = ("--queries", "64", "--seconds", "0", "--warmup", "1", "--no-probe")
 
 
@@ -52,6 +54,7 @@ def record(folder, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_run_folder_is_timed_whole_with_the_harness_and_its_record_is_complete(folder, record):
     found = latency.read(record)
     assert (found["schema"], found["kind"], found["scenario"], found["threads"]) == (

@@ -17,6 +17,8 @@ from edgefair.report.terminal.compare import smoke
 from tests.cli.test_app import run
 from tests.pipeline.test_verify import make_run
 
+pytestmark = pytest.mark.integration
+
 NAMES = {"class_names": ("ant", "bee", "cow"), "group_names": ("in", "out")}
 LABELS, GROUPS = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 0, 1, 0, -1])
 

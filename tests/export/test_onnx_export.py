@@ -38,6 +38,7 @@ def files(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_onnx_takes_uint8_of_any_batch_and_returns_pytorchs_logits(files):
     eager, ort = load_runtime("eager", files / "m.safetensors"), load_runtime("ort", files / "m.onnx")
     for batch in (1, 5, 24):
@@ -65,6 +66,7 @@ def test_files_hold_no_paths_of_the_machine_that_made_them(files):
         assert b"stack_trace" not in content
 
 
+@pytest.mark.slow
 def test_parity_is_enforced(tmp_path):
     model = create("cifar:resnet8", 3, 0)
     with pytest.raises(ArtefactError, match=r"differ from PyTorch's .* export\.parity = 1e-15"):
@@ -200,6 +202,7 @@ def test_weights_files_say_what_they_are(files, tmp_path):
         create(f"file:{tmp_path / 'other.safetensors'}", 3, 0)
 
 
+@pytest.mark.slow
 def test_a_variance_beyond_fp16_is_no_reason_to_refuse(tmp_path):
     model = create("cifar:resnet8", 3, 0)
     norm = next(m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))

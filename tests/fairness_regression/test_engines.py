@@ -28,10 +28,12 @@ TOLERANCE = Tolerance(flip_rate_percent=1.0)
 COMMITTED = Baseline(Path(__file__).parent / FILE)
 
 
+@pytest.mark.slow
 def test_the_student(fairness_baseline, student):
     fairness_baseline.check("student", student, tolerance=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_int8_beside_the_student(fairness_baseline, student, int8):
     fairness_baseline.check("int8", int8, reference=student, tolerance=TOLERANCE)
 
@@ -39,6 +41,7 @@ def test_int8_beside_the_student(fairness_baseline, student, int8):
 # What must not fail.
 
 
+@pytest.mark.slow
 def test_a_rebuilt_fp16(examples, student, tmp_path):
     """Half precision throughout, converted twice: the bytes agree, and each is judged anew all the same."""
     for name in ("once.onnx", "again.onnx"):
@@ -57,6 +60,7 @@ def test_a_calibration_on_other_rows(examples, calibration, student, int8, tmp_p
     COMMITTED.check("int8", other)
 
 
+@pytest.mark.slow
 def test_an_export_from_pytorch_again(examples, calibration, student, tmp_path):
     """The same weights through the exporter with a newer operator set."""
     network = surgery.as_torch(ENGINES / "student.onnx", len(examples.class_names))
@@ -91,6 +95,7 @@ def _blurred(images: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("spoil", [_shifted, _blurred])
 @pytest.mark.parametrize("group", [0, 1])
+@pytest.mark.slow
 def test_spoiled_images_of_one_group(examples, student, spoil, group):
     images = np.array(examples.images[examples.rows["gate"]])
     chosen = student.groups == group
@@ -117,10 +122,12 @@ SABOTAGE = {
 
 
 @pytest.mark.parametrize("what", SABOTAGE)
+@pytest.mark.slow
 def test_a_sabotaged_graph(examples, student, what, tmp_path):
     refused(student, run(surgery.edited(ENGINES / "student.onnx", tmp_path / "bad.onnx", SABOTAGE[what]), examples))
 
 
+@pytest.mark.slow
 def test_a_stale_engine_of_another_student(examples, student):
     """About as good and as fair on the whole, yet not this network: what it changes row by row gives it away."""
     stale = run(ENGINES / "other-seed.onnx", examples)
@@ -128,6 +135,7 @@ def test_a_stale_engine_of_another_student(examples, student):
         assert_fair(student, stale, TOLERANCE)
 
 
+@pytest.mark.slow
 def test_an_edit_that_changes_nothing_is_no_sabotage(examples, student, tmp_path):
     """The proof that the surgery is not what fails: a limit that no activation reaches."""
     same = run(surgery.edited(ENGINES / "student.onnx", tmp_path / "same.onnx", surgery.saturated(1e6)), examples)

@@ -49,6 +49,7 @@ def check(verdict, name):
 
 
 @pytest.mark.parametrize("name", ["int8_like", "group_hurt"])
+@pytest.mark.slow
 def test_stored_verdicts_on_the_mean_drift(name):
     v = np.load(REFERENCE / f"fairness_gate_{name}.npz")
     reference, candidate = (predictions(v[pred], v["y_true"], v["group"]) for pred in ("pred_ref", "pred_engine"))

@@ -80,6 +80,7 @@ def test_images_that_flip_together_widen_every_bound():
 
 
 @pytest.mark.parametrize("together", [1.0, 0.5])
+@pytest.mark.slow
 def test_identity_bound_seldom_passes_at_the_boundary_where_rows_pass_often(together):
     """Group 0 loses `flip_share` of its recall in every class; a bound below it is a false pass, nominally in 5 %."""
     rng, passes = np.random.default_rng(3), []

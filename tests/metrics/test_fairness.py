@@ -157,6 +157,7 @@ def test_unknown_options_are_errors(arguments):
 
 @exactly
 @given(tables(least=1))
+@pytest.mark.slow
 def test_agrees_with_fairlearn_and_scikit_learn_where_all_is_defined(table):
     group, y_true, y_pred = (axis.repeat(table.ravel()) for axis in np.indices(table.shape).reshape(3, -1))
     labels = np.arange(table.shape[1])

@@ -139,6 +139,7 @@ def share_of_passes(share: np.ndarray, rows: int, tolerance: float, runs: int) -
     ("classes", "rows", "flips", "before"),
     [(2, 2000, 0.02, 0.0), (2, 2000, 0.02, 0.1), (10, 2000, 0.1, 0.0), (10, 400, 0.1, 0.0), (10, 400, 0.1, 0.1)],
 )
+@pytest.mark.slow
 def test_worsening_bound_seldom_passes_a_model_that_is_worse_by_the_tolerance(classes, rows, flips, before):
     """Nominal 5 %; two standard errors of 300 runs are 2.5 points."""
     assert share_of_passes(shares(classes, before, before + 0.02, flips), rows, 0.02, runs=300) <= 0.075

@@ -59,6 +59,7 @@ def check(model: Classifier, images=IMAGES, stages: int | None = 4) -> None:
         ("vit_base_patch32_clip_quickgelu_224", {"img_size": 64, "depth": 4, "embed_dim": 32, "num_heads": 2}, 4),
     ],
 )
+@pytest.mark.slow
 def test_timm(name, settings, stages):
     with seeded(0):
         network = timm.create_model(name, num_classes=5, **settings)
@@ -154,6 +155,7 @@ def test_a_frozen_backbone_keeps_weights_and_statistics():
     assert not model.backbone.network.bn1.training
 
 
+@pytest.mark.slow
 def test_flava_tiny_takes_other_sizes_and_comes_back(tmp_path):
     transformers = pytest.importorskip("transformers")
     from edgefair.models.flava import FlavaBackbone

@@ -40,6 +40,7 @@ def called(model: Classifier, tap: bool, images=IMAGES):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.slow
 def test_taps_change_nothing_but_the_maps_and_are_where_their_names_say(name):
     twin, model = classifier(name), classifier(name)
     for part in (twin, model):
@@ -75,6 +76,7 @@ def _grid(output: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("mode", ["train", "eval"])
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "mobilenetv3_small_050", "convnext_atto", "lcnet_050"])
+@pytest.mark.slow
 def test_forward_mode_through_the_taps_agrees_with_reverse_mode(name, mode):
     """<J v, w> = <v, J^T w> for every output: zero-initialised blocks sit on ReLU's corner, where differences fail."""
     model = classifier(name).double().train(mode == "train")

@@ -61,6 +61,7 @@ def test_tensors_in_another_order_are_refused(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 @pytest.mark.parametrize("spec", ["timm:resnet10t", "torchvision:resnet18"])
+@pytest.mark.slow
 def test_a_local_file_of_published_weights(spec, suffix, tmp_path):
     import timm
     import torchvision

@@ -17,6 +17,8 @@ from edgefair.runtimes import manifest, runtime_class
 from tests.cli.test_app import run
 from tests.conftest import tiny
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = ("teacher/teacher.safetensors", "student/student.safetensors")
 
 

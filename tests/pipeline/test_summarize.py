@@ -17,6 +17,8 @@ from edgefair.recipe import parse
 from edgefair.report.terminal.summary import bias_sentence, claims
 from tests.helpers.report_data import entry, predictions
 
+pytestmark = pytest.mark.integration
+
 CLASSES, GROUPS = ("cat", "dog", "cow"), ("warm", "cool")
 
 

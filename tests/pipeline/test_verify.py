@@ -18,6 +18,8 @@ from tests.cli.test_app import run
 from tests.conftest import tiny
 from tests.gate.test_verdict import changed, example, predictions
 
+pytestmark = pytest.mark.integration
+
 RECIPE = tiny(gate__mean_drift_points=3.0)
 
 
@@ -209,6 +211,7 @@ def test_a_green_record_of_before_does_not_outlive_an_error(capsys, files, tmp_p
     "module",
     ["cli.verify", "pipeline.verify", "report.junit", "metrics.flips", "report.terminal.compare", "testing.baseline"],
 )
+@pytest.mark.slow
 def test_judging_needs_no_torch(module):
     code = f"import sys, edgefair.{module}; print(sorted({{'torch', 'onnxruntime', 'plotly'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,6 +12,8 @@ from edgefair.report.html import render_html
 from edgefair.report.seeds_html import render_seeds
 from tests.helpers.report_data import HOSTILE, make_gallery, make_report
 
+pytestmark = pytest.mark.slow  # a browser is started
+
 STILL = {"name": "prefers-reduced-motion", "value": "reduce"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = (

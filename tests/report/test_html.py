@@ -102,6 +102,7 @@ def test_hostile_names_stay_text():
 
 @settings(max_examples=20, deadline=None)
 @given(st.text(min_size=1), st.text(min_size=1))
+@pytest.mark.slow
 def test_no_name_changes_what_the_page_is_made_of(label, group):
     report = json.loads(json.dumps(REPORT))
     report["data"]["class_names"][0], report["data"]["group_names"][0] = label, group

@@ -20,6 +20,8 @@ from edgefair.runtimes.ort import Ort, OrtCuda
 from tests.cli.test_app import run
 from tests.helpers.toy_run import make_run, toy_onnx
 
+pytestmark = pytest.mark.integration
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32), dtype=np.uint8)
 ONNX_RUNTIMES = ("ort", "openvino")
 

@@ -290,6 +290,7 @@ def test_facts_are_what_the_gate_observes():
     assert facts["max disparity"] == pytest.approx(observed["max_drift"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_suite_that_does_not_use_it_loads_nothing(pytester):
     pytester.makepyfile(
         """

@@ -56,6 +56,7 @@ def test_augmentation_keeps_bytes_and_depends_on_its_generator(how):
         assert same.all()
 
 
+@pytest.mark.slow
 def test_the_best_epoch_on_validation_rows_is_kept(examples, tmp_path, quiet):
     recipe = tiny(teacher__epochs=4, teacher__select="accuracy")
     model, history = train_teacher(recipe, examples, tmp_path, quiet)
@@ -68,6 +69,7 @@ def test_the_best_epoch_on_validation_rows_is_kept(examples, tmp_path, quiet):
 
 @pytest.mark.parametrize("spec", ["cifar:resnet8", "timm:lcnet_050"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.slow
 def test_what_a_teacher_said_is_remembered_bit_for_bit(examples, spec, precision):
     said = []
     for augment in ("none", "flip"):  # remembered, and asked at every batch
@@ -117,6 +119,7 @@ def test_biases_and_normalisation_are_not_decayed():
     assert {p.ndim for p in groups[1]["params"]} == {1}
 
 
+@pytest.mark.slow
 def test_the_log_gives_every_terms_value_and_gradient_norm(examples, tmp_path, quiet):
     recipe = tiny(loss__name="ctkd", train__epochs=2)
     _, history, _ = distil_student(recipe, examples, create("cifar:resnet8", 10, 1), tmp_path, quiet)
@@ -127,6 +130,7 @@ def test_the_log_gives_every_terms_value_and_gradient_norm(examples, tmp_path, q
     assert history[0]["temperature"] != history[1]["temperature"]
 
 
+@pytest.mark.slow
 def test_ckd_can_be_added_to_any_loss(examples, tmp_path, quiet):
     recipe = tiny(loss__name="none", loss__plus_ckd=0.5, train__epochs=1)
     _, history, _ = distil_student(recipe, examples, create("cifar:resnet8", 10, 1), tmp_path, quiet)

@@ -48,6 +48,7 @@ def test_inputs_are_rounded_as_onnx_does(low, high, unsigned, kind):
     assert fake(torch.from_numpy(x)).numpy() == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_weights_are_rounded_as_the_quantiser_does(exported):
     model, source, images = exported
     variants = _variants(source, images, "tensorrt")
@@ -90,6 +91,7 @@ def _variants(source, images, dialect):
     return Variants(source, dialect, recipe, calibrate(source, images, recipe, 20))
 
 
+@pytest.mark.slow
 def test_the_network_computes_what_its_quantised_file_computes(exported):
     model, source, images = exported
     variants = _variants(source, images, "tensorrt")
@@ -105,6 +107,7 @@ def test_the_network_computes_what_its_quantised_file_computes(exported):
     assert np.abs(found - expected).mean() < 0.1 * error
 
 
+@pytest.mark.slow
 def test_removing_it_leaves_the_network_as_it_was(exported):
     model, _, images = exported
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -121,6 +124,7 @@ def test_removing_it_leaves_the_network_as_it_was(exported):
 
 @pytest.mark.parametrize("dialect", ["ort-cpu", "tensorrt"])
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+@pytest.mark.slow
 def test_every_strategy_trains_a_quantised_student(strategy, dialect, examples):
     recipe = tiny(strategy__name=strategy, loss__name="ckd", train__batch_size=20)
     student, teacher = (create("cifar:resnet8", 10, seed) for seed in (0, 1))
@@ -135,6 +139,7 @@ def test_every_strategy_trains_a_quantised_student(strategy, dialect, examples):
     assert not still
 
 
+@pytest.mark.slow
 def test_fine_tuning_stopped_and_gone_on_with_ends_with_the_same_weights(examples, tmp_path, quiet, monkeypatch):
     recipe = tiny(
         data__train_rows=60, data__validation_rows=20, train__batch_size=30, loss__name="ckd", strategy__name="intra"

@@ -226,6 +226,7 @@ def test_every_published_name_is_parsed(age, gender, race, suffix):
 
 @settings(derandomize=True, deadline=None, max_examples=200)
 @given(st.one_of(st.text(max_size=30), st.from_regex(r"\d{0,4}_\d?_\d?_\d{0,5}(\.jpg)?", fullmatch=True)))
+@pytest.mark.slow
 def test_no_name_breaks_the_parser(name):
     fields = parse_name(name)
     assert fields is None or (0 <= fields[0] <= 116 and name.split("_")[1] in ("0", "1"))

@@ -24,6 +24,8 @@ from edgefair.runtimes.predict import artefact_at, predict
 from tests.cli.test_app import run
 from tests.helpers.toy_run import RECIPE, make_run, toy_onnx
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
@@ -211,6 +213,7 @@ def test_a_file_of_ones_own_is_built_elsewhere_under_its_own_name(capsys, tmp_pa
     assert [one["precision"] for one in manifest.read(tmp_path / "o")] == ["int8"]
 
 
+@pytest.mark.slow
 def test_the_script_says_that_engines_without_a_device_are_not_verified(kit, program):
     code, text = script(kit, kit, "--runtime", "tensorrt-rtx", "--edgefair", program)
     assert code == 3, text
@@ -244,6 +247,7 @@ done
 
 
 @pytest.mark.skipif("bench" not in cli.commands, reason="edgefair bench is not there")
+@pytest.mark.slow
 def test_over_ssh_the_whole_job_is_done_and_the_host_passes_it(capsys, host, kit, network, program):
     home, environment = network
     options = ["--runtime", "ort", "--edgefair", program, "--", "--seconds", "0", "--queries", "64", "--no-probe"]
@@ -326,6 +330,7 @@ def test_the_script_names_the_step_and_the_cause(host, arguments, words):
     assert words in text
 
 
+@pytest.mark.slow
 def test_a_device_needs_no_torch(host, kit):
     """Every command of the device in one interpreter in which torch and what comes with it cannot be imported."""
     predicted = str(kit / "p.npz")

@@ -19,6 +19,8 @@ from edgefair.predictions import Predictions
 from edgefair.runtimes import manifest
 from tests.cli.test_app import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(small_run, tmp_path):

@@ -58,6 +58,7 @@ def test_logits_stay_what_they_were_when_more_is_predicted(machine):
     np.testing.assert_array_equal(first, expected(IMAGES[:2]))
 
 
+@pytest.mark.slow
 def test_memory_is_taken_once_and_given_back(machine):
     path = machine.list(machine.build())[0]
     runtime = machine.runtime(path)

@@ -79,6 +79,7 @@ CAPABILITIES = ["8.0", "8.6", "8.9", "12.0", "12.1"]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8", "fp8"])
+@pytest.mark.slow
 def test_the_real_builder_takes_every_precision_and_all_products_are_in_it(engines, precision):
     _, (dynamic, single) = engines(precision)
     assert (dynamic.batch, single.batch) == (0, 1)
