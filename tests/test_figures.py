@@ -47,11 +47,11 @@ def test_expressions(expression, value):
 @pytest.mark.parametrize(
     "text",
     [
-        "takes 2.0<!-- x: runs/0/ms | .1f --> ms",
-        "takes **2.0 (4.0)**<!-- x: runs/0/ms; runs/1/ms | .1f --> ms",
-        "| a | 2 (4)<!-- x: runs/0/ms; runs/1/ms | .0f --> | fail<!-- x: runs/1/word | s --> |",
-        "1,235<!-- x: rkd, plain/at 0.5 | ,.0f --> images/s",
-        "2<!-- x: runs/0/ms | .0f --> to 4<!-- x: runs/1/ms | .0f --> ms",
+        "takes 2.0<!-- x: runs/0/ms @ .1f --> ms",
+        "takes **2.0 (4.0)**<!-- x: runs/0/ms; runs/1/ms @ .1f --> ms",
+        "| a | 2 (4)<!-- x: runs/0/ms; runs/1/ms @ .0f --> | fail<!-- x: runs/1/word @ s --> |",
+        "1,235<!-- x: rkd, plain/at 0.5 @ ,.0f --> images/s",
+        "2<!-- x: runs/0/ms @ .0f --> to 4<!-- x: runs/1/ms @ .0f --> ms",
         "`3 ms`, ResNet-18, INT8, 2025-11-25, and\n```\n5 points\n```\n",
         "may lose 2 points<!-- spec -->",
         "<!-- spec -->\n| check | points |\n|---|---|\n| mean | 2 |\n| max | 5 |\n",
@@ -66,13 +66,13 @@ def test_right_documents(record, text):
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("takes 2.1<!-- x: runs/0/ms | .1f --> ms", "says 2.0"),
-        ("| 4 | 3<!-- x: runs/1/ms | .0f --> |", "says 4"),
-        ("it is pass<!-- x: runs/1/word | s -->", "says fail"),
-        ("takes 2<!-- x: runs/0/sec | .0f --> ms", "no 'sec' here"),
-        ("takes 2<!-- x: sum(runs/*/ms) | .0f --> ms", "no function 'sum'"),
-        ("takes 2<!-- x: runs/*/ms | .0f --> ms", "unsupported format"),
-        ("takes 2<!-- x: runs/0/ms; runs/1/ms | .0f --> ms", "names 2 numbers"),
+        ("takes 2.1<!-- x: runs/0/ms @ .1f --> ms", "says 2.0"),
+        ("| 4 | 3<!-- x: runs/1/ms @ .0f --> |", "says 4"),
+        ("it is pass<!-- x: runs/1/word @ s -->", "says fail"),
+        ("takes 2<!-- x: runs/0/sec @ .0f --> ms", "no 'sec' here"),
+        ("takes 2<!-- x: sum(runs/*/ms) @ .0f --> ms", "no function 'sum'"),
+        ("takes 2<!-- x: runs/*/ms @ .0f --> ms", "unsupported format"),
+        ("takes 2<!-- x: runs/0/ms; runs/1/ms @ .0f --> ms", "names 2 numbers"),
     ],
 )
 def test_a_tag_that_differs_is_named(record, text, word):
@@ -85,10 +85,10 @@ def test_a_tag_that_differs_is_named(record, text, word):
     [
         "it takes 3 ms",
         "2.5 times as fast",
-        "18 to 28<!-- x: runs/0/ms | .0f --> % of it",
+        "18 to 28<!-- x: runs/0/ms @ .0f --> % of it",
         "<!-- spec -->\n2 points\n\n3 points\n",
         "| a | accuracy % |\n|---|---|\n| one | 93.0 |\n",
-        "| a | gap, points (floor) |\n|---|---|\n| one | 2<!-- x: runs/0/ms | .0f --> (0.5) |\n",
+        "| a | gap, points (floor) |\n|---|---|\n| one | 2<!-- x: runs/0/ms @ .0f --> (0.5) |\n",
     ],
 )
 def test_a_number_without_a_tag_is_named(record, text):
@@ -97,9 +97,9 @@ def test_a_number_without_a_tag_is_named(record, text):
 
 def test_numbers_are_corrected_on_request(record, tmp_path):
     page = tmp_path / "page.md"
-    page.write_text("`x` takes 9 (8)<!-- x: runs/0/ms; runs/1/ms | .1f --> ms, 4<!-- x: runs/1/ms | .0f --> ms\n")
+    page.write_text("`x` takes 9 (8)<!-- x: runs/0/ms; runs/1/ms @ .1f --> ms, 4<!-- x: runs/1/ms @ .0f --> ms\n")
     assert figures.main(["--write", str(page)]) == 1
     assert page.read_text() == (
-        "`x` takes 2.0 (4.0)<!-- x: runs/0/ms; runs/1/ms | .1f --> ms, 4<!-- x: runs/1/ms | .0f --> ms\n"
+        "`x` takes 2.0 (4.0)<!-- x: runs/0/ms; runs/1/ms @ .1f --> ms, 4<!-- x: runs/1/ms @ .0f --> ms\n"
     )
     assert figures.main([str(page)]) == 0

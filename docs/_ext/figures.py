@@ -17,7 +17,7 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
-TAG = re.compile(r"<!-- *([a-z0-9-]+): (.*?) *\| *([^|]+?) *-->")
+TAG = re.compile(r"<!-- *([a-z0-9-]+): (.*?) *[@|] *([^@|]+?) *-->")
 SPECIFIED = re.compile(r"<!-- *spec *-->")
 CODE = re.compile(r"^( *)(`{3,}|~{3,}).*?^\1\2[^\n]*$|(?<!`)(`+)(?!`)[^\n]+?(?<!`)\3(?!`)", re.DOTALL | re.MULTILINE)
 NUMBER = r"(?<![\w.,/^-])[-−+]?\d[\d,]*(?:\.\d+)?(?![\w]|[.,]\d|-\w)"
