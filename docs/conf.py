@@ -12,7 +12,10 @@ author = "The edgefair authors"
 copyright = "the edgefair authors, Apache 2.0"
 version = release = edgefair.__version__
 
-extensions = ["myst_parser", "mathml"]
+extensions = ["myst_parser", "mathml", "generated", "sphinx.ext.autodoc", "sphinx_click"]
+autodoc_inherit_docstrings = False
+smartquotes = False  # they would turn the dashes of --options into one
+nitpick_ignore_regex = [("py:.*", ".*")]  # types of other libraries in signatures: their sites are not asked
 myst_enable_extensions = ["deflist", "dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 source_suffix = {".md": "markdown"}
