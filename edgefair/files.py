@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgefair.errors import RunFolderError
+from edgefair.errors import DataError, RunFolderError
 
 
 @contextlib.contextmanager
@@ -83,6 +83,77 @@ def read_json(path: Path) -> dict:
         return json.loads(Path(path).read_text())
     except (OSError, ValueError):
         return {}
+
+
+# How every record is validated: no field that is not declared, no number for a text, no NaN for a number.
+RECORD = {"extra": "forbid", "strict": True, "frozen": True, "allow_inf_nan": False}
+
+
+def read_record(path: Path, model, remedy: str, error: type = DataError):
+    """The record in a JSON file, as the pydantic `model` that describes it; model.WHAT is what it is called.
+
+    Raises `error`, naming file, field, value and `remedy`, where the file cannot be read or is not such a record.
+    """
+    from pydantic import ValidationError  # not with the module: the command line starts without it
+
+    try:
+        return model.model_validate_json(Path(path).read_bytes(), strict=True)
+    except OSError as problem:
+        raise error(f"{path} is not a readable {model.WHAT} ({problem.strerror}). {remedy}") from None
+    except ValidationError as problem:
+        raise error(f"{path} {_unreadable(problem.errors(), model.WHAT)}. {remedy}") from None
+
+
+def write_record(path: Path, model, values) -> None:
+    """Write `values` as JSON with NaN as null, atomically.
+
+    Raises pydantic.ValidationError where `read_record` would refuse what is to be written.
+    """
+    text = json.dumps(finite(values), indent=1) + "\n"
+    model.model_validate_json(text, strict=True)
+    write_bytes(path, text.encode())
+
+
+def _unreadable(problems: list[dict], what: str) -> str:
+    """What pydantic found, in the words of JSON; a record of another kind or version is called that first of all."""
+    problems = sorted(problems, key=lambda one: one["loc"] not in (("kind",), ("schema",)))
+    first = problems[0]
+    field, kind = _field(first["loc"]), first["type"]
+    value = _shortened(first["input"])
+    if field == "schema" and kind == "literal_error":
+        return f"has schema {value}; this version reads {first['ctx']['expected']}"
+    return f"is not a readable {what}: " + {
+        "json_invalid": f"it is no JSON ({first.get('ctx', {}).get('error', '')})",
+        "missing": f"{field} is missing",
+        "extra_forbidden": f"{field} is {value}, which is no field of it",
+    }.get(kind, f"{field or 'it'} is {value}; {_needed(first)}")
+
+
+def _field(location: tuple) -> str:
+    """A place in a record as one writes it, such as artefacts[2].sha256."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
+
+
+def _shortened(value) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+_NEEDED = {
+    "string_type": "a text is needed",
+    "int_type": "a whole number is needed",
+    "float_type": "a number is needed",
+    "bool_type": "true or false is needed",
+    "list_type": "a list is needed",
+    "dict_type": "an object is needed",
+    "model_type": "an object is needed",
+}
+
+
+def _needed(problem: dict) -> str:
+    """What a field must be; pydantic's own words where there are no simpler ones."""
+    said = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return _NEEDED.get(problem["type"]) or (said if said.endswith("needed") else f"needed is {said}")
 
 
 def finite(value):

@@ -46,6 +46,13 @@ def tiny(**changes) -> Recipe:
     return parse(values)
 
 
+def pytest_collection_modifyitems(items):
+    """What neither trains nor reads a run folder is a unit test."""
+    for item in items:
+        if not any(item.get_closest_marker(tier) for tier in ("slow", "integration", "gpu")):
+            item.add_marker(pytest.mark.unit)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def as_wide_as_needed():
     """Output goes to no terminal here, whatever width several test processes are told."""

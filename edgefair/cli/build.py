@@ -31,8 +31,8 @@ def build(source, runtime, precisions, out, recipe_file, settings) -> None:
     entries = make(source, runtime, out, parse(values).deploy, precisions, Log())
     folder = out or (source if source.is_dir() else source.parent)
     for entry in entries:
-        click.echo(f"{entry['name']}\t{folder / entry['file']}")
-    blocked = sorted({entry["blocked"] for entry in entries if entry["blocked"]})
+        click.echo(f"{entry.name}\t{folder / entry.file}")
+    blocked = sorted({entry.blocked for entry in entries if entry.blocked})
     if blocked:
         click.echo(f"edgefair: built, not verified on a device: {' '.join(blocked)}", err=True)
         sys.exit(INCONCLUSIVE)

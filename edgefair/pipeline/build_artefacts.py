@@ -7,6 +7,7 @@ from edgefair.data.calibration import calibration_images, calibration_rows
 from edgefair.files import digest, write_bytes, write_json
 from edgefair.recipe import Recipe
 from edgefair.runtimes import Built, manifest, runtime_class
+from edgefair.runtimes.records import ManifestEntry
 from edgefair.runtimes.targets import TARGETS
 
 
@@ -71,7 +72,7 @@ def dialect_of(name: str) -> str:
     return name.removeprefix("student.int8.").removesuffix(".onnx") if name.startswith("student.int8.") else ""
 
 
-def built_entry(built: Built, target: str, precision: str) -> dict:
+def built_entry(built: Built, target: str, precision: str) -> ManifestEntry:
     """The manifest's entry; an engine for single images is an artefact of its own, with a verdict of its own."""
     blocked = runtime_class(TARGETS[target].runtime).why_not_run()
     name = f"{target}-{precision}" + (f"-b{built.batch}" if built.batch else "")

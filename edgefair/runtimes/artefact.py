@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgefair.runtimes.records import ManifestEntry
+
 
 @dataclass(frozen=True)
 class Artefact:
@@ -36,9 +38,8 @@ class Artefact:
         }
 
 
-def exported(folder: Path, entry: dict) -> Artefact:
+def exported(folder: Path, entry: ManifestEntry) -> Artefact:
     """An entry of the manifest as an artefact that must be the same as the student."""
-    fields = {
-        name: entry[name] for name in ("name", "runtime", "precision", "sha256", "target", "batch", "blocked", "facts")
-    }
-    return Artefact(**fields, path=folder / entry["file"], reference="student", claim="same")
+    names = ("name", "runtime", "precision", "sha256", "target", "batch", "blocked", "facts")
+    fields = {name: getattr(entry, name) for name in names}
+    return Artefact(**fields, path=folder / entry.file, reference="student", claim="same")

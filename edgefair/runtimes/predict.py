@@ -39,6 +39,6 @@ def artefact_at(path: Path, runtime: str) -> Artefact:
     path = Path(path)
     sha256 = manifest.unchanged(path)
     for entry in manifest.read(path.parent):
-        if entry["file"] == path.name and entry["runtime"] == runtime:
+        if entry.file == path.name and entry.runtime == runtime:
             return exported(path.parent, entry)
     return Artefact(path.stem, path, runtime, "", sha256)

@@ -203,9 +203,9 @@ def test_engines_are_built_without_a_gpu_and_never_counted_as_passed(tmp_path, q
     assert all("driver" in one["reason"] for one in report["unverified"])
     assert [one["artefact"] for one in report["artefacts"]] == ["teacher", "student", "null"]
     assert report["outcome"] != "pass"
-    listed = {one["name"]: one for one in manifest.read(tmp_path / "run/artefacts")}
+    listed = {one.name: one for one in manifest.read(tmp_path / "run/artefacts")}
     for name in names:  # every convolution and matrix product in the datatype that the file is named after
-        assert set(listed[name]["facts"]["layers"]["products"]) == {name.split("-")[2]}, name
+        assert set(listed[name].facts["layers"]["products"]) == {name.split("-")[2]}, name
     code, said = run(capsys, "verify", str(tmp_path / "run"), f"{tmp_path / 'run'}:tensorrt-rtx-int8")
     assert code == 2
     assert "was built but not verified on a device" in said

@@ -213,7 +213,7 @@ def test_an_engine_nobody_vouches_for_is_not_opened(capsys, folder, tmp_path, ru
     assert code == 2
     assert "stands in no manifest.json beside it" in text
     entry = manifest.entry("x", tmp_path / "x.engine", runtime, runtime, "fp32")
-    manifest.write(tmp_path, [entry | {"sha256": "0" * 64}])
+    manifest.write(tmp_path, [entry.model_copy(update={"sha256": "0" * 64})])
     code, text = predict(capsys, tmp_path / "x.engine", runtime, folder / "gate.npz")
     assert code == 2
     assert "manifest.json says 000000000000" in " ".join(text.split())

@@ -75,8 +75,8 @@ def test_manifest_lists_a_file_by_its_hash_and_refuses_another(tmp_path):
     engine.write_bytes(b"made here")
     entry = manifest.entry("tensorrt-fp16", engine, "tensorrt", "tensorrt", "fp16", batch=1)
     manifest.add(tmp_path, [entry])
-    manifest.add(tmp_path, [{**entry, "name": "other", "file": "y.engine"}, entry])
-    assert [one["name"] for one in manifest.read(tmp_path)] == ["other", "tensorrt-fp16"]
+    manifest.add(tmp_path, [entry.model_copy(update={"name": "other", "file": "y.engine"}), entry])
+    assert [one.name for one in manifest.read(tmp_path)] == ["other", "tensorrt-fp16"]
     assert manifest.listed(engine) == entry
     engine.write_bytes(b"put there")
     with pytest.raises(ArtefactError, match=r"not the file that was built: its SHA-256 is \w{12}, manifest.json says"):

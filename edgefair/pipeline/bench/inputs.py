@@ -62,17 +62,18 @@ def _of_file(text: str, runtimes: list[str]) -> list[Entrant]:
         raise DataError(f"'{text}' names artefact '{name}' of the folder {path}, which does not exist.")
     if not path.is_file():
         raise DataError(f"{path} does not exist. Give a file, a run folder, or RUN:ARTEFACT.")
-    known = [entry for entry in manifest.read(path.parent) if entry["file"] == path.name]
-    runtimes = runtimes or list(dict.fromkeys(entry["runtime"] for entry in known))
+    known = [entry for entry in manifest.read(path.parent) if entry.file == path.name]
+    runtimes = runtimes or list(dict.fromkeys(entry.runtime for entry in known))
     if not runtimes:
         raise RecipeError(f"nothing says what runs {path}; add --runtime, one of {', '.join(RUNTIMES)}.")
     found = []
     for runtime in runtimes:
         reason = why_not(runtime)  # first of all, for it refuses an unknown name
-        about = manifest.listed(path) if known or runtime in ENGINES else {}  # an engine must be listed
+        about = manifest.listed(path) if known or runtime in ENGINES else None  # an engine must be listed
         if reason:
             raise RecipeError(f"runtime '{runtime}' cannot run here: {reason}")
-        found.append(Entrant(path.name, path, runtime, about.get("batch", 0), about.get("precision", "unknown")))
+        facts = (about.batch, about.precision) if about else ()
+        found.append(Entrant(path.name, path, runtime, *facts))
     return found
 
 
@@ -110,8 +111,7 @@ def _manifest(folder: Path) -> dict[str, Entrant]:
     entries = manifest.read(folder)
     if not entries:
         raise DataError(f"{folder} is no run folder and holds no {manifest.NAME}, so nothing says what is in it.")
-    fields = ("name", "runtime", "batch", "precision")
-    return {one["name"]: Entrant(**{k: one[k] for k in fields}, path=folder / one["file"]) for one in entries}
+    return {one.name: Entrant(one.name, folder / one.file, one.runtime, one.batch, one.precision) for one in entries}
 
 
 def _unchanged(entrant: Entrant) -> Entrant:

@@ -11,6 +11,7 @@ from edgefair.pipeline.device import kit
 from edgefair.recipe import DeployRecipe
 from edgefair.runtimes import Built, manifest, runtime_class
 from edgefair.runtimes.onnx_inspect import census, narrowest
+from edgefair.runtimes.records import ManifestEntry
 from edgefair.runtimes.targets import ON_REQUEST, TARGETS
 
 
@@ -26,7 +27,7 @@ def target_of(runtime: str) -> str:
 
 def build(
     source: Path, runtime: str, folder: Path | None, settings: DeployRecipe, precisions: tuple[str, ...], log
-) -> list[dict]:
+) -> list[ManifestEntry]:
     """Build every precision of a kit, or one ONNX file, into `folder`; returns the entries added to its manifest.
 
     folder: beside the source where None. precisions: which files of a kit; where empty, all but those on request.
@@ -50,8 +51,8 @@ def build(
         name = f"student.{precision}.{target}" if usual else f"{path.stem}.{target}"
         for built in made.build(path, folder, name, settings):
             entry = built_entry(_into(built, folder), target, precision)
-            entry["name"] = entry["name"] if usual else f"{path.stem}-{entry['name']}"
-            entries.append(entry | {"facts": entry["facts"] | facts})
+            label = entry.name if usual else f"{path.stem}-{entry.name}"
+            entries.append(entry.model_copy(update={"name": label, "facts": entry.facts | facts}))
     manifest.add(folder, entries)
     return entries
 

@@ -32,6 +32,7 @@ from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe
 from edgefair.runtimes import Built, manifest, runtime_class
 from edgefair.runtimes.base import ExecutesOnnx
+from edgefair.runtimes.records import ManifestEntry
 from edgefair.runtimes.targets import TARGETS
 
 NAME = "kit.json"
@@ -128,7 +129,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def _executable(place: Path) -> list[dict]:
+def _executable(place: Path) -> list[ManifestEntry]:
     """Entries of the ONNX files that a runtime executes as they are; what is built of them is added on the device."""
     return [
         built_entry(Built(place / file_name(target, precision)), target, precision)

@@ -59,10 +59,10 @@ def chosen_target(folder: Path, asked: str) -> str:
         if asked not in able:
             raise RecipeError(f"unknown target '{asked}'; {nearest(asked, able)}")
         return asked
-    made = [entry for entry in manifest.read(Path(folder) / "artefacts") if entry["precision"] == "int8"]
+    made = [entry for entry in manifest.read(Path(folder) / "artefacts") if entry.precision == "int8"]
     if not made:
         raise RecipeError(
             f"the run {folder} has no INT8 file, so it does not say what to quantise for; name it with --target "
             f"({', '.join(able)})."
         )
-    return made[0]["target"]
+    return made[0].target

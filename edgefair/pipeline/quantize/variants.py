@@ -20,6 +20,7 @@ from edgefair.recipe import GateRecipe, Recipe
 from edgefair.runtimes import manifest, runtime_class
 from edgefair.runtimes.artefact import Artefact, exported
 from edgefair.runtimes.predict import predict
+from edgefair.runtimes.records import ManifestEntry
 from edgefair.runtimes.targets import TARGETS
 
 FLOAT, INT8 = "all-float", "all-int8"
@@ -38,7 +39,7 @@ def build_variants(work, choices: dict[str, tuple[Path, dict]], folder: Path) ->
     for name, (source, kept) in plan.items():
         entries += _build(work, name, source, kept, folder)
     manifest.write(folder, entries)
-    artefacts = {entry["name"]: exported(folder, entry) for entry in entries if not entry["batch"]}
+    artefacts = {entry.name: exported(folder, entry) for entry in entries if not entry.batch}
     predicted = _predict(work, artefacts, folder)
     latency = _latency(work, artefacts)
     reference = Predictions.load(work.run.path / "predictions" / "student.npz")
@@ -55,7 +56,7 @@ def _new(source: Path, choice: dict, work) -> bool:
     return bool(choice["nodes"]) or source != work.source
 
 
-def _build(work, name: str, source: Path, kept: list[str] | None, folder: Path) -> list[dict]:
+def _build(work, name: str, source: Path, kept: list[str] | None, folder: Path) -> list[ManifestEntry]:
     """The manifest's entries of one variant; kept None means that nothing is quantised."""
     path, facts = folder / f"{name}.onnx", {}
     if kept is None:

@@ -37,12 +37,12 @@ def load(flavour: Flavour, path: Path) -> Loaded:
     except OSError as error:
         raise ArtefactError(f"{path} cannot be read ({error.strerror}).") from error
     entry = manifest.listed(path)
-    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
         raise ArtefactError(f"{path} changed while it was being read. {REBUILD}")
     if reason := why_no_gpu():
         raise ArtefactError(f"{path} needs a GPU to run: {reason}")
     trt = library(flavour)
-    facts = entry["facts"]
+    facts = entry.facts
     _compare(flavour, trt, path, facts)
     log = logger(trt)
     log.messages.clear()
@@ -58,7 +58,8 @@ def load(flavour: Flavour, path: Path) -> Loaded:
 
 
 def _compare(flavour: Flavour, trt, path: Path, facts: dict) -> None:
-    here, built = device() or {}, facts.get("gpu") or {}
+    here, built = device() or {}, facts.get("gpu")
+    built = built if isinstance(built, dict) else {}
     if (facts.get("library"), facts.get("version")) != (trt.__name__, trt.__version__):
         raise ArtefactError(
             f"{path} was built by {facts.get('library')} {facts.get('version')}; here is {trt.__name__} "

@@ -186,14 +186,14 @@ def test_building_notes_what_was_built_of_what(capsys, kit):
     )
     assert code == 3, text
     assert "built, not verified on a device: no NVIDIA driver answers" in text
-    entries = {one["name"]: one for one in manifest.read(kit) if one["runtime"] == "tensorrt-rtx"}
+    entries = {one.name: one for one in manifest.read(kit) if one.runtime == "tensorrt-rtx"}
     assert list(entries) == ["tensorrt-rtx-fp32", "tensorrt-rtx-fp32-b1"]
     for name, entry in entries.items():
-        assert f"{name}\t{kit / entry['file']}\n" in text
-        assert manifest.listed(kit / entry["file"]) == entry
-        assert entry["blocked"]
-        assert entry["facts"]["source_sha256"] == sha256(kit / "student.onnx")
-    assert entries["tensorrt-rtx-fp32"]["facts"]["profile"]["max"] == 4
+        assert f"{name}\t{kit / entry.file}\n" in text
+        assert manifest.listed(kit / entry.file) == entry
+        assert entry.blocked
+        assert entry.facts["source_sha256"] == sha256(kit / "student.onnx")
+    assert entries["tensorrt-rtx-fp32"].facts["profile"]["max"] == 4
     check(kit)  # what was built is an addition, not a change
     code, text = run(capsys, "predict", text.split("\t")[1].split("\n")[0], *_where(kit, "tensorrt-rtx"))
     assert (code, "needs a GPU to run" in text) == (2, True)
@@ -210,7 +210,7 @@ def test_a_file_of_ones_own_is_built_elsewhere_under_its_own_name(capsys, tmp_pa
     )
     assert code in (0, None)
     assert f"mine-openvino-int8\t{tmp_path / 'o' / 'mine.onnx'}\n" in text
-    assert [one["precision"] for one in manifest.read(tmp_path / "o")] == ["int8"]
+    assert [one.precision for one in manifest.read(tmp_path / "o")] == ["int8"]
 
 
 @pytest.mark.slow

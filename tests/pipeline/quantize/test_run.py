@@ -39,7 +39,7 @@ def test_the_command_builds_judges_and_leaves_the_run_as_it_was(folder, tmp_path
     assert own_files(folder) == before
     assert code == {"pass": 0, "fail": 1, "inconclusive": 3}[report["outcome"]], text
     built = folder / "quantized" / "ort-cpu" / "built"
-    assert {entry["name"] for entry in manifest.read(built)} == {row["name"] for row in report["variants"]}
+    assert {entry.name for entry in manifest.read(built)} == {row["name"] for row in report["variants"]}
     for row in report["variants"]:
         assert row["sha256"] == sha256(built / f"{row['name']}.onnx")
         assert row["latency"]["p50_ms"] > 0
@@ -121,7 +121,7 @@ def test_wrong_input_is_said_plainly(folder, tmp_path, quiet, capsys):
         chosen_target(folder, "ort")
     with pytest.raises(RecipeError, match="use --cost size"):
         quantize_run(folder, Ask(target="openvino", cost="latency"), quiet)
-    manifest.write(folder / "artefacts", [e for e in manifest.read(folder / "artefacts") if e["precision"] != "int8"])
+    manifest.write(folder / "artefacts", [e for e in manifest.read(folder / "artefacts") if e.precision != "int8"])
     with pytest.raises(RecipeError, match="no INT8 file"):
         quantize_run(folder, Ask(), quiet)
     (folder / "predictions" / "stage.json").unlink()
