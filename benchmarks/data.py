@@ -182,8 +182,8 @@ def drained(batches) -> None:
 
 LIMITED = """
 import json, os, resource, sys
-from edgefair.data.entries import Entry, FilePart
-from edgefair.data.prepare import prepared
+from edgefair.data.listing import Entry, FilePart
+from edgefair.data.cache.build import prepared
 from edgefair.log import Log
 folder, rows, size, limit = sys.argv[1], *map(int, sys.argv[2:])
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

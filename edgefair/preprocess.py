@@ -123,10 +123,10 @@ def main() -> None:
     """Answer jobs until the input ends."""
     given, answers = sys.stdin.buffer, sys.stdout.buffer
     while line := given.readline():
-        order = json.loads(line)
-        jobs = [given.read(job) if isinstance(job, int) else job for job in order["images"]]
+        task = json.loads(line)
+        jobs = [given.read(job) if isinstance(job, int) else job for job in task["images"]]
         try:
-            broken, digest = decode_into(Path(order["file"]), order["at"], order["size"], jobs)
+            broken, digest = decode_into(Path(task["file"]), task["at"], task["size"], jobs)
             answer = {"broken": broken, "digest": digest}
         except OSError as error:
             answer = {"error": [error.errno, error.strerror]}

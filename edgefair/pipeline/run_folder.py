@@ -8,7 +8,6 @@ A finished stage is not redone; an unfinished one keeps its checkpoint and is go
 """
 
 import contextlib
-import fcntl
 import json
 import shutil
 import time
@@ -38,22 +37,22 @@ class RunFolder:
 
         Raises RunFolderError where it belongs to another recipe, is in use by another process, or cannot be written.
         """
+        from filelock import FileLock, Timeout  # not at the top: commands that open no run need not wait for it
+
         path = Path(path)
         _refuse_foreign(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            lock = open(path / ".lock", "w")  # noqa: SIM115 (held until the run ends)
+            lock = FileLock(path / ".lock").acquire(timeout=0)
+        except Timeout:
+            raise RunFolderError(
+                f"another process is working in {path}. Wait for it, or choose another folder with --out."
+            ) from None
         except OSError as error:
             raise RunFolderError(
                 f"cannot write the run folder {path}: {error.strerror}. Choose another with --out."
             ) from None
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise RunFolderError(
-                    f"another process is working in {path}. Wait for it, or choose another folder with --out."
-                ) from None
             _claim(path, recipe)
             yield RunFolder(path, recipe, log)
 

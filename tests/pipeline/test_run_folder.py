@@ -1,5 +1,8 @@
 """The run folder: finished stages stay, changed ones are redone, other recipes are refused."""
 
+import subprocess
+import sys
+
 import pytest
 
 from edgefair.errors import RunFolderError
@@ -87,6 +90,31 @@ def test_two_processes_cannot_share_a_folder(tmp_path, quiet):
         pytest.raises(RunFolderError, match="another process"),
         RunFolder.open(tmp_path / "run", tiny(), quiet),
     ):
+        pass
+
+
+def test_a_killed_process_lets_go_of_its_folder(tmp_path, quiet):
+    program = """
+import sys
+from pathlib import Path
+from edgefair.log import Log
+from edgefair.pipeline.run_folder import RunFolder
+from tests.conftest import tiny
+with RunFolder.open(Path(sys.argv[1]), tiny(), Log(quiet=True)):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "open\n"
+        with (
+            pytest.raises(RunFolderError, match="another process is working in"),
+            RunFolder.open(tmp_path / "run", tiny(), quiet),
+        ):
+            pass
+        other.kill()
+        other.wait()
+    with RunFolder.open(tmp_path / "run", tiny(), quiet):
         pass
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from edgefair.errors import DataError
 from edgefair.preprocess import decode_into
 
-FEW = 24  # orders: below, starting processes takes longer than what they save
+MIN_TASKS_FOR_PROCESSES = 24  # below, starting processes takes longer than what they save
 PROGRAM = ("-m", "edgefair.preprocess")
 
 
@@ -26,42 +26,43 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_parallel(part: Path, size: int, orders: Iterable[tuple], total: int) -> Iterator[tuple[int, int, dict, str]]:
-    """Carry out orders (name, byte, images) and yield (name, number of images, those that cannot be read, digest).
+def in_parallel(tasks: Iterable[tuple], size: int, total: int) -> Iterator[tuple[int, int, dict, str]]:
+    """Run `total` tasks (name, file, byte, images): decode the images, write them into the file from that byte on.
 
-    At most two orders a core are open at a time, so that memory does not grow with their number.
+    Yields (name, number of images, those that cannot be read, digest) of each as it ends. At most two tasks a core are
+    open at a time, so that memory does not grow with their number.
     """
-    crew = _Crew(0 if total < FEW or cores() == 1 else cores())
-    open_orders: set[Future] = set()
+    workers = _WorkerPool(0 if total < MIN_TASKS_FOR_PROCESSES or cores() == 1 else cores())
+    open_tasks: set[Future] = set()
     pool = ThreadPoolExecutor(cores())
     try:
-        for name, at, jobs in orders:
-            open_orders.add(pool.submit(crew.carry_out, name, part, at, size, jobs))
-            if len(open_orders) >= 2 * cores():
-                finished, open_orders = wait(open_orders, return_when=FIRST_COMPLETED)
+        for name, file, at, jobs in tasks:
+            open_tasks.add(pool.submit(workers.run, name, file, at, size, jobs))
+            if len(open_tasks) >= 2 * cores():
+                finished, open_tasks = wait(open_tasks, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in finished)
-        for future in open_orders:
+        for future in open_tasks:
             yield future.result()
     finally:
         pool.shutdown(cancel_futures=True)
-        crew.dismiss()
+        workers.shutdown()
 
 
-class _Crew:
-    """The processes, each with one order at a time; without any, the calling thread does the work."""
+class _WorkerPool:
+    """The processes, each with one task at a time; without any, the calling thread does the work."""
 
     def __init__(self, count: int):
-        self.everyone = [_start() for _ in range(count)]
+        self.workers = [_start() for _ in range(count)]
         self.idle: queue.SimpleQueue = queue.SimpleQueue()
-        for worker in self.everyone:
+        for worker in self.workers:
             self.idle.put(worker)
 
-    def carry_out(self, name, part: Path, at: int, size: int, jobs: list) -> tuple[int, int, dict, str]:
-        if not self.everyone:
-            return name, len(jobs), *decode_into(part, at, size, jobs)
+    def run(self, name: int, file: Path, at: int, size: int, jobs: list) -> tuple[int, int, dict, str]:
+        if not self.workers:
+            return name, len(jobs), *decode_into(file, at, size, jobs)
         worker = self.idle.get()
         try:
-            broken, digest = _ask(worker, part, at, size, jobs)
+            broken, digest = _ask(worker, file, at, size, jobs)
         except (BrokenPipeError, ValueError):
             raise DataError(
                 f"a process that decodes images ended by itself (exit code {worker.poll()}; memory?). Run the "
@@ -71,11 +72,11 @@ class _Crew:
             self.idle.put(worker)
         return name, len(jobs), broken, digest
 
-    def dismiss(self) -> None:
-        for worker in self.everyone:
+    def shutdown(self) -> None:
+        for worker in self.workers:
             with contextlib.suppress(BrokenPipeError):  # of one that has died
                 worker.stdin.close()
-        for worker in self.everyone:
+        for worker in self.workers:
             worker.wait()
             worker.stdout.close()
 
@@ -93,10 +94,10 @@ def _start() -> subprocess.Popen:
     )
 
 
-def _ask(worker: subprocess.Popen, part: Path, at: int, size: int, jobs: list) -> tuple[dict[int, str], str]:
+def _ask(worker: subprocess.Popen, file: Path, at: int, size: int, jobs: list) -> tuple[dict[int, str], str]:
     images = [len(job) if isinstance(job, bytes) else job for job in jobs]
-    order = {"file": os.path.abspath(part), "at": at, "size": size, "images": images}
-    worker.stdin.write(json.dumps(order).encode() + b"\n")
+    task = {"file": os.path.abspath(file), "at": at, "size": size, "images": images}
+    worker.stdin.write(json.dumps(task).encode() + b"\n")
     for job in jobs:
         if isinstance(job, bytes):
             worker.stdin.write(job)

@@ -1,8 +1,8 @@
 """Which prepared images are there already: by what is inside the files, found fast by where they lie.
 
 The array of a data set is named after the content of its images. To read them all at every start would take long, so
-a note is kept for every place: these files, of these sizes and times of writing, have that content. Files without such
-a note, copied or moved or touched, are read and hashed where some array was made of as many bytes, image by image.
+an index entry is kept for every place: these files, of these sizes and times of writing, have that content. Files
+without one, copied or moved or touched, are read and hashed where some array was made of as many bytes, image by image.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ from edgefair.data.listing import Entry, FilePart
 from edgefair.files import digest, read_json, write_json
 from edgefair.preprocess import VERSION, digest_of
 
-CHUNK = 64  # images that are decoded, noted and hashed together
+CHUNK = 64  # images that are decoded and hashed together
 
 
-def note_of(entries: list[Entry], size: int) -> Path:
-    """Where the note on these files lies: named after place, size and time of writing of each, in order, and `size`."""
+def index_path(entries: list[Entry], size: int) -> Path:
+    """The index entry of these files, named after place, size and time of writing of each, in order, and `size`."""
     stamps = hashlib.sha256(json.dumps([VERSION, size]).encode())
     for entry in entries:
         stamps.update(json.dumps(entry.image.stamp()).encode())
@@ -42,21 +42,21 @@ def finished(array: Path) -> bool:
     return array.exists() and array.with_suffix(".json").exists()
 
 
-def noted(note: Path) -> Path | None:
-    """The array that a note names, where both are there."""
-    key = read_json(note).get("content")
+def lookup(index: Path) -> Path | None:
+    """The array that an index entry names, where both are there."""
+    key = read_json(index).get("content")
     return array_of(key) if key and finished(array_of(key)) else None
 
 
-def same_content(note: Path, entries: list[Entry], size: int) -> Path | None:
-    """The array that was made of the same images lying elsewhere, which is then noted; None where there is none."""
+def lookup_by_content(index: Path, entries: list[Entry], size: int) -> Path | None:
+    """The array that was made of the same images lying elsewhere, which is then indexed; None where there is none."""
     sizes = sizes_key(entries, size)
     if not any(read_json(about).get("sizes") == sizes for about in cache_folder().glob("files-*.json")):
         return None
     key = content_key(_digests(entries), size)
     if not finished(array_of(key)):
         return None
-    write_json(note, {"content": key})
+    write_json(index, {"content": key})
     return array_of(key)
 
 

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from edgefair.data.cache import build as prepare
 from edgefair.data.cache import decode_pool as workers
+from edgefair.data.cache import shards
 from edgefair.data.cache.build import prepared
-from edgefair.data.cache.index import CHUNK, note_of
+from edgefair.data.cache.index import CHUNK, index_path
 from edgefair.data.cache.store import cache_folder
 from edgefair.data.listing import Entry, FilePart, Held, natural
 from edgefair.errors import DataError, RunFolderError
@@ -75,7 +75,7 @@ def test_every_kind_of_image_is_decoded_as_pillow_does(tmp_path):
 
 @pytest.mark.parametrize("few", [0, 10**9])
 def test_processes_and_threads_give_the_same_pixels(entries, quiet, monkeypatch, few):
-    monkeypatch.setattr(workers, "FEW", few)
+    monkeypatch.setattr(workers, "MIN_TASKS_FOR_PROCESSES", few)
     monkeypatch.setattr(workers, "cores", lambda: 2)
     images, broken, _ = prepared(entries, SIZE, False, quiet)
     assert (images == one_by_one(entries)).all()
@@ -92,7 +92,7 @@ class Table:
 
 
 def test_parts_of_files_and_rows_of_tables(entries, quiet, tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "FEW", 0)
+    monkeypatch.setattr(workers, "MIN_TASKS_FOR_PROCESSES", 0)
     monkeypatch.setattr(workers, "cores", lambda: 2)
     shard, first, second = tmp_path / "shard", (tmp_path / "1.png").read_bytes(), (tmp_path / "2.png").read_bytes()
     shard.write_bytes(b"head" + first + second)
@@ -106,49 +106,85 @@ def test_parts_of_files_and_rows_of_tables(entries, quiet, tmp_path, monkeypatch
     assert "from byte 4" in broken[4]
 
 
-def test_a_killed_build_goes_on(entries, quiet, decoded):
+def test_a_killed_build_is_resumed(entries, quiet, decoded, monkeypatch):
+    """Shards of one chunk: of four, two are finished when the process is killed, and two are decoded again."""
+    monkeypatch.setattr(shards, "SHARD", CHUNK)
     program = f"""
 import os, sys
-from edgefair.data.cache import build, journal
+from edgefair.data.cache import build, shards
 from edgefair.data.listing import Entry, FilePart
 from edgefair.log import Log
 entries = [Entry(FilePart(path), "a", "b", path, path) for path in sys.argv[1:]]
-add = journal.Journal.add
-def add_and_die(self, *told):
-    self.every_seconds = 0
-    add(self, *told)
-    if len(self.path.read_text().splitlines()) == 2:
+shards.SHARD = {CHUNK}
+add = shards.Shards.add
+def add_and_die(self, *chunk):
+    add(self, *chunk)
+    if len(self.digests) == 2:
         os.kill(os.getpid(), 9)
-journal.Journal.add = add_and_die
+shards.Shards.add = add_and_die
 build.prepared(entries, {SIZE}, False, Log(quiet=True))
 """
     killed = subprocess.run([sys.executable, "-c", program, *(entry.image.path for entry in entries)])
     assert killed.returncode == -9
-    assert leftovers() == [".journal", ".lock", ".part"]
+    assert leftovers() == [".lock", ".shards"]
+    finished = [path for path in next(cache_folder().glob("*.shards")).iterdir() if path.suffix != ".part"]
+    assert len(finished) == 2
     images, *_ = prepared(entries, SIZE, False, quiet)
     assert (images == one_by_one(entries)).all()
     assert len(decoded) == 2  # of four chunks
     assert leftovers() == [".json", ".json", ".npy"]
 
 
-def test_a_journal_cut_short_and_one_without_its_images(entries, quiet, decoded, monkeypatch):
+def test_only_unfinished_and_damaged_shards_are_decoded_again(entries, quiet, decoded, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(shards, "SHARD", 2 * CHUNK)
     with monkeypatch.context() as patch:
-        patch.setattr(prepare, "write_json", stop)
+        patch.setattr(shards.Shards, "write_array", stop)
         with pytest.raises(KeyboardInterrupt):
             prepared(entries, SIZE, False, quiet)
-    journal = next(cache_folder().glob("*.journal"))
-    journal.write_text(journal.read_text()[:-4])
-    with monkeypatch.context() as patch:
-        patch.setattr(prepare, "write_json", stop)
+        assert len(decoded) == 4
+        last = next(cache_folder().glob(f"*.shards/{2 * CHUNK}-*"))
+        last.write_bytes(last.read_bytes()[:-4])
+        last.with_suffix(".part").write_bytes(b"of a process that was killed")
         with pytest.raises(KeyboardInterrupt):
             prepared(entries, SIZE, False, quiet)
-    assert len(decoded) == 5  # the chunk whose note was cut
-    next(cache_folder().glob("*.part")).unlink()
+    assert len(decoded) == 6  # the two chunks of the damaged shard
+    monkeypatch.setattr(shards, "SHARD", CHUNK)
     assert (prepared(entries, SIZE, False, quiet)[0] == one_by_one(entries)).all()
-    assert len(decoded) == 9
+    assert len(decoded) == 10  # shards of another size are none
+
+
+@pytest.mark.parametrize("shard", [CHUNK, 2 * CHUNK, 32 * CHUNK])
+def test_shards_of_any_size_make_the_same_array(entries, quiet, monkeypatch, shard):
+    """Broken images at the ends of chunks and shards included; the name, made of the content, is the same."""
+    broken = [0, CHUNK - 1, CHUNK, 2 * CHUNK, len(entries) - 1]
+    for row in broken:
+        Path(entries[row].image.path).write_bytes(b"no image")
+    monkeypatch.setattr(shards, "SHARD", shard)
+    images, reasons, content = prepared(entries, SIZE, True, quiet)
+    assert sorted(reasons) == broken
+    assert (images == one_by_one([entry for row, entry in enumerate(entries) if row not in broken])).all()
+    monkeypatch.setattr(shards, "SHARD", 7 * CHUNK)
+    monkeypatch.setenv("EDGEFAIR_CACHE", str(cache_folder() / "another"))
+    again, _, same_content = prepared(entries, SIZE, True, quiet)
+    assert (again == images).all()
+    assert same_content == content
+
+
+def test_the_disk_holds_little_more_than_twice_the_array(entries, quiet, monkeypatch):
+    seen = []
+    write_array = shards.Shards.write_array
+
+    def measured(self, path):
+        write_array(self, path)
+        seen.append(sum(file.stat().st_size for file in cache_folder().rglob("*") if file.is_file()))
+
+    monkeypatch.setattr(shards, "SHARD", CHUNK)
+    monkeypatch.setattr(shards.Shards, "write_array", measured)
+    images, *_ = prepared(entries, 4 * SIZE, False, quiet)
+    assert seen[0] < 2.01 * images.nbytes
 
 
 def test_two_builds_at_once_decode_once(entries, quiet, decoded):
@@ -189,7 +225,7 @@ def test_a_full_disk_says_so_and_loses_nothing(entries, quiet, monkeypatch):
 
 
 def test_a_process_that_dies_is_named(entries, quiet, monkeypatch):
-    monkeypatch.setattr(workers, "FEW", 0)
+    monkeypatch.setattr(workers, "MIN_TASKS_FOR_PROCESSES", 0)
     monkeypatch.setattr(workers, "cores", lambda: 2)
     monkeypatch.setattr(workers, "PROGRAM", ("-c", "import sys; sys.stdin.readline(); sys.exit(3)"))
     with pytest.raises(DataError, match="a process that decodes images ended by itself"):
@@ -200,13 +236,13 @@ def arrays():
     return sorted(path.name for path in cache_folder().glob("*.npy"))
 
 
-def test_the_note_follows_place_order_and_size(entries):
-    note = note_of(entries, SIZE)
-    assert note == note_of(list(entries), SIZE)
-    assert len({note, note_of(entries[::-1], SIZE), note_of(entries, 9), note_of(entries[1:], SIZE)}) == 4
+def test_the_index_entry_follows_place_order_and_size(entries):
+    note = index_path(entries, SIZE)
+    assert note == index_path(list(entries), SIZE)
+    assert len({note, index_path(entries[::-1], SIZE), index_path(entries, 9), index_path(entries[1:], SIZE)}) == 4
     path = entries[0].image.path
     Image.new("RGB", (10, 9)).save(path)
-    assert note_of(entries, SIZE) != note
+    assert index_path(entries, SIZE) != note
 
 
 def moved(entries, folder):
@@ -246,7 +282,7 @@ def test_images_of_any_name_and_place_have_the_key_of_their_content(entries, qui
     names = []
     for number, few in enumerate((0, 10**9)):
         monkeypatch.setenv("EDGEFAIR_CACHE", str(tmp_path / f"cache{number}"))
-        monkeypatch.setattr(workers, "FEW", few)
+        monkeypatch.setattr(workers, "MIN_TASKS_FOR_PROCESSES", few)
         monkeypatch.setattr(workers, "cores", lambda: 2)
         prepared(moved(entries, tmp_path / f"place{number}"), SIZE, False, quiet)
         names.append(arrays())
