@@ -146,7 +146,16 @@ def RANDOM(size: int) -> list:
 def examples_of(images: np.ndarray) -> Examples:
     rows, every = len(images), np.arange(len(images))
     lists = {name: every[:-4] if name == "train" else every[rows - 4 :][at - 1 : at] for at, name in enumerate(LISTS)}
-    return Examples(images, every % 2, every * 0, every.astype(str), ("a", "b"), ("all",), lists, {})
+    return Examples(
+        images=images,
+        labels=every % 2,
+        groups=every * 0,
+        ids=every.astype(str),
+        class_names=("a", "b"),
+        group_names=("all",),
+        rows=lists,
+        about={},
+    )
 
 
 def epochs(entries: list[Entry], size: int, rounds: int) -> dict:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefair.export.mixed_precision.ranking_rows import Rows
+from edgefair.export.mixed_precision.ranking_rows import RankingRows
 from edgefair.runtimes import load_runtime
 
 WEIGHTED = ("Convolution", "GroupConvolution", "MatMul")
@@ -25,7 +25,7 @@ def why_not() -> str:
     return ""
 
 
-def nncf_file(source: Path, target: Path, calibration: np.ndarray, rows: Rows, max_drop: float) -> int:
+def nncf_file(source: Path, target: Path, calibration: np.ndarray, rows: RankingRows, max_drop: float) -> int:
     """Write NNCF's INT8 model, held to an accuracy drop on the ranking rows; returns its operators in float."""
     os.environ.setdefault("TQDM_DISABLE", "1")
     import nncf

@@ -1,4 +1,4 @@
-"""Predictions of one artefact on one runtime on one device: all that metrics, gate and report ever see."""
+"""Labelled rows, and the predictions of one artefact on them: all that metrics, gate and report ever see."""
 
 import json
 import zipfile
@@ -15,39 +15,116 @@ from edgefair.files import atomic_path
 SCHEMA = 1
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """Logits with the ids, labels and groups of the rows they belong to.
+@dataclass(frozen=True, kw_only=True)
+class LabelledRows:
+    """What is known of each row, with the declared names; every table of rows adds its own columns to these.
 
-    ids     [N] text, unique: the example each row is about
-    labels  [N] int64, 0 .. len(class_names) - 1
-    groups  [N] int64, 0 .. len(group_names) - 1, or -1 where the group is unknown
-    logits  [N, C] float32, finite
-    about   what made them: artefact, SHA-256, runtime, versions, device, data hash (JSON values only)
+    ids         [N] text, unique: the example each row is about
+    labels      [N] int64, 0 .. len(class_names) - 1
+    groups      [N] int64, 0 .. len(group_names) - 1, or -1 where the group is unknown
     identities  [N] text, who is shown, "" where unknown; None where nobody is shown twice or it is not known
-
-    Raises DataError where a field does not fit this description.
     """
 
     ids: np.ndarray
     labels: np.ndarray
     groups: np.ndarray
-    logits: np.ndarray
     class_names: tuple[str, ...]
     group_names: tuple[str, ...]
-    about: dict = field(default_factory=dict)
     identities: np.ndarray | None = None
 
-    def __post_init__(self):
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(number of classes, number of groups)."""
+        return len(self.class_names), len(self.group_names)
+
+    @property
+    def rows_without_group(self) -> int:
+        """Rows whose group is unknown."""
+        return int((self.groups < 0).sum())
+
+    def cell_name(self, group: int, label: int) -> str:
+        """A (group, class) cell by its declared names."""
+        return f"{self.group_names[group]}/{self.class_names[label]}"
+
+    def cell_counts(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """The chosen rows in every (group, class) cell, int64 [G, C]; rows of unknown group are not counted."""
+        groups, labels = self.groups[rows], self.labels[rows]
+        known, (num_classes, num_groups) = groups >= 0, self.shape
+        cell = groups[known] * num_classes + labels[known]
+        return np.bincount(cell, minlength=num_groups * num_classes).reshape(num_groups, num_classes)
+
+    def empty_cells(self, rows: np.ndarray | slice = slice(None)) -> list[str]:
+        """Declared cells without one of the chosen rows, as "group/class"."""
+        return [self.cell_name(*cell) for cell in np.argwhere(self.cell_counts(rows) == 0)]
+
+    def columns(self, rows: np.ndarray | slice = slice(None)) -> dict:
+        """The shared columns of the chosen rows with the declared names, to make another table of rows from."""
+        return {
+            "ids": self.ids[rows],
+            "labels": self.labels[rows],
+            "groups": self.groups[rows],
+            "class_names": tuple(self.class_names),
+            "group_names": tuple(self.group_names),
+            "identities": None if self.identities is None else self.identities[rows],
+        }
+
+    def check_columns(self, what: str) -> None:
+        """Raise DataError, which begins with `what`, where a column is not as described above."""
+        self.check_shapes(what)
+        self.check_values(what)
+
+    def check_shapes(self, what: str) -> None:
+        """The part of `check_columns` on declared names and on the number of rows."""
         n = len(self.ids)
-        shape = (n, len(self.class_names))
         for name in ("class_names", "group_names"):
-            _check_names(name, getattr(self, name))
+            _check_names(what, name, getattr(self, name))
         for name in ("ids", "labels", "groups") + (() if self.identities is None else ("identities",)):
             if getattr(self, name).shape != (n,):
-                raise DataError(
-                    f"predictions: '{name}' has shape {getattr(self, name).shape}; ids say it must be ({n},)."
-                )
+                raise DataError(f"{what}: '{name}' has shape {getattr(self, name).shape}; ids say it must be ({n},).")
+
+    def check_values(self, what: str) -> None:
+        """The part of `check_columns` on unique ids and on ranges."""
+        if len(np.unique(self.ids)) != len(self.ids):
+            values, counts = np.unique(self.ids, return_counts=True)
+            raise DataError(f"{what}: id '{values[counts > 1][0]}' stands in more than one row; ids must be unique.")
+        _check_range(what, "label", self.labels, 0, len(self.class_names), self.ids)
+        _check_range(what, "group", self.groups, -1, len(self.group_names), self.ids)
+
+
+@dataclass(frozen=True, init=False)
+class Predictions(LabelledRows):
+    """Logits with the ids, labels and groups of the rows they belong to.
+
+    logits  [N, C] float32, finite
+    about   what made them: artefact, SHA-256, runtime, versions, device, data hash (JSON values only)
+
+    Raises DataError where a column does not fit its description, see `LabelledRows` for the others.
+    """
+
+    logits: np.ndarray
+    about: dict = field(default_factory=dict)
+
+    def __init__(  # written out, for callers outside give the columns by position in this order
+        self,
+        ids: np.ndarray,
+        labels: np.ndarray,
+        groups: np.ndarray,
+        logits: np.ndarray,
+        class_names: tuple[str, ...],
+        group_names: tuple[str, ...],
+        about: dict | None = None,
+        identities: np.ndarray | None = None,
+    ):
+        values = {"ids": ids, "labels": labels, "groups": groups, "logits": logits, "identities": identities}
+        values |= {"class_names": class_names, "group_names": group_names, "about": {} if about is None else about}
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        self.check_shapes("predictions")
+        self._check_logits()
+        self.check_values("predictions")
+
+    def _check_logits(self) -> None:
+        n, shape = len(self.ids), (len(self.ids), len(self.class_names))
         if self.logits.shape != shape:
             raise DataError(
                 f"predictions: logits have shape {self.logits.shape}; {n} ids and the class names need {shape}."
@@ -60,13 +137,6 @@ class Predictions:
                 f"predictions: the logits of {len(bad)} of {n} rows are not finite, first id '{self.ids[bad[0]]}'. "
                 "A model that returns NaN or infinity cannot be judged; look for overflow (fp16) or broken weights."
             )
-        if len(np.unique(self.ids)) != n:
-            values, counts = np.unique(self.ids, return_counts=True)
-            raise DataError(
-                f"predictions: id '{values[counts > 1][0]}' stands in more than one row; ids must be unique."
-            )
-        _check_range("label", self.labels, 0, len(self.class_names), self.ids)
-        _check_range("group", self.groups, -1, len(self.group_names), self.ids)
 
     @cached_property
     def predicted(self) -> np.ndarray:
@@ -74,7 +144,7 @@ class Predictions:
         return self.logits.argmax(axis=1)
 
     def save(self, path: Path) -> None:
-        """Write one .npz file, whole or not at all."""
+        """Write one .npz file atomically."""
         header = {
             "schema": SCHEMA,
             "class_names": list(self.class_names),
@@ -133,17 +203,17 @@ def why_unreadable(error: Exception) -> str:
     return "it is no NumPy file" if "allow_pickle" in str(error) else str(error)
 
 
-def _check_names(what: str, names: tuple[str, ...]) -> None:
+def _check_names(what: str, field_name: str, names: tuple[str, ...]) -> None:
     if len(names) == 0 or len(set(names)) != len(names) or not all(isinstance(name, str) for name in names):
-        raise DataError(f"predictions: {what} are {list(names)}; declare at least one, each a text and each once.")
+        raise DataError(f"{what}: {field_name} are {list(names)}; declare at least one, each a text and each once.")
 
 
-def _check_range(what: str, values: np.ndarray, low: int, high: int, ids: np.ndarray) -> None:
+def _check_range(what: str, column: str, values: np.ndarray, low: int, high: int, ids: np.ndarray) -> None:
     if not np.issubdtype(values.dtype, np.integer):
-        raise DataError(f"predictions: {what}s are {values.dtype}; integers are needed.")
+        raise DataError(f"{what}: {column}s are {values.dtype}; integers are needed.")
     bad = np.flatnonzero((values < low) | (values >= high))
     if len(bad):
         raise DataError(
-            f"predictions: {what} {values[bad[0]]} of id '{ids[bad[0]]}' is outside {low} .. {high - 1} "
-            f"({len(bad)} such rows). Declare every {what} before predicting."
+            f"{what}: {column} {values[bad[0]]} of id '{ids[bad[0]]}' is outside {low} .. {high - 1} "
+            f"({len(bad)} such rows). Declare every {column} before predicting."
         )

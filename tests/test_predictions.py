@@ -141,7 +141,7 @@ def test_a_run_writes_identities_and_the_hash_of_what_was_seen(tmp_path, quiet):
         group_names=("g", "h"),
         rows=lists | {"gate": np.array([4, 5])},
         about={},
-        identity=np.array(["p", "q", "r", "s", "t", ""]),
+        identities=np.array(["p", "q", "r", "s", "t", ""]),
     )
     (tmp_path / "null.txt").write_text("2")
     null = Artefact("null", tmp_path / "null.txt", "null", "none", "0" * 64)

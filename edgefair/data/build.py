@@ -37,7 +37,7 @@ def build(listing: Listing, recipe: DataRecipe, seed: int, log) -> Examples:
         group_names=group_names,
         rows=split(entries, labels, groups, recipe, seed),
         about={**listing.about, **left_out(listing), "broken_images": len(lost), "broken_examples": lost[:_NAMED]},
-        identity=np.array([e.identity for e in entries]) if any(e.identity for e in entries) else None,
+        identities=np.array([e.identity for e in entries]) if any(e.identity for e in entries) else None,
         soft_groups=_soft_groups(entries),
     )
 

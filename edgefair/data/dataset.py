@@ -8,21 +8,18 @@ import numpy as np
 
 from edgefair.errors import DataError
 from edgefair.files import digest
+from edgefair.predictions import LabelledRows
 
 LISTS = ("train", "meta", "validation", "calibration", "gate")
 
 
-@dataclass(frozen=True)
-class Examples:
-    """All images of a run.
+@dataclass(frozen=True, kw_only=True)
+class Examples(LabelledRows):
+    """All images of a run; nobody whose identity is known is shown in two of the five lists.
 
     images    [N, 3, S, S] uint8, memory-mapped
-    labels    [N] int64, index into class_names
-    groups    [N] int64, index into group_names, or -1 where the group is unknown
-    ids       [N] text, unique
     rows      the five lists: name -> int64 rows, pairwise disjoint
     about     what a report says of the data: source, terms, counts of skipped rows
-    identity  [N] text, who is shown, where known: nobody stands in two lists
     soft_groups [N] float32, a protected attribute in 0 .. 1, NaN where unknown (share of men in a picture)
     content   a hash of what all images were made from; empty where nobody computed one
 
@@ -30,14 +27,8 @@ class Examples:
     """
 
     images: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray
-    ids: np.ndarray
-    class_names: tuple[str, ...]
-    group_names: tuple[str, ...]
     rows: dict[str, np.ndarray]
     about: dict
-    identity: np.ndarray | None = None
     soft_groups: np.ndarray | None = None
     content: str = ""
 
@@ -56,7 +47,7 @@ class Examples:
 
     def counts(self, name: str) -> np.ndarray:
         """Rows of a list in every (group, class) cell, int64 [G, C]; rows of unknown group are not counted."""
-        return cell_counts(self, self.rows[name])
+        return self.cell_counts(self.rows[name])
 
     def describe(self) -> dict:
         """What the report says of the data: names, counts, a hash of the ids of each list and of all else of a row."""
@@ -78,12 +69,4 @@ class Examples:
             for name, column in columns.items()
             if column is not None
         }
-        return hashes | ({} if self.identity is None else {"identities": digest(self.identity.tolist())})
-
-
-def cell_counts(data, rows: np.ndarray) -> np.ndarray:
-    """Those of these rows in every (group, class) cell, int64 [G, C]; rows of unknown group are not counted."""
-    rows = rows[data.groups[rows] >= 0]
-    shape = (len(data.group_names), len(data.class_names))
-    cell = data.groups[rows] * shape[1] + data.labels[rows]
-    return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+        return hashes | ({} if self.identities is None else {"identities": digest(self.identities.tolist())})

@@ -16,25 +16,19 @@ import numpy as np
 from edgefair.data import Examples
 from edgefair.errors import DataError
 from edgefair.files import atomic_path, digest
-from edgefair.predictions import UNREADABLE, Predictions, why_unreadable
+from edgefair.predictions import UNREADABLE, LabelledRows, Predictions, why_unreadable
 
 SCHEMA = 1
 _IMAGES = "images.npy"
 _CHUNK = 256  # images held in memory at a time
 
 
-@dataclass(frozen=True)
-class GateRows:
-    """The rows `rows` of `images`, uint8 [M, 3, S, S], in order; the other arrays are [N], as in Predictions."""
+@dataclass(frozen=True, kw_only=True)
+class GateRows(LabelledRows):
+    """The rows `rows` of `images`, uint8 [M, 3, S, S], in order."""
 
     images: np.ndarray
     rows: np.ndarray
-    ids: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray
-    class_names: tuple[str, ...]
-    group_names: tuple[str, ...]
-    identities: np.ndarray | None
     rows_sha256: str
     data_sha256: str
 
@@ -45,12 +39,7 @@ class GateRows:
         return GateRows(
             images=examples.images,
             rows=rows,
-            ids=examples.ids[rows],
-            labels=examples.labels[rows],
-            groups=examples.groups[rows],
-            class_names=tuple(examples.class_names),
-            group_names=tuple(examples.group_names),
-            identities=None if examples.identity is None else examples.identity[rows],
+            **examples.columns(rows),
             rows_sha256=digest(examples.ids[rows].tolist()),
             data_sha256=_pixels(examples.images, rows),
         )
@@ -58,11 +47,10 @@ class GateRows:
     def predictions(self, logits: np.ndarray, about: dict) -> Predictions:
         """Logits of these rows as Predictions, with the hashes that say of which rows and images."""
         about = {**about, "rows_sha256": self.rows_sha256, "data_sha256": self.data_sha256}
-        names = {"class_names": self.class_names, "group_names": self.group_names}
-        return Predictions(self.ids, self.labels, self.groups, logits, **names, about=about, identities=self.identities)
+        return Predictions(**self.columns(), logits=logits, about=about)
 
     def save(self, path: Path) -> None:
-        """Write one .npz file, whole or not at all, with no more than a few images in memory."""
+        """Write one .npz file atomically, with no more than a few images in memory."""
         header = {name: getattr(self, name) for name in ("class_names", "group_names", "rows_sha256", "data_sha256")}
         arrays = {"header": np.array(json.dumps({"schema": SCHEMA, **header})), "ids": self.ids.astype(np.str_)}
         arrays |= {"labels": self.labels.astype(np.int64), "groups": self.groups.astype(np.int64)}
@@ -102,13 +90,15 @@ def _load(path: Path) -> GateRows:
     names = {name: tuple(header[name]) for name in ("class_names", "group_names")}
     hashes = {name: str(header[name]) for name in ("rows_sha256", "data_sha256")}
     rows = np.arange(len(images))
-    found = GateRows(images, rows, **{"identities": None, **arrays}, **names, **hashes)
-    found.predictions(np.zeros((len(images), len(found.class_names)), np.float32), {})  # checks names, ids and ranges
-    now = {"rows_sha256": digest(found.ids.tolist()), "data_sha256": _pixels(images, rows)}
+    gate = GateRows(images=images, rows=rows, **arrays, **names, **hashes)
+    gate.check_columns("gate rows")
+    if len(gate.ids) != len(images):
+        raise DataError(f"damaged: there are {len(gate.ids)} ids and {len(images)} images.")
+    now = {"rows_sha256": digest(gate.ids.tolist()), "data_sha256": _pixels(images, rows)}
     for name, value in now.items():
         if value != hashes[name]:
             raise DataError(f"damaged: {name} is {value[:12]}, the header says {hashes[name][:12]}.")
-    return found
+    return gate
 
 
 def _mapped(path: Path) -> np.ndarray:

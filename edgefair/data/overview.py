@@ -6,10 +6,11 @@ import numpy as np
 
 from edgefair.data import READERS, check_name, load_examples
 from edgefair.data.build import checked, indices, left_out, present
-from edgefair.data.dataset import LISTS, Examples, cell_counts
+from edgefair.data.dataset import LISTS, Examples
 from edgefair.data.listing import Entry
 from edgefair.data.splits import split
-from edgefair.metrics.power import gate_support
+from edgefair.metrics.power import minimum_tolerances
+from edgefair.predictions import LabelledRows
 from edgefair.preprocess import decode_job
 from edgefair.recipe import DataRecipe
 
@@ -24,15 +25,11 @@ class Undecoded:
         return decode_job(self.entries[row].image.job(), self.size)
 
 
-@dataclass(frozen=True)
-class Overview:
+@dataclass(frozen=True, kw_only=True)
+class Overview(LabelledRows):
     """What Examples has, of a data set whose images are not decoded yet."""
 
     images: Undecoded
-    labels: np.ndarray
-    groups: np.ndarray
-    class_names: tuple[str, ...]
-    group_names: tuple[str, ...]
     rows: dict[str, np.ndarray]
     about: dict
 
@@ -53,12 +50,21 @@ def _listed(recipe: DataRecipe, seed: int, log) -> Overview:
     labels, groups = indices(entries, class_names, group_names)
     rows = split(entries, labels, groups, recipe, seed)
     about = {**listing.about, **left_out(listing), "broken_images": len(missing), "broken_examples": missing[:20]}
-    return Overview(Undecoded(entries, recipe.image_size), labels, groups, class_names, group_names, rows, about)
+    return Overview(
+        images=Undecoded(entries, recipe.image_size),
+        ids=np.array([entry.id for entry in entries]),
+        labels=labels,
+        groups=groups,
+        class_names=class_names,
+        group_names=group_names,
+        rows=rows,
+        about=about,
+    )
 
 
 def describe(data: Examples | Overview) -> dict:
     """Counts of every list and cell, cells without rows, and the smallest tolerances of the gate; JSON values."""
-    cells = {name: cell_counts(data, data.rows[name]) for name in LISTS}
+    cells = {name: data.cell_counts(data.rows[name]) for name in LISTS}
     return {
         **data.about,
         "class_names": list(data.class_names),
@@ -66,17 +72,13 @@ def describe(data: Examples | Overview) -> dict:
         "rows": {name: len(data.rows[name]) for name in LISTS},
         "cells": {name: counts.tolist() for name, counts in cells.items()},
         "unknown_group": {name: int((data.groups[data.rows[name]] < 0).sum()) for name in LISTS},
-        "missing_cells": {name: _missing(data, counts) for name, counts in cells.items() if len(data.rows[name])},
+        "missing_cells": {name: data.empty_cells(data.rows[name]) for name in LISTS if len(data.rows[name])},
         "smallest_tolerance": _supported(cells["gate"]),
     }
-
-
-def _missing(data: Examples | Overview, counts: np.ndarray) -> list[str]:
-    return [f"{data.group_names[group]}/{data.class_names[label]}" for group, label in np.argwhere(counts == 0)]
 
 
 def _supported(counts: np.ndarray) -> list[dict]:
     """For each share of discordant rows the tolerances, points; NaN where a cell has no rows; none for one group."""
     if len(counts) < 2:
         return []
-    return [row._asdict() for row in gate_support(counts)]
+    return [row._asdict() for row in minimum_tolerances(counts)]

@@ -16,7 +16,7 @@ from edgefair.metrics import deo_max, mean_abs_disparity
 from edgefair.metrics.comparison import Pair
 from edgefair.metrics.gap_drift import gap_drift, gap_drift_bound, worsening_bound
 from edgefair.metrics.intervals import paired_change_interval, wilson
-from edgefair.metrics.power import supported_tolerance
+from edgefair.metrics.power import minimum_tolerance
 from edgefair.seeds import generator
 
 _ALLOWED = {
@@ -113,7 +113,7 @@ def _supported_limit(pair: Pair, tolerance: Tolerance, claim: str) -> tuple[floa
     if pair.people is not None:  # as if all images of a person told the same
         sizes = np.maximum(1, sizes * pair.people // len(pair.labels))
     # One discordant row of twenty is what the hardest INT8 models show; the seed only draws tables.
-    points = supported_tolerance(sizes, 5.0, generator(0, "gate", "support"), runs=100, replicates=200).max_points
+    points = minimum_tolerance(sizes, 5.0, generator(0, "gate", "support"), runs=100, replicates=200).max_points
     return (wanted, "") if points <= wanted else (None, f"these rows can support {points:.1f} points, not {wanted:g}")
 
 

@@ -25,7 +25,7 @@ MOST_ROWS = 10_000_000
 _CHUNK = 1 << 20  # resampled cells at a time
 
 
-class Support(NamedTuple):
+class MinimumTolerance(NamedTuple):
     """The smallest tolerances, percentage points, that pass with the asked power if nothing changed for the worse."""
 
     flip_percent: float
@@ -33,7 +33,7 @@ class Support(NamedTuple):
     max_points: float  # of the largest gap drift of any class
 
 
-def supported_tolerance(
+def minimum_tolerance(
     sizes,
     flip_percent: float,
     rng: np.random.Generator,
@@ -42,21 +42,21 @@ def supported_tolerance(
     confidence: float = 0.95,
     runs: int = RUNS,
     replicates: int = REPLICATES,
-) -> Support:
+) -> MinimumTolerance:
     """The smallest tolerance that cells of these sizes, int [G, C], can support at a share of discordant rows.
 
     Points: Monte-Carlo error is about 2 % of the value. NaN where a cell has no rows, for nothing can be shown then.
     """
     sizes = np.asarray(sizes, dtype=np.int64)
     if (sizes == 0).any():
-        return Support(flip_percent, math.nan, math.nan)
-    bounds = drift_bounds(unchanged_tables(sizes, flip_percent, runs, rng), replicates, rng, confidence)  # [runs, 2]
-    return Support(flip_percent, *(100 * np.quantile(bounds, power, axis=0)).tolist())
+        return MinimumTolerance(flip_percent, math.nan, math.nan)
+    bounds = drift_bounds(simulate_null(sizes, flip_percent, runs, rng), replicates, rng, confidence)  # [runs, 2]
+    return MinimumTolerance(flip_percent, *(100 * np.quantile(bounds, power, axis=0)).tolist())
 
 
-def gate_support(counts: np.ndarray) -> list[Support]:
+def minimum_tolerances(counts: np.ndarray) -> list[MinimumTolerance]:
     """What gate cells of these sizes, int [G, C], support at fp16-like and int8-like shares of discordant rows."""
-    return [supported_tolerance(counts, share, generator(0, "report", "support"), runs=100) for share in (0.4, 2.0)]
+    return [minimum_tolerance(counts, share, generator(0, "report", "support"), runs=100) for share in (0.4, 2.0)]
 
 
 def rows_needed(
@@ -64,7 +64,7 @@ def rows_needed(
 ) -> tuple[int, int]:
     """Rows for each cell with which the mean and the largest drift pass this tolerance; two figures are significant.
 
-    options are those of `supported_tolerance`. Raises RecipeError for a tolerance of 0, which no data can support.
+    options are those of `minimum_tolerance`. Raises RecipeError for a tolerance of 0, which no data can support.
     """
     if tolerance_points <= 0:
         raise RecipeError(
@@ -72,8 +72,8 @@ def rows_needed(
         )
 
     @functools.cache
-    def smallest(rows: int) -> Support:
-        return supported_tolerance(np.full((num_groups, num_classes), rows), flip_percent, rng, **options)
+    def smallest(rows: int) -> MinimumTolerance:
+        return minimum_tolerance(np.full((num_groups, num_classes), rows), flip_percent, rng, **options)
 
     return tuple(
         _least_rows(lambda rows, name=name: getattr(smallest(rows), name), tolerance_points) for name in POINTS
@@ -105,7 +105,7 @@ def plan(
     rows = []
     for flips in flip_percents:
         rng = generator(seed, "plan", flips)
-        row = supported_tolerance(np.full((num_groups, num_classes), rows_per_cell), flips, rng)._asdict()
+        row = minimum_tolerance(np.full((num_groups, num_classes), rows_per_cell), flips, rng)._asdict()
         if tolerance_points is not None:
             needed = rows_needed(num_classes, num_groups, flips, tolerance_points, rng, runs=100, replicates=200)
             row |= {"rows_for_mean": needed[0], "rows_for_max": needed[1]}
@@ -122,7 +122,7 @@ def plan(
     }
 
 
-def unchanged_tables(sizes: np.ndarray, flip_percent: float, runs: int, rng: np.random.Generator) -> np.ndarray:
+def simulate_null(sizes: np.ndarray, flip_percent: float, runs: int, rng: np.random.Generator) -> np.ndarray:
     """Paired counts of a candidate that changes no recall, int64 [runs, G, C, 4]; unflipped rows count as right."""
     half = flip_percent / 200
     flips = rng.binomial(sizes, 2 * half, size=(runs, *sizes.shape))  # [runs, G, C]

@@ -13,7 +13,7 @@ from edgefair.gate.verdict import worst
 from edgefair.metrics.evaluate import evaluate
 from edgefair.metrics.fairness_claim import fairness_claim
 from edgefair.metrics.flips import flips_by_group
-from edgefair.metrics.power import gate_support
+from edgefair.metrics.power import minimum_tolerances
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.predictions import Predictions
 from edgefair.recipe import GateRecipe, Recipe
@@ -130,7 +130,7 @@ def _supported(cells: np.ndarray) -> str:
     """The smallest tolerances that these cells [G, C] can show, in words, for rebuilt and for INT8 files."""
     if len(cells) < 2 or not cells.all():
         return "undefined: there are not two groups with rows of every class"
-    found = gate_support(cells)
+    found = minimum_tolerances(cells)
     said = [f"{one.mean_points:.1f} (any class: {one.max_points:.1f}) if {one.flip_percent:g} %" for one in found]
     return f"{said[0]} of the predictions flip, {said[1]} do"
 

@@ -79,7 +79,7 @@ def test_split_column_identity_and_unknown_groups(photographs, quiet):
     owner = {}
     for name in LISTS:
         for row in examples.rows[name]:
-            assert owner.setdefault(examples.identity[row], name) == name
+            assert owner.setdefault(examples.identities[row], name) == name
 
 
 WRONG = {

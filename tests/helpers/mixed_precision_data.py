@@ -7,7 +7,7 @@ channel with one weight of 100 has int8 steps of 0.79, so a weight under 0.39 be
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper, save
 
-from edgefair.export.mixed_precision.ranking_rows import Rows
+from edgefair.export.mixed_precision.ranking_rows import RankingRows
 
 MANY, FEW = "hurts_many", "hurts_few"
 CLASSES, GROUPS = ("no", "yes"), ("many", "few")
@@ -44,11 +44,12 @@ def write_planted(path, many: float = 0.2, few: float = 0.3) -> None:
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
 
 
-def planted_rows(logits, few: int = 20, rows: int = 200) -> Rows:
+def planted_rows(logits, few: int = 20, rows: int = 200) -> RankingRows:
     """Rows of which the last `few` are of the small group; `logits` maps images to the float network's."""
     rng = np.random.default_rng(0)
     labels, groups = rng.integers(0, 2, rows), (np.arange(rows) >= rows - few).astype(int)
     images = np.full((rows, 3, 4, 4), GREY, np.uint8)
     images[np.arange(rows), groups] = (100 + 100 * labels + rng.integers(-20, 20, rows))[:, None, None]
     ids = np.array([f"r{i}" for i in range(rows)])
-    return Rows(images, labels, groups, ids, CLASSES, GROUPS, logits(images))
+    columns = {"ids": ids, "labels": labels, "groups": groups, "class_names": CLASSES, "group_names": GROUPS}
+    return RankingRows(**columns, images=images, reference=logits(images))

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from edgefair.cli import cli
 from edgefair.errors import RecipeError
 from edgefair.metrics.gap_drift import gap_drift_bound
-from edgefair.metrics.power import drift_bounds, plan, rows_needed, supported_tolerance, unchanged_tables
+from edgefair.metrics.power import drift_bounds, plan, rows_needed, minimum_tolerance, simulate_null
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_smallest_tolerances_agree_with_the_published_table(classes, groups, row
     Bounds of few flips move in steps of one row a cell, so a difference in level shows as one such step.
     """
     for flips, points in expected.items():
-        found = supported_tolerance(np.full((groups, classes), rows), flips, np.random.default_rng(0))
+        found = minimum_tolerance(np.full((groups, classes), rows), flips, np.random.default_rng(0))
         for ours, theirs in zip(found[1:], points, strict=True):
             step = 100 / rows / (classes if theirs is points[0] else 1)
             assert theirs is None or ours == pytest.approx(theirs, rel=0.04, abs=0.05 + step)
@@ -35,7 +35,7 @@ def test_smallest_tolerances_agree_with_the_published_table(classes, groups, row
 
 def test_many_tables_at_once_have_the_bounds_of_each_alone():
     sizes = np.array([[60, 200], [150, 80]])
-    tables = unchanged_tables(sizes, 6.0, 12, np.random.default_rng(0))
+    tables = simulate_null(sizes, 6.0, 12, np.random.default_rng(0))
     np.testing.assert_array_equal(tables.sum(axis=-1), np.broadcast_to(sizes, (12, 2, 2)))
     together = drift_bounds(tables, 20_000, np.random.default_rng(1))
     alone = [gap_drift_bound(table, 20_000, np.random.default_rng(2)) for table in tables]
@@ -47,16 +47,16 @@ def test_the_rows_that_a_tolerance_needs_support_it_and_half_of_them_do_not():
     assert mean_rows < max_rows
     for rows, which in ((mean_rows, 1), (max_rows, 2)):
         enough, few = (
-            supported_tolerance(np.full((2, 4), n), 2.0, np.random.default_rng(1)) for n in (rows, rows // 2)
+            minimum_tolerance(np.full((2, 4), n), 2.0, np.random.default_rng(1)) for n in (rows, rows // 2)
         )
         assert enough[which] <= 3.0 * 1.1
         assert few[which] > 3.0
 
 
 def test_a_missing_cell_supports_nothing_and_small_cells_decide():
-    assert np.isnan(supported_tolerance(np.array([[50, 0], [50, 50]]), 2.0, np.random.default_rng(0))[1:]).all()
-    even = supported_tolerance(np.full((2, 4), 500), 2.0, np.random.default_rng(0))
-    uneven = supported_tolerance(np.array([[960] * 4, [40] * 4]), 2.0, np.random.default_rng(0))
+    assert np.isnan(minimum_tolerance(np.array([[50, 0], [50, 50]]), 2.0, np.random.default_rng(0))[1:]).all()
+    even = minimum_tolerance(np.full((2, 4), 500), 2.0, np.random.default_rng(0))
+    uneven = minimum_tolerance(np.array([[960] * 4, [40] * 4]), 2.0, np.random.default_rng(0))
     assert uneven.mean_points > 2 * even.mean_points
 
 

@@ -104,7 +104,7 @@ def load(recipe: DataRecipe, seed: int, log) -> Examples:
         group_names=made.groups,
         rows={name: np.arange(*edges[at : at + 2]) for at, name in enumerate(LISTS)},
         about={"name": recipe.name, "source": str(recipe.path), "terms": TERMS, **about},
-        identity=np.array(identity),
+        identities=np.array(identity),
     )
 
 

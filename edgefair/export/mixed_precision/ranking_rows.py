@@ -1,28 +1,27 @@
 """The rows on which operators are ranked and chosen: validation rows, for a gate row would judge its own choice."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from edgefair.data import Examples
-from edgefair.predictions import Predictions
+from edgefair.predictions import LabelledRows, Predictions
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Images with what is known of them, and the logits [N, C] of the model that must be kept."""
+@dataclass(frozen=True, kw_only=True)
+class RankingRows(LabelledRows):
+    """Images, uint8 [N, 3, S, S], and the logits [N, C] of the model that must be kept.
+
+    Identities are left out: observed values are judged on these rows, not their bounds.
+    """
 
     images: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray
-    ids: np.ndarray
-    class_names: tuple[str, ...]
-    group_names: tuple[str, ...]
     reference: np.ndarray
 
     def predictions(self, logits: np.ndarray) -> Predictions:
         """Logits of these rows as the gate reads them."""
-        return Predictions(self.ids, self.labels, self.groups, logits, self.class_names, self.group_names)
+        return Predictions(**self.columns(), logits=logits)
 
     def margin_errors(self, logits: np.ndarray) -> np.ndarray:
         """(m - m_ref)^2 of every row, [N], with the margin m = z_y - max over k != y of z_k."""
@@ -35,11 +34,10 @@ class Rows:
         total = np.bincount(self.groups[known], values[known], minlength=len(self.group_names))
         return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
 
-    def spread(self, most: int) -> "Rows":
+    def spread(self, most: int) -> "RankingRows":
         """At most so many of the rows, evenly from first to last."""
-        at = np.unique(np.linspace(0, len(self.labels) - 1, min(most, len(self.labels))).round().astype(int))
-        parts = {name: getattr(self, name)[at] for name in ("images", "labels", "groups", "ids", "reference")}
-        return replace(self, **parts)
+        at = _evenly(len(self.labels), most)
+        return RankingRows(**self.columns(at), images=self.images[at], reference=self.reference[at])
 
 
 def margin(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -51,10 +49,17 @@ def margin(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return logits[at, labels] - others.max(axis=1)
 
 
-def ranking_rows(examples: Examples, reference, most: int = 2000) -> Rows:
+def ranking_rows(
+    examples: Examples, reference: Callable[[np.ndarray], np.ndarray], most: int = 2000
+) -> RankingRows:
     """At most so many validation rows, spread over the list; `reference` maps their images to logits."""
     rows = examples.rows["validation"]
-    rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
+    rows = rows[_evenly(len(rows), most)]
     images = np.ascontiguousarray(examples.images[rows])
-    facts = (examples.labels[rows], examples.groups[rows], examples.ids[rows])
-    return Rows(images, *facts, examples.class_names, examples.group_names, reference(images))
+    columns = examples.columns(rows) | {"identities": None}
+    return RankingRows(**columns, images=images, reference=reference(images))
+
+
+def _evenly(count: int, most: int) -> np.ndarray:
+    """At most `most` places of `count`, evenly from the first to the last."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int))

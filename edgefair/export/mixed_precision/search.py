@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from edgefair.export.mixed_precision.ranking_rows import Rows
+from edgefair.export.mixed_precision.ranking_rows import RankingRows
 from edgefair.gate import Tolerance, compare
 from edgefair.gate.checks import Check
 
@@ -68,7 +68,7 @@ def _fewest(holds: Callable[[int], bool], most: int) -> int | None:
     return high
 
 
-def within(rows: Rows, logits, tolerance: Tolerance, aim: float = AIM) -> bool:
+def within(rows: RankingRows, logits, tolerance: Tolerance, aim: float = AIM) -> bool:
     """Whether what is observed on the ranking rows stays within `aim` times every gated tolerance, nothing collapsed.
 
     The observed values are judged, not their bounds: the rows are too few for bounds, and the gate rows will have them.
@@ -76,7 +76,7 @@ def within(rows: Rows, logits, tolerance: Tolerance, aim: float = AIM) -> bool:
     return not over(rows, logits, tolerance, aim)
 
 
-def over(rows: Rows, logits, tolerance: Tolerance, aim: float = AIM) -> list[Check]:
+def over(rows: RankingRows, logits, tolerance: Tolerance, aim: float = AIM) -> list[Check]:
     """The gated checks that are not held, on the ranking rows."""
     reference, candidate = rows.predictions(rows.reference), rows.predictions(logits)
     few = replace(tolerance, replicates=100)  # bounds are not looked at

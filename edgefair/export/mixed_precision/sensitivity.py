@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgefair.export.mixed_precision.ranking_rows import Rows
+from edgefair.export.mixed_precision.ranking_rows import RankingRows
 
 RANKS = ("worst-group", "mean")
 
@@ -28,7 +28,7 @@ class Sensitivity:
 
 
 def sensitivities(
-    logits: Callable[[set[str]], np.ndarray], units: dict[str, tuple[str, ...]], rows: Rows, advance=lambda _: None
+    logits: Callable[[set[str]], np.ndarray], units: dict[str, tuple[str, ...]], rows: RankingRows, advance=lambda _: None
 ) -> tuple[Sensitivity, list[Sensitivity]]:
     """The errors with everything quantised, and with each unit in float; E_g = mean over group g of (m - m_ref)^2.
 

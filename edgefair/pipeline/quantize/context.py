@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgefair.data import Examples
 from edgefair.data.calibration import calibration_images
-from edgefair.export.mixed_precision.ranking_rows import Rows, ranking_rows
+from edgefair.export.mixed_precision.ranking_rows import RankingRows, ranking_rows
 from edgefair.export.mixed_precision.simulate import Variants, run
 from edgefair.export.quantization.calibration import calibrate
 from edgefair.pipeline.run_folder import RunFolder
@@ -55,12 +55,12 @@ class Work:
         return calibration_images(self.recipe, self.examples)
 
     @cached_property
-    def rows(self) -> Rows:
+    def rows(self) -> RankingRows:
         """The ranking rows beside what the student's ONNX file says of them."""
         return ranking_rows(self.examples, lambda images: run(str(self.source), images, optimised=True))
 
     @cached_property
-    def few(self) -> Rows:
+    def few(self) -> RankingRows:
         """Some of them: a ranking runs the rows once for every unit."""
         return self.rows.spread(FEW)
 

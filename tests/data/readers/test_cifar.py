@@ -94,8 +94,8 @@ def test_training_shows_one_view_of_an_image_and_all_other_lists_both(name, fold
     for part in LISTS:
         for row in examples.rows[part]:
             where, number, view = examples.ids[row].split("-")
-            assert examples.identity[row] == f"{where}-{number}"
-            assert owner.setdefault(examples.identity[row], part) == part
+            assert examples.identities[row] == f"{where}-{number}"
+            assert owner.setdefault(examples.identities[row], part) == part
             at = int(number) + (400 if where == "test" else 0)
             assert examples.labels[row] == stored.labels[at]
             assert examples.group_names[examples.groups[row]] == view
@@ -131,7 +131,7 @@ def test_neither_shares_nor_seed_nor_size_touch_the_mask(folder, stored, name, s
     grey = wang_mask(stored.labels[:400], 0.95, 42) if name == "cifar10s" else jung_mask(stored.labels[:400], 0.8, 0)
     train = examples.ids[examples.rows["train"]]
     assert all(grey[int(id_.split("-")[1])] == id_.endswith("grey") for id_ in train)
-    assert len(set(examples.identity[np.concatenate([examples.rows[part] for part in LISTS[:4]])])) == min(
+    assert len(set(examples.identities[np.concatenate([examples.rows[part] for part in LISTS[:4]])])) == min(
         most or 400, 400
     )
     assert len(examples.rows["gate"]) == min(most or 240, 240) // 2 * 2

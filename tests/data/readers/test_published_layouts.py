@@ -81,7 +81,7 @@ def test_celeba_as_published(copy_of):
     assert set(numbers[examples.rows["gate"]]) == set(range(80, 96))
     assert set(numbers[examples.rows["validation"]]) == set(range(64, 80))
     assert (examples.images[5] == decode(folder / "img_align_celeba" / examples.ids[5], 8)).all()
-    people = [set(examples.identity[examples.rows[name]]) for name in LISTS]
+    people = [set(examples.identities[examples.rows[name]]) for name in LISTS]
     assert sum(map(len, people)) == len(set.union(*people)) == 48
     other = load(folder, task="Smiling", group="Male+Young")
     assert other.class_names == ("not Smiling", "Smiling")
@@ -96,7 +96,7 @@ def test_celeba_where_the_author_archives_put_it(damaged, tmp_path):
         shutil.move(folder / file, official / inside / file)
     assert len(load(official).ids) == 96
     (official / "Anno/identity_CelebA.txt").unlink()
-    assert load(official).identity is None
+    assert load(official).identities is None
 
 
 def test_celeba_as_kaggle_has_it(copy_of, damaged, tmp_path):
@@ -112,7 +112,7 @@ def test_celeba_as_kaggle_has_it(copy_of, damaged, tmp_path):
     (kaggle / "list_eval_partition.csv").write_text("image_id,partition\n" + pairs)
     assert recognise(str(kaggle))["name"] == "celeba"
     examples, published = load(kaggle), load(copy_of("celeba"))
-    assert examples.identity is None
+    assert examples.identities is None
     assert (examples.images == published.images).all()
     assert (examples.labels == published.labels).all()
     assert (examples.groups == published.groups).all()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, numpy_helper
 
 from edgefair.export.mixed_precision.cost import latency_costs, size_costs
-from edgefair.export.mixed_precision.ranking_rows import Rows, margin
+from edgefair.export.mixed_precision.ranking_rows import RankingRows, margin
 from edgefair.export.mixed_precision.search import choose, over, within
 from edgefair.export.mixed_precision.sensitivity import Sensitivity, order, sensitivities
 from edgefair.export.mixed_precision.simulate import Variants, run
@@ -60,8 +60,14 @@ def test_margin_errors_are_those_of_the_written_formula(planted):
 
 
 def test_groups_without_rows_are_undefined_and_do_not_rank():
-    rows = Rows(
-        *[np.zeros(3, int)] * 2, np.array([0, 0, -1]), np.arange(3).astype(str), ("a",), ("x", "y"), np.zeros((3, 1))
+    rows = RankingRows(
+        images=np.zeros(3, int),
+        labels=np.zeros(3, int),
+        groups=np.array([0, 0, -1]),
+        ids=np.arange(3).astype(str),
+        class_names=("a",),
+        group_names=("x", "y"),
+        reference=np.zeros((3, 1)),
     )
     found = rows.by_group(np.array([1.0, 3.0, 9.0]))
     assert found[0] == 2
@@ -128,7 +134,15 @@ def test_undefined_or_collapsed_is_not_held():
     rng = np.random.default_rng(0)
     labels, groups = np.repeat([0, 1], 50), np.tile([0, 1], 50)
     reference = rng.normal(size=(100, 2)) + 3 * np.eye(2)[labels]
-    rows = Rows(None, labels, groups, np.arange(100).astype(str), ("a", "b"), ("x", "y"), reference)
+    rows = RankingRows(
+        images=None,
+        labels=labels,
+        groups=groups,
+        ids=np.arange(100).astype(str),
+        class_names=("a", "b"),
+        group_names=("x", "y"),
+        reference=reference,
+    )
     loose = Tolerance(100, None, None, 100, 100, None)
     assert within(rows, reference, loose)
     constant = np.tile([1.0, 0.0], (100, 1))
