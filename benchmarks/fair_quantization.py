@@ -36,9 +36,10 @@ from edgefair.export.onnx_export import export_onnx
 from edgefair.export.quantization import quantisable, quantize
 from edgefair.export.quantization.calibration import calibrate
 from edgefair.files import write_json
+from edgefair.gate.judge import NOT_TIMED
 from edgefair.gate.tolerance import tolerance
 from edgefair.models import create
-from edgefair.pipeline.quantize.variants import judged
+from edgefair.pipeline.quantize.variants import judge_variant
 from edgefair.recipe import Recipe
 from edgefair.runtimes import load_runtime, predict_rows
 from edgefair.seeds import generator
@@ -142,7 +143,7 @@ def measured(case: Case) -> dict[str, dict]:
         predicted[name] = gate.predictions(logits, {})
     figures = {}
     for name, mine in predicted.items():
-        found = judged(predicted[FLOAT], mine, case.recipe)
+        found = judge_variant(predicted[FLOAT], mine, case.recipe, NOT_TIMED)
         verdict = found.pop("verdict")
         shares = {key: 100 * value for key, value in found.items() if isinstance(value, float)}
         drops = {c["name"]: c["value"] for c in verdict["checks"] if c["name"].endswith(("_drop", "_drift"))}

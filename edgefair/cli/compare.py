@@ -18,13 +18,14 @@ def compare(a, b, top, json_file, csv_file) -> None:
     student, as B its exported artefact if it has one only. This describes; it judges nothing: see edgefair verify.
     """
     from edgefair.files import write_json
+    from edgefair.metrics.comparison import align
     from edgefair.metrics.flips import differences
     from edgefair.pipeline.references import reference_source, single_source
     from edgefair.report.terminal.compare import print_differences, write_csv
     from edgefair.report.terminal.tables import plain_console
 
     ours, theirs = reference_source(a), single_source(b)
-    found = differences(ours.predictions, theirs.predictions)
+    found = differences(align(ours.predictions, theirs.predictions))
     if json_file:
         write_json(json_file, {**found, "a": ours.about(), "b": theirs.about()})
     if csv_file:

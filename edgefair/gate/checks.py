@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgefair.errors import listed
+from edgefair.gate.claims import EQUIVALENCE
 from edgefair.gate.tolerance import Tolerance
 from edgefair.metrics import deo_max, mean_abs_disparity
 from edgefair.metrics.comparison import Pair
@@ -43,7 +44,7 @@ class Check:
 def accuracy_check(pair: Pair, tolerance: Tolerance) -> Check:
     """Drop of accuracy over all rows, unknown groups included; the bound is Tango's score bound of the paired drop."""
     value, bound = _drop_points(*pair.change(), tolerance.confidence)
-    outcome = judge(value, bound, tolerance.accuracy_drop_points)
+    outcome = outcome_of(value, bound, tolerance.accuracy_drop_points)
     text = f"accuracy changed by {0.0 - value:+.2f} points{_at_most(bound, tolerance, 'a loss of ')}"
     return _check("accuracy_drop", value, bound, tolerance.accuracy_drop_points, "points", outcome, text)
 
@@ -63,7 +64,7 @@ def worst_group_check(pair: Pair, tolerance: Tolerance) -> Check:
     text += _at_most(bound, tolerance, "a loss in any group of ")
     if empty:
         text += f"; no rows of {listed(empty)}"
-    return _check("worst_group_drop", value, bound, limit, "points", judge(value, bound, limit), text)
+    return _check("worst_group_drop", value, bound, limit, "points", outcome_of(value, bound, limit), text)
 
 
 def mean_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.random.Generator) -> Check:
@@ -74,7 +75,7 @@ def mean_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.rando
     if not pair.compares_groups:
         return _no_groups("mean_drift", tolerance.mean_drift_points)
     value = 100 * float(mean_abs_disparity(pair.tables[1]) - mean_abs_disparity(pair.tables[0]))
-    if claim == "same":
+    if claim == EQUIVALENCE:
         bound = _drift_bounds(pair, tolerance, rng, tolerance.confidence)[0]
     else:
         level = (1 + tolerance.confidence) / 2
@@ -82,7 +83,7 @@ def mean_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.rando
         bound = min(drift, worsening_bound(pair.counts, tolerance.replicates, rng, level, identity=pair.by_identity))
     over = f"on average over {pair.shape[0]} classes"
     what = f"the recall gap between groups {{verb}} {{bound}} {over}"
-    if claim == "same" and not pair.missing:
+    if claim == EQUIVALENCE and not pair.missing:
         drift = 100 * gap_drift(pair.counts)  # [C], points
         most = f" (most in {pair.class_names[int(drift.argmax())]}, {drift.max():.2f})" if drift.max() else ""
         what = f"the recall gaps between groups moved by {drift.mean():.2f} points {over}{most}, by at most {{bound}}"
@@ -107,11 +108,11 @@ def max_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.random
 
 def _supported_limit(pair: Pair, tolerance: Tolerance, claim: str) -> tuple[float | None, str]:
     wanted = tolerance.supported_max_drift_points
-    if wanted is None or claim != "same" or pair.missing:
+    if wanted is None or claim != EQUIVALENCE or pair.missing:
         return None, "no tolerance is set for it"
     sizes = pair.counts.sum(axis=-1)
-    if pair.people is not None:  # as if all images of a person told the same
-        sizes = np.maximum(1, sizes * pair.people // len(pair.labels))
+    if pair.num_identities is not None:  # as if all images of a person flipped together
+        sizes = np.maximum(1, sizes * pair.num_identities // len(pair.labels))
     # One discordant row of twenty is what the hardest INT8 models show; the seed only draws tables.
     points = minimum_tolerance(sizes, 5.0, generator(0, "gate", "support"), runs=100, replicates=200).max_points
     return (wanted, "") if points <= wanted else (None, f"these rows can support {points:.1f} points, not {wanted:g}")
@@ -172,7 +173,7 @@ def collapse_check(pair: Pair, tolerance: Tolerance) -> Check:
     return _check("collapse", ratio, ratio, tolerance.min_entropy_ratio, "ratio", outcome, text)
 
 
-def judge(value: float, bound: float, limit: float) -> str:
+def outcome_of(value: float, bound: float, limit: float) -> str:
     """fail if the value is above the limit, pass if the bound is within it, else (or if undefined) inconclusive."""
     slack = 1e-9  # a drop of exactly one point must not fail a limit of one point by its last bit
     if value > limit + slack:
@@ -191,7 +192,7 @@ def _drift_check(
     why: str = "",
 ) -> Check:
     """`what` has a place for the bound; a bound below zero says that the gap shrank. No limit: reported, with why."""
-    outcome = "pass" if limit is None else judge(value, bound, limit)
+    outcome = "pass" if limit is None else outcome_of(value, bound, limit)
     if math.isnan(bound):
         text = "the recall gap has no bound, for "
         text += f"there are no rows of {listed(pair.missing)}" if pair.missing else "a cell shows too few people"
@@ -223,10 +224,10 @@ def _drift_bounds(pair: Pair, tolerance: Tolerance, rng: np.random.Generator, le
 
 def _flip_check(name: str, value: float, bound: float, tolerance: Tolerance, claim: str, text: str) -> Check:
     limit = tolerance.flip_rate_percent
-    if claim != "same" or limit is None:
+    if claim != EQUIVALENCE or limit is None:
         text += "; reported, not gated."
         return Check(name, value, bound, math.nan, "percent", "pass", text, gated=False)
-    return _check(name, value, bound, limit, "percent", judge(value, bound, limit), text)
+    return _check(name, value, bound, limit, "percent", outcome_of(value, bound, limit), text)
 
 
 def _worst_group(rates: list[tuple[float, float]], names: tuple[str, ...]) -> tuple[float, float, str, list[str]]:

@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass
 
 from edgefair.errors import RecipeError
 from edgefair.files import digest
-from edgefair.gate.tolerance import Tolerance
+from edgefair.gate.claims import EQUIVALENCE
+from edgefair.gate.tolerance import Tolerance, how_to_change
 from edgefair.gate.tolerance import tolerance as recipe_tolerance
 from edgefair.recipe import Recipe
 
@@ -22,7 +23,7 @@ class Limits:
         for name in ("max_latency_p90_ms", "max_size_mb"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise RecipeError(f"'{name}' is {value:g}; allowed is anything above 0.")
+                raise RecipeError(f"'{name}' is {value:g}; allowed is anything above 0. {how_to_change(name)}")
 
     def to_dict(self) -> dict:
         """Every limit by name, as JSON values."""
@@ -42,7 +43,7 @@ class Limits:
 def recipe_limits(recipe: Recipe, claim: str) -> Limits:
     """The limits that a recipe's [gate] sets for a claim; those on latency and size are for what ships."""
     gate = recipe.gate
-    ships = claim == "same"
+    ships = claim == EQUIVALENCE
     extra = (gate.max_latency_p90_ms, gate.max_size_mb) if ships else (None, None)
     return Limits(claim, recipe_tolerance(gate, claim), *extra)
 
@@ -54,7 +55,7 @@ def with_flags(limits: Limits, flags: dict) -> Limits:
     return Limits(tolerance=Tolerance(**values), **own)
 
 
-def changes(fixed: Limits, used: Limits) -> list[str]:
+def diff(fixed: Limits, used: Limits) -> list[str]:
     """Each limit that is not what was fixed before the run, such as "mean_drift_points 2 -> 5"."""
     before, after = fixed.to_dict(), used.to_dict()
     return [f"{name} {_word(before[name])} -> {_word(after[name])}" for name in before if before[name] != after[name]]

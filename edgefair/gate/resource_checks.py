@@ -2,7 +2,7 @@
 
 import math
 
-from edgefair.gate.checks import Check, judge
+from edgefair.gate.checks import Check, outcome_of
 
 
 def latency_check(row: dict, batch: str, limit: float, quiet: bool | None = None, where: str = "") -> Check:
@@ -14,7 +14,7 @@ def latency_check(row: dict, batch: str, limit: float, quiet: bool | None = None
     value = row.get("p90_ms", math.nan)
     bound = row.get("p90_upper_ms", value)
     bound = math.nan if bound is None else bound
-    outcome = "inconclusive" if quiet is False else judge(value, bound, limit)
+    outcome = "inconclusive" if quiet is False else outcome_of(value, bound, limit)
     said = "was not measured" if math.isnan(value) else f"is {value:.3g} ms"
     if "p90_upper_ms" in row:
         said += " (too few calls for an estimate)" if math.isnan(bound) else f" (99 % upper estimate {bound:.3g} ms)"
@@ -27,7 +27,7 @@ def size_check(size_bytes: int | None, limit: float) -> Check:
     """File size in 10^6 bytes."""
     value = size_bytes / 1e6 if isinstance(size_bytes, int | float) else math.nan
     said = "was not measured" if math.isnan(value) else f"is {value:.3g} MB"
-    return _check("size_mb", f"file size {said}", value, value, limit, "MB", judge(value, value, limit))
+    return _check("size_mb", f"file size {said}", value, value, limit, "MB", outcome_of(value, value, limit))
 
 
 def _check(name: str, said: str, value: float, bound: float, limit: float, unit: str, outcome: str) -> Check:

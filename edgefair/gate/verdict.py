@@ -1,11 +1,13 @@
 """The gate: is the candidate as accurate and as fair as the reference, on rows like these? pass, fail or inconclusive.
 
-Two claims. "same": the candidate is meant to be the reference in another form (fp16, int8, another runtime), so every
-change counts. "no_worse": the candidate was trained anew (a student beside its teacher) and may change for the better.
+Two claims. "same" (equivalence): the candidate is meant to be the reference in another form (fp16, int8, another
+runtime), so every change counts. "no_worse" (non-inferiority): the candidate was trained anew (a student beside its
+teacher) and may change for the better.
 Inconclusive is never a pass: it says that there are too few rows to know.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -22,17 +24,17 @@ from edgefair.gate.checks import (
     mean_drift_check,
     worst_group_check,
 )
+from edgefair.gate.claims import CLAIMS, EQUIVALENCE, canonical_claim
 from edgefair.gate.tolerance import Tolerance
 from edgefair.metrics import deo_max, flip_rate, group_accuracy
 from edgefair.metrics.comparison import Pair, align
+from edgefair.metrics.evaluate import disparity_floor
 from edgefair.metrics.gap_drift import gap_drift
-from edgefair.metrics.noise_floor import noise_floor
+from edgefair.metrics.noise_floor import NoiseFloor
 from edgefair.predictions import Predictions
 from edgefair.seeds import generator
 
-__all__ = ["Check", "Tolerance", "Verdict", "compare", "worst"]
-
-CLAIMS = ("same", "no_worse")
+__all__ = ["CLAIMS", "Check", "Tolerance", "Verdict", "compare", "compare_pair", "verdict_sentence", "worst"]
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,33 @@ class Verdict:
 
 
 def compare(
-    reference: Predictions, candidate: Predictions, tolerance: Tolerance, *, claim: str = "same", seed: int = 0
+    reference: Predictions, candidate: Predictions, tolerance: Tolerance, *, claim: str = EQUIVALENCE, seed: int = 0
 ) -> Verdict:
     """Judge the candidate against the reference on the same examples, matched by id in any order.
 
+    tolerance: what may be lost. claim: "same" or "no_worse", or "equivalence" or "non-inferiority" as the field says.
+    seed: of every resampled bound and noise floor.
     Any failed check fails the verdict, else any inconclusive one makes it inconclusive, else it passes. Rows count as
     independent unless the predictions name identities; then whole identities are resampled.
     Raises DataError where ids, labels, groups, declared names or data hashes differ, or where there are no rows.
     """
-    if claim not in CLAIMS:
-        raise ValueError(f"claim is '{claim}'; allowed are {' and '.join(CLAIMS)}.")
-    pair = align(reference, candidate)
+    return compare_pair(align(reference, candidate), tolerance, claim=claim, seed=seed)
+
+
+def compare_pair(
+    pair: Pair,
+    tolerance: Tolerance,
+    *,
+    claim: str = EQUIVALENCE,
+    seed: int = 0,
+    floors: tuple[NoiseFloor | None, NoiseFloor | None] = (None, None),
+) -> Verdict:
+    """`compare` for two sides that are aligned already.
+
+    floors: what `disparity_floor` gives for each side with the tolerance's replicates and this seed, where it is drawn
+    already (`evaluate_with_floor`); None: it is drawn here.
+    """
+    claim = canonical_claim(claim)
     checks = [
         accuracy_check(pair, tolerance),
         worst_group_check(pair, tolerance),
@@ -71,11 +89,11 @@ def compare(
         group_flip_check(pair, tolerance, claim),
         collapse_check(pair, tolerance),
     ]
-    numbers = _numbers(pair, tolerance, seed) | {"seed": seed, "tolerance": asdict(tolerance)}
+    numbers = _numbers(pair, tolerance, seed, floors) | {"seed": seed, "tolerance": asdict(tolerance)}
     outcome = worst([check.outcome for check in checks if check.gated])
     if outcome == "pass" and numbers["covers_no_gap"]:
         outcome = "inconclusive"  # there is nothing that the pass would speak of
-    return Verdict(outcome, claim, tuple(checks), numbers, _sentence(outcome, checks, numbers, pair))
+    return Verdict(outcome, claim, tuple(checks), numbers, verdict_sentence(outcome, checks, numbers, pair))
 
 
 def worst(outcomes: list[str]) -> str:
@@ -83,15 +101,15 @@ def worst(outcomes: list[str]) -> str:
     return next((outcome for outcome in ("fail", "inconclusive") if outcome in outcomes), "pass")
 
 
-def _numbers(pair: Pair, tolerance: Tolerance, seed: int) -> dict:
+def _numbers(pair: Pair, tolerance: Tolerance, seed: int, floors: tuple[NoiseFloor | None, NoiseFloor | None]) -> dict:
     sizes = pair.counts.sum(axis=-1)  # [G, C]
     small = sizes < tolerance.min_cell  # these cells are not covered
     gaps = (~small).sum(axis=0) >= min(2, pair.shape[1])  # [C] a gap takes two cells; with one group a cell is all
     drift = gap_drift(pair.counts) if pair.compares_groups else np.full(pair.shape[0], np.nan)  # [C]
     numbers = {
         "rows": len(pair.labels),
-        "rows_without_group": int((pair.groups < 0).sum()),
-        "identities": pair.people,
+        "rows_without_group": pair.rows_without_group,
+        "identities": pair.num_identities,
         "smallest_cell_rows": int(sizes.min()),
         "largest_cell_rows": int(sizes.max()),
         "small_cells": [pair.cell_name(*cell) for cell in np.argwhere(small)],
@@ -101,8 +119,9 @@ def _numbers(pair: Pair, tolerance: Tolerance, seed: int) -> dict:
         "drift_points_by_class": (100 * drift).tolist(),
         "flip_percent_by_group": (100 * flip_rate(pair.pred_ref, pair.pred_cand, pair.groups, pair.shape[1])).tolist(),
     }
-    for name, pred, table in zip(("reference", "candidate"), (pair.pred_ref, pair.pred_cand), pair.tables, strict=True):
-        floor = noise_floor(table, "mean_abs_disparity", tolerance.replicates, generator(seed, "noise floor"))
+    sides = zip(("reference", "candidate"), (pair.pred_ref, pair.pred_cand), pair.tables, floors, strict=True)
+    for name, pred, table, drawn in sides:
+        floor = disparity_floor(table, tolerance.replicates, seed) if drawn is None else drawn
         numbers[name] = {
             "accuracy": float((pred == pair.labels).mean()),
             "group_accuracy": group_accuracy(table).tolist(),
@@ -115,8 +134,11 @@ def _numbers(pair: Pair, tolerance: Tolerance, seed: int) -> dict:
     return numbers
 
 
-def _sentence(outcome: str, checks: list[Check], numbers: dict, pair: Pair) -> str:
-    """The drift in words, then every check that did not pass, what was observed, and what is not covered."""
+def verdict_sentence(outcome: str, checks: Sequence[Check], numbers: dict, pair: Pair) -> str:
+    """The drift in words, then every check that did not pass, what was observed, and what is not covered.
+
+    outcome: what the sentence stands under, which may be worse than what `checks` and `numbers` of the verdict give.
+    """
     drift = next(check for check in checks if check.name == "mean_drift")
     others = [check for check in checks if check.gated and check.outcome != "pass" and check is not drift]
     gaps = [_points(numbers[name]["mean_abs_disparity_points"]) for name in ("reference", "candidate")]
@@ -131,7 +153,7 @@ def _sentence(outcome: str, checks: list[Check], numbers: dict, pair: Pair) -> s
     if numbers["rows_without_group"]:
         parts.append(f"{numbers['rows_without_group']:,} rows of unknown group count for accuracy and flips only.")
     if numbers["small_cells"]:
-        every = len(numbers["small_cells"]) == pair.counts.shape[0] * pair.counts.shape[1]
+        every = len(numbers["small_cells"]) == math.prod(pair.shape)
         none = "No class has two groups large enough for a verdict. " if numbers["covers_no_gap"] else ""
         none = "No cell is large enough for a verdict. " if every else none
         parts.append(f"{none}Says nothing about: {listed(numbers['small_cells'])}.")

@@ -40,7 +40,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Judged:
+class CandidateVerdict:
     """One candidate: its source and checks, or the error that kept it from being judged."""
 
     name: str
@@ -70,7 +70,7 @@ class Result:
 
     reference: Source
     limits: Limits
-    judged: tuple[Judged, ...]
+    judged: tuple[CandidateVerdict, ...]
     changes: tuple[str, ...]  # limits that differ from a recipe that fixed them before the run, in words
     recipe_sha256: str | None
     created: str

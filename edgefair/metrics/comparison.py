@@ -8,22 +8,50 @@ import numpy as np
 from edgefair.errors import DataError
 from edgefair.files import digest
 from edgefair.metrics.cluster_bootstrap import IdentityCounts, design_effect, identity_counts, identity_ids
-from edgefair.metrics.confusion_matrix import confusion, missing_cells
+from edgefair.metrics.confusion_matrix import confusion
 from edgefair.metrics.paired import LOST, WON, paired_counts, paired_outcomes
-from edgefair.predictions import Predictions
+from edgefair.predictions import LabelledRows, Predictions
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Labels, groups and both predictions of the same rows, [N] int each, with the declared names."""
+@dataclass(frozen=True, kw_only=True)
+class Pair(LabelledRows):
+    """A reference and a candidate on the same rows, in the reference's order; made by `align`."""
 
-    labels: np.ndarray
-    groups: np.ndarray
-    pred_ref: np.ndarray
-    pred_cand: np.ndarray
-    class_names: tuple[str, ...]
-    group_names: tuple[str, ...]
-    identities: np.ndarray | None = None  # who is shown, "" where unknown
+    reference: Predictions
+    candidate: Predictions
+    order: np.ndarray  # int64 [N], the candidate's row for each row of the reference
+
+    @staticmethod
+    def of(reference: Predictions, candidate: Predictions, order: np.ndarray) -> "Pair":
+        """The pair of two predictions that are known to be of the same rows; identities are those of either."""
+        columns = reference.columns()
+        if columns["identities"] is None and candidate.identities is not None:
+            columns["identities"] = candidate.identities[order]
+        return Pair(**columns, reference=reference, candidate=candidate, order=order)
+
+    def exchanged(self) -> "Pair":
+        """The same rows with the roles of reference and candidate exchanged, in the candidate's order."""
+        return Pair.of(self.candidate, self.reference, np.argsort(self.order))
+
+    @property
+    def pred_ref(self) -> np.ndarray:
+        """The class that the reference predicts, int64 [N]."""
+        return self.reference.predicted
+
+    @cached_property
+    def pred_cand(self) -> np.ndarray:
+        """The class that the candidate predicts, int64 [N]."""
+        return self.candidate.predicted[self.order]
+
+    @cached_property
+    def outcomes(self) -> np.ndarray:
+        """Which of the two gets each row right, int64 [N], see `paired_outcomes`."""
+        return paired_outcomes(self.labels, self.pred_ref, self.pred_cand)
+
+    @cached_property
+    def flipped(self) -> np.ndarray:
+        """Whether the predicted class differs, bool [N]."""
+        return self.pred_ref != self.pred_cand
 
     @cached_property
     def by_identity(self) -> IdentityCounts | None:
@@ -43,11 +71,6 @@ class Pair:
         return tuple(confusion(self.labels, pred, self.groups, *self.shape) for pred in (self.pred_ref, self.pred_cand))
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """(number of classes, number of groups)."""
-        return len(self.class_names), len(self.group_names)
-
-    @property
     def compares_groups(self) -> bool:
         """Whether there are two groups or more; with one there is no gap, so nothing about fairness can be said."""
         return self.shape[1] > 1
@@ -55,25 +78,21 @@ class Pair:
     @property
     def missing(self) -> list[str]:
         """Declared cells without a row, as "group/class"."""
-        return [self.cell_name(*cell) for cell in missing_cells(self.tables[0])]
-
-    def cell_name(self, group: int, label: int) -> str:
-        """A (group, class) cell by its declared names."""
-        return f"{self.group_names[group]}/{self.class_names[label]}"
+        return self.empty_cells()
 
     def change(self, rows=slice(None)) -> tuple[int, int, int, float]:
         """(rows lost, rows won, all rows, design effect) among the chosen rows."""
-        outcome = paired_outcomes(self.labels[rows], self.pred_ref[rows], self.pred_cand[rows])
+        outcome = self.outcomes[rows]
         lost, won = outcome == LOST, outcome == WON
         return int(lost.sum()), int(won.sum()), len(outcome), self.effect(won * 1 - lost, rows)
 
     def flips(self, rows=slice(None)) -> tuple[int, int, float]:
         """(rows whose predicted class differs, all rows, design effect) among the chosen rows."""
-        flipped = self.pred_ref[rows] != self.pred_cand[rows]
+        flipped = self.flipped[rows]
         return int(flipped.sum()), len(flipped), self.effect(flipped, rows)
 
     @cached_property
-    def people(self) -> int | None:
+    def num_identities(self) -> int | None:
         """How many identities there are, each unknown one counted by itself; None where identities are not known."""
         return None if self.identities is None else len(np.unique(identity_ids(self.identities, len(self.labels))))
 
@@ -114,11 +133,7 @@ def align(reference: Predictions, candidate: Predictions) -> Pair:
                 f"the {what} of {len(bad)} examples differ, first id '{ids[bad[0]]}': reference "
                 f"{ours_values[bad[0]]}, candidate {their_values[bad[0]]}. Predict both from the same data."
             )
-    names = tuple(reference.class_names), tuple(reference.group_names)
-    who = reference.identities
-    if who is None and candidate.identities is not None:
-        who = candidate.identities[theirs]
-    return Pair(reference.labels, reference.groups, reference.predicted, candidate.predicted[theirs], *names, who)
+    return Pair.of(reference, candidate, theirs)
 
 
 def _same_data(reference: Predictions, candidate: Predictions) -> None:

@@ -1,11 +1,11 @@
-"""What is said of one set of predictions: scores with intervals, disparities with noise floors, each class."""
+"""Metrics of one set of predictions: scores with intervals, disparities with noise floors, each class."""
 
 import numpy as np
 
 from edgefair.metrics.confusion_matrix import confusion, recall, undefined_counts
 from edgefair.metrics.fairness import METRICS, class_gaps, extreme_groups, signed_disparity
 from edgefair.metrics.intervals import wilson
-from edgefair.metrics.noise_floor import noise_floor
+from edgefair.metrics.noise_floor import NoiseFloor, chance_floor, noise_floor, permuted_values
 from edgefair.metrics.performance import (
     auroc,
     auroc_standard_error,
@@ -21,22 +21,38 @@ from edgefair.seeds import generator
 
 def evaluate(predictions: Predictions, draws: int, seed: int) -> dict:
     """Scores over all rows, disparities over rows of known group, in shares of one; intervals are of 95 %."""
+    return evaluate_with_floor(predictions, draws, seed)[0]
+
+
+def evaluate_with_floor(predictions: Predictions, draws: int, seed: int) -> tuple[dict, NoiseFloor]:
+    """`evaluate`, and the noise floor of `mean_abs_disparity` as `disparity_floor` gives it, drawn once for both."""
     shape = (len(predictions.class_names), len(predictions.group_names))
     table = confusion(predictions.labels, predictions.predicted, predictions.groups, *shape)  # [G, C, C]
     everyone = confusion(
         predictions.labels, predictions.predicted, np.zeros_like(predictions.labels), shape[0], 1
     )  # [1, C, C]
     probabilities = softmax(predictions.logits)
-    return {
+    disparities, floor = _disparities(table, draws, seed)
+    metrics = {
         "rows": len(predictions.ids),
-        "rows_without_group": int((predictions.groups < 0).sum()),
+        "rows_without_group": predictions.rows_without_group,
         "scores": _scores(predictions, probabilities, everyone, draws, generator(seed, "evaluate", "scores")),
-        "disparities": _disparities(table, draws, seed),
+        "disparities": disparities,
         "groups": _groups(table, predictions, probabilities),
         "classes": _classes(table, predictions, draws, generator(seed, "evaluate", "classes")),
         "confusion": table,
         "undefined": undefined_counts(table),
     }
+    return metrics, floor
+
+
+def disparity_floor(table: np.ndarray, draws: int, seed: int) -> NoiseFloor:
+    """The noise floor of `mean_abs_disparity` of a confusion tensor [G, C, C] that gate and report share."""
+    return noise_floor(table, "mean_abs_disparity", draws, _floor_generator(seed))
+
+
+def _floor_generator(seed: int) -> np.random.Generator:
+    return generator(seed, "noise floor")
 
 
 def _scores(
@@ -57,18 +73,22 @@ def _scores(
     return scores
 
 
-def _disparities(table: np.ndarray, draws: int, seed: int) -> dict:
+def _disparities(table: np.ndarray, draws: int, seed: int) -> tuple[dict, NoiseFloor]:
     # One set of permutations for all metrics, and the gate's own: one disparity has one floor on a page.
-    every = noise_floor(
+    observed, chance = permuted_values(
         table,
         lambda tables: np.stack([metric(tables) for metric in METRICS.values()], axis=-1),
         draws,
-        generator(seed, "noise floor"),
+        _floor_generator(seed),
     )
+    every = chance_floor(observed, chance)
     columns = zip(METRICS, every.observed, every.mean, every.q95, every.p_value, strict=True)
-    return {
+    disparities = {
         name: {"value": value, "floor": mean, "floor_q95": q95, "p_value": p} for name, value, mean, q95, p in columns
     }
+    mean_place = list(METRICS).index("mean_abs_disparity")
+    # A column of its own: NumPy adds a matrix in another order, and the last bit of a mean would differ.
+    return disparities, chance_floor(observed[mean_place], chance[:, mean_place].copy())
 
 
 def _groups(table: np.ndarray, predictions: Predictions, probabilities: np.ndarray) -> list[dict]:

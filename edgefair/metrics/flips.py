@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgefair.metrics.comparison import Pair, align
+from edgefair.metrics.comparison import Pair
 from edgefair.metrics.fairness import deo_max, mean_abs_disparity
 from edgefair.metrics.hypothesis_tests import mcnemar_midp
 from edgefair.metrics.intervals import paired_change_interval, wilson
-from edgefair.metrics.paired import LOST, WON, disagreement
+from edgefair.metrics.paired import LOST, NEITHER, WON, disagreement
 from edgefair.metrics.performance import softmax
-from edgefair.predictions import Predictions
 
 SCHEMA = 1
 UNKNOWN = "unknown"  # the group of a row that has none
+_CHANGES = {LOST: "lost", WON: "won", NEITHER: "both wrong"}  # of a row whose predicted class differs
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,12 @@ class Flip:
     change: str  # "lost" (A was right), "won" (B is right) or "both wrong"
 
 
-def differences(a: Predictions, b: Predictions) -> dict:
-    """Everything that differs, as JSON values; raises DataError where the rows are not the same.
+def differences(pair: Pair) -> dict:
+    """Everything that differs between A, the pair's reference, and B, its candidate, as JSON values.
 
     Intervals are of 95 %: Tango's for a change of accuracy, Wilson's for a share of changed predictions, both for as
     many rows as tell something of their own where one person is shown in several.
     """
-    pair = align(a, b)
     return {
         "schema": SCHEMA,
         "kind": "edgefair-compare",
@@ -56,7 +55,7 @@ def differences(a: Predictions, b: Predictions) -> dict:
         "cells": cells(pair),
         "disagreement": _disagreement(pair),
         "class_names": list(pair.class_names),
-        "flips": [vars(flip) for flip in flipped(a, b)],
+        "flips": [vars(flip) for flip in list_flips(pair)],
     }
 
 
@@ -78,43 +77,28 @@ def cells(pair: Pair) -> list[dict]:
     return rows
 
 
-def flipped(a: Predictions, b: Predictions) -> list[Flip]:
+def list_flips(pair: Pair) -> list[Flip]:
     """The examples whose class changed, the most decided of A first; equal margins in order of id."""
-    pair = align(a, b)
-    order = rows_of(b, a.ids)
-    rows = np.flatnonzero(pair.pred_ref != pair.pred_cand)
-    ours, theirs = softmax(a.logits[rows]), softmax(b.logits[order[rows]])  # [F, C]
+    rows = np.flatnonzero(pair.flipped)
+    ours, theirs = softmax(pair.reference.logits[rows]), softmax(pair.candidate.logits[pair.order[rows]])  # [F, C]
     place = np.arange(len(rows))
     from_, to = pair.pred_ref[rows], pair.pred_cand[rows]
     margins = (ours[place, from_] - ours[place, to]).tolist()
     margins_b = (theirs[place, to] - theirs[place, from_]).tolist()
     flips = [
         Flip(
-            id=str(a.ids[row]),
+            id=str(pair.ids[row]),
             label=pair.class_names[pair.labels[row]],
             group=pair.group_names[pair.groups[row]] if pair.groups[row] >= 0 else UNKNOWN,
             a=pair.class_names[pair.pred_ref[row]],
             b=pair.class_names[pair.pred_cand[row]],
             margin=margin,
             margin_b=margin_b,
-            change=_change(pair, row),
+            change=_CHANGES[pair.outcomes[row]],
         )
         for row, margin, margin_b in zip(rows.tolist(), margins, margins_b, strict=True)
     ]
     return sorted(flips, key=lambda flip: (-flip.margin, flip.id))
-
-
-def rows_of(predictions: Predictions, ids: np.ndarray) -> np.ndarray:
-    """The row of each id, int64 [N]; ids must be the predictions' own in some order."""
-    theirs = np.asarray(predictions.ids).astype(np.str_)
-    order = np.argsort(theirs)
-    return order[np.searchsorted(theirs, np.asarray(ids).astype(np.str_), sorter=order)]
-
-
-def _change(pair: Pair, row: int) -> str:
-    if pair.pred_ref[row] == pair.labels[row]:
-        return "lost"
-    return "won" if pair.pred_cand[row] == pair.labels[row] else "both wrong"
 
 
 def _accuracy(pair: Pair, rows) -> dict:
@@ -152,21 +136,20 @@ def _share(count: int, size: int) -> float:
     return count / size if size else float("nan")
 
 
-def flips_by_group(reference: Predictions, candidate: Predictions) -> list[dict]:
+def row_changes(pair: Pair) -> np.ndarray:
+    """What became of each row, text [N]: "lost", "won", "other" (wrong before and after, in another way), or ""."""
+    return np.select([pair.outcomes == LOST, pair.outcomes == WON, pair.flipped], ["lost", "won", "other"], "")
+
+
+def flips_by_group(pair: Pair) -> list[dict]:
     """Rows of each group that were lost (right before), won (right now) or are wrong in another way.
 
     [{"group", "rows", "lost", "won", "other"}], rows of unknown group last and only where there are any.
     """
-    pair = align(reference, candidate)
-    before, after = pair.pred_ref == pair.labels, pair.pred_cand == pair.labels
-    kinds = {
-        "lost": before & ~after,
-        "won": ~before & after,
-        "other": (pair.pred_ref != pair.pred_cand) & ~before & ~after,
-    }
+    changes = row_changes(pair)
     owners = [*enumerate(pair.group_names), *([(-1, None)] if (pair.groups < 0).any() else [])]
     return [
         {"group": name, "rows": int((pair.groups == g).sum())}
-        | {kind: int(np.count_nonzero(rows & (pair.groups == g))) for kind, rows in kinds.items()}
+        | {kind: int(((changes == kind) & (pair.groups == g)).sum()) for kind in ("lost", "won", "other")}
         for g, name in owners
     ]

@@ -25,12 +25,24 @@ def noise_floor(confusion, metric: str | Callable, draws: int, rng: np.random.Ge
     Permuting keeps the size of every (group, class) cell and every prediction; only who got which prediction is by
     chance. metric: a key of METRICS or a function of tables [..., G, C, C] to [...] or [..., C]. Undefined gives NaN.
     """
+    return chance_floor(*permuted_values(confusion, metric, draws, rng))
+
+
+def permuted_values(
+    confusion, metric: str | Callable, draws: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The metric on the table itself, [...], and on each of `draws` permutations, [draws, ...]; see `noise_floor`."""
     confusion = np.asarray(confusion)
     metric = METRICS[metric] if isinstance(metric, str) else metric
     observed = np.asarray(metric(confusion), dtype=np.float64)  # [...]
     chunk = max(1, _CHUNK_CELLS // confusion.size)
     parts = [min(chunk, draws - start) for start in range(0, draws, chunk)]
-    chance = np.concatenate([metric(_permuted(confusion, size, rng)) for size in parts])  # [draws, ...]
+    return observed, np.concatenate([metric(_permuted(confusion, size, rng)) for size in parts])  # [draws, ...]
+
+
+def chance_floor(observed: np.ndarray, chance: np.ndarray) -> NoiseFloor:
+    """The floor that values under permutation, [draws, ...], make for what was observed, [...]."""
+    draws = len(chance)
     undefined = np.where(np.isnan(observed) | np.isnan(chance).any(axis=0), np.nan, 0.0)
     as_unequal = (chance >= observed - 1e-12).sum(axis=0)  # equal tables may differ in the last bit
     values = (chance.mean(axis=0), np.quantile(chance, 0.95, axis=0), (as_unequal + 1) / (draws + 1))

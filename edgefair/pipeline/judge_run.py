@@ -6,13 +6,13 @@ import numpy as np
 
 from edgefair import __version__
 from edgefair.files import flat
-from edgefair.gate import compare
-from edgefair.gate.resource_checks import latency_check, size_check
-from edgefair.gate.tolerance import tolerance
+from edgefair.gate import Timing, judge_artefact
+from edgefair.gate.limits import recipe_limits
 from edgefair.gate.verdict import worst
-from edgefair.metrics.evaluate import evaluate
+from edgefair.metrics.evaluate import evaluate_with_floor
 from edgefair.metrics.fairness_claim import fairness_claim
 from edgefair.metrics.flips import flips_by_group
+from edgefair.metrics.noise_floor import NoiseFloor
 from edgefair.metrics.power import minimum_tolerances
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.predictions import Predictions
@@ -27,10 +27,18 @@ IDENTITY |= {"rows_sha256", "data_sha256"}
 
 
 def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[str, Predictions], data: dict) -> dict:
-    """Judge every artefact from its predictions, latency and size; the outcome is the worst of all verdicts."""
+    """Judge every artefact from its predictions, latency and size; the outcome is the worst of all verdicts.
+
+    artefacts: all of the run, those that could not be run included. predictions: by artefact, of the others. data: what
+    the report says of the data set.
+    """
     recipe = run.recipe
     latency = _json(run, "latency/latency.json")
-    entries = [_entry(recipe, artefact, predictions, latency) for artefact in artefacts if not artefact.blocked]
+    could_run = [artefact for artefact in artefacts if not artefact.blocked]
+    evaluated = {
+        one.name: evaluate_with_floor(predictions[one.name], recipe.gate.replicates, recipe.seed) for one in could_run
+    }
+    entries = [_entry(recipe, artefact, predictions, evaluated, latency) for artefact in could_run]
     unverified = [
         {**one.about(), "reason": one.blocked, "details": flat(one.facts)} for one in artefacts if one.blocked
     ]
@@ -60,31 +68,42 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
     }
 
 
-def _entry(recipe: Recipe, artefact: Artefact, predictions: dict[str, Predictions], latency: dict) -> dict:
-    """What is said of one artefact; beside its reference where it has one."""
+def _entry(
+    recipe: Recipe,
+    artefact: Artefact,
+    predictions: dict[str, Predictions],
+    evaluated: dict[str, tuple[dict, NoiseFloor]],
+    latency: dict,
+) -> dict:
+    """The report's entry of one artefact; with its judgement where it has a reference."""
     mine = predictions[artefact.name]
+    metrics, floor = evaluated[artefact.name]
     entry = {
         **mine.about,
         "details": flat({k: v for k, v in mine.about.items() if k not in IDENTITY} | artefact.facts),
         "latency": latency["artefacts"][artefact.name],
         "load_ms": latency["files"][artefact.name]["load_ms"],
-        "metrics": evaluate(mine, recipe.gate.replicates, recipe.seed),
+        "metrics": metrics,
     }
     if not artefact.reference:
         return entry
-    reference, gate = predictions[artefact.reference], recipe.gate
-    limits = tolerance(gate, artefact.claim)
-    verdict = compare(reference, mine, limits, claim=artefact.claim, seed=recipe.seed).to_dict()
-    batch = str(artefact.batch or recipe.bench.batches[0])
-    beyond = _limits(gate, entry, batch, latency["control"]) if artefact.claim == "same" else []
+    judgement = judge_artefact(
+        predictions[artefact.reference],
+        mine,
+        recipe_limits(recipe, artefact.claim),
+        timing=Timing(entry["latency"], latency["control"], str(artefact.batch or recipe.bench.batches[0])),
+        seed=recipe.seed,
+        floors=(evaluated[artefact.reference][1], floor),
+    )
     claim_rng = generator(recipe.seed, "fairness claim")
+    shown = ("name", "value", "limit", "outcome", "sentence")
     return entry | {
         "reference": artefact.reference,
-        "flips": flips_by_group(reference, mine),
-        "fairness": fairness_claim(reference, mine, gate.replicates, claim_rng),
-        "verdict": verdict,
-        "limits": beyond,
-        "outcome": worst([verdict["outcome"], *(limit["outcome"] for limit in beyond)]),
+        "flips": flips_by_group(judgement.pair),
+        "fairness": fairness_claim(judgement.pair, recipe.gate.replicates, claim_rng),
+        "verdict": judgement.verdict.to_dict(),
+        "limits": [{name: getattr(check, name) for name in shown} for check in judgement.extra],
+        "outcome": judgement.outcome,
     }
 
 
@@ -133,17 +152,6 @@ def _supported(cells: np.ndarray) -> str:
     found = minimum_tolerances(cells)
     said = [f"{one.mean_points:.1f} (any class: {one.max_points:.1f}) if {one.flip_percent:g} %" for one in found]
     return f"{said[0]} of the predictions flip, {said[1]} do"
-
-
-def _limits(gate: GateRecipe, entry: dict, batch: str, control: dict) -> list[dict]:
-    """Latency and size against the recipe's limits; a limit that is not set is not judged."""
-    checks = []
-    if gate.max_latency_p90_ms is not None:
-        row, quiet = entry["latency"].get(batch, {}), control.get(batch, {}).get("quiet")
-        checks.append(latency_check(row, batch, gate.max_latency_p90_ms, quiet))
-    if gate.max_size_mb is not None:
-        checks.append(size_check(entry["bytes"], gate.max_size_mb))
-    return [{name: getattr(one, name) for name in ("name", "value", "limit", "outcome", "sentence")} for one in checks]
 
 
 def _json(run: RunFolder, name: str):

@@ -8,12 +8,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from edgefair.errors import EdgefairError, RecipeError
-from edgefair.gate import Tolerance, compare
-from edgefair.gate.checks import Check
-from edgefair.gate.limits import Limits, changes, recipe_limits, with_flags
-from edgefair.gate.resource_checks import latency_check, size_check
-from edgefair.gate.verdict import worst
-from edgefair.gate.verification import Judged, Result, Source
+from edgefair.gate import Timing, Tolerance, judge_artefact
+from edgefair.gate.claims import EQUIVALENCE, canonical_claim
+from edgefair.gate.limits import Limits, diff, recipe_limits, with_flags
+from edgefair.gate.verification import CandidateVerdict, Result, Source
 from edgefair.latency import record as latency
 from edgefair.pipeline.references import candidate_names, reference_source
 from edgefair.recipe import Recipe, parse, read
@@ -25,26 +23,27 @@ def verify(
     candidates: list[str],
     flags: dict,
     recipe_file: Path | None = None,
-    claim: str = "same",
+    claim: str = EQUIVALENCE,
     latency_file: Path | None = None,
 ) -> Result:
     """Judge every candidate against the reference.
 
-    Limits come from the run folders' recipe, replaced by the [gate] of `recipe_file` where one is given, then by
-    `flags`; whatever differs from a run's own recipe is listed. latency_file: what `edgefair bench` wrote, here or on a
-    device; then a limit on latency is judged by it alone. Raises EdgefairError where the reference or a limit is
-    wrong; a wrong candidate is an outcome "error" of its own.
+    reference, candidates: as users write them (`reference_source`, `candidate_names`). flags: limits by name, None if
+    not given. recipe_file: its [gate] replaces that of the run folders' recipe. claim: as in `compare`. latency_file:
+    what `edgefair bench` wrote, here or on a device; then a limit on latency is judged by it alone.
+    Whatever differs from a run's own recipe is listed. Raises EdgefairError where the reference or a limit is wrong; a
+    wrong candidate is an outcome "error" of its own.
     """
-    source = reference_source(reference)
-    found = [one for text in candidates for one in _find(text)]
-    runs = _recipes([source, *(one for one in found if isinstance(one, Source))])
+    claim, source = canonical_claim(claim), reference_source(reference)
+    loaded = [one for text in candidates for one in _load_all(text)]
+    runs = _recipes([source, *(one for one in loaded if isinstance(one, Source))])
     given = parse(read(recipe_file)) if recipe_file else next(iter(runs.values()), None)
     base = recipe_limits(given, claim) if given else Limits(claim, Tolerance())
     limits = with_flags(base, flags)
-    elsewhere = _elsewhere(latency_file, limits)
+    external = _external_latency(latency_file, limits)
     judged = tuple(
-        _judge(source, one, limits, given.seed if given else 0, elsewhere) if isinstance(one, Source) else one
-        for one in found
+        _judge(source, one, limits, given.seed if given else 0, external) if isinstance(one, Source) else one
+        for one in loaded
     )
     return Result(
         reference=source,
@@ -57,20 +56,20 @@ def verify(
     )
 
 
-def _find(text: str) -> list[Source | Judged]:
+def _load_all(text: str) -> list[Source | CandidateVerdict]:
     """The candidates that `text` stands for; what cannot be loaded is an outcome of its own."""
     try:
         names = candidate_names(text)
     except EdgefairError as error:
-        return [Judged(text, "error", str(error))]
+        return [CandidateVerdict(text, "error", str(error))]
     return [_load(name) for name in names]
 
 
-def _load(name: str) -> Source | Judged:
+def _load(name: str) -> Source | CandidateVerdict:
     try:
         return reference_source(name)
     except EdgefairError as error:
-        return Judged(name, "error", str(error))
+        return CandidateVerdict(name, "error", str(error))
 
 
 def _recipes(sources: list[Source]) -> dict[str, Recipe]:
@@ -81,7 +80,7 @@ def _recipes(sources: list[Source]) -> dict[str, Recipe]:
 def _changed(runs: dict[str, Recipe], limits: Limits) -> list[str]:
     lines = []
     for folder, recipe in runs.items():
-        different = changes(recipe_limits(recipe, limits.claim), limits)
+        different = diff(recipe_limits(recipe, limits.claim), limits)
         if different:
             lines.append(
                 f"tolerances changed after the run {folder}: {', '.join(different)}; "
@@ -90,7 +89,7 @@ def _changed(runs: dict[str, Recipe], limits: Limits) -> list[str]:
     return lines
 
 
-def _elsewhere(latency_file: Path | None, limits: Limits) -> dict | None:
+def _external_latency(latency_file: Path | None, limits: Limits) -> dict | None:
     if latency_file is None:
         return None
     if limits.max_latency_p90_ms is None:
@@ -98,40 +97,36 @@ def _elsewhere(latency_file: Path | None, limits: Limits) -> dict | None:
     return latency.read(latency_file)
 
 
-def _judge(reference: Source, candidate: Source, limits: Limits, seed: int, elsewhere: dict | None) -> Judged:
+def _judge(reference: Source, candidate: Source, limits: Limits, seed: int, external: dict | None) -> CandidateVerdict:
     try:
-        verdict = compare(reference.predictions, candidate.predictions, limits.tolerance, claim=limits.claim, seed=seed)
+        judgement = judge_artefact(
+            reference.predictions,
+            candidate.predictions,
+            limits,
+            timing=_own_timing(candidate) if external is None else _external_timing(candidate, external),
+            seed=seed,
+        )
     except EdgefairError as error:
-        return Judged(candidate.name, "error", str(error), source=candidate)
-    extra = [check for check in (_latency(candidate, limits, elsewhere), _size(candidate, limits)) if check]
-    outcome = worst([verdict.outcome, *(check.outcome for check in extra)])
-    sentence = verdict.sentence if outcome == verdict.outcome else _prefixed(outcome, verdict.sentence)
-    sentence = " ".join([sentence, *(f"{c.sentence[0].upper()}{c.sentence[1:]}" for c in extra)])
-    return Judged(candidate.name, outcome, sentence, (*verdict.checks, *extra), candidate, verdict.numbers)
+        return CandidateVerdict(candidate.name, "error", str(error), source=candidate)
+    numbers = judgement.verdict.numbers
+    return CandidateVerdict(candidate.name, judgement.outcome, judgement.sentence, judgement.checks, candidate, numbers)
 
 
-def _prefixed(outcome: str, sentence: str) -> str:
-    """The verdict's sentence under the outcome that latency and size leave."""
-    return f"{outcome.upper()}.{sentence.partition('.')[2]}"
+def _own_timing(candidate: Source) -> Timing:
+    """What the candidate's run measured; an engine for one batch size is timed at no other."""
+    only = next(iter(candidate.latency)) if len(candidate.latency) == 1 else None
+    return Timing(candidate.latency, candidate.control, only or _first_batch(candidate))
 
 
-def _latency(candidate: Source, limits: Limits, elsewhere: dict | None) -> Check | None:
-    """The run's own timing, or that of a latency file: the one whose file has the candidate's hash."""
-    if limits.max_latency_p90_ms is None:
-        return None
-    rows, control, where = candidate.latency, candidate.control, ""
-    only = int(next(iter(rows))) if len(rows) == 1 else 0  # the size that an engine is for; it is timed at no other
-    if elsewhere is not None:
-        name, rows = latency.of_file(elsewhere, candidate.predictions.about.get("sha256"))
-        control = elsewhere["control"]
-        where = f"on {elsewhere['machine'].get('processor')}" if name else "in the latency file"
-        only = elsewhere["files"][name]["batch"] if name else 0
-    batch = str(only or (candidate.recipe.bench.batches[0] if candidate.recipe else 1))
-    quiet = control.get(batch, {}).get("quiet")
-    return latency_check(rows.get(batch, {}), batch, limits.max_latency_p90_ms, quiet, where)
+def _external_timing(candidate: Source, record: dict) -> Timing:
+    """What a latency file says of the file whose hash is the candidate's; no rows where it has none."""
+    name, rows = latency.of_file(record, candidate.predictions.about.get("sha256"))
+    if not name:
+        return Timing(rows, record["control"], _first_batch(candidate), "in the latency file")
+    only = record["files"][name]["batch"]
+    where = f"on {record['machine'].get('processor')}"
+    return Timing(rows, record["control"], str(only or _first_batch(candidate)), where)
 
 
-def _size(candidate: Source, limits: Limits) -> Check | None:
-    if limits.max_size_mb is None:
-        return None
-    return size_check(candidate.predictions.about.get("bytes"), limits.max_size_mb)
+def _first_batch(candidate: Source) -> str:
+    return str(candidate.recipe.bench.batches[0] if candidate.recipe else 1)

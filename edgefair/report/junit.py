@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 from edgefair import __version__
 from edgefair.files import write_bytes
 from edgefair.gate.checks import Check
-from edgefair.gate.verification import Judged, Result
+from edgefair.gate.verification import CandidateVerdict, Result
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production 2
 
@@ -32,7 +32,7 @@ def write_junit(result: Result, path: Path) -> None:
     write_bytes(path, junit_xml(result))
 
 
-def _suite(one: Judged, result: Result) -> ET.Element:
+def _suite(one: CandidateVerdict, result: Result) -> ET.Element:
     suite = _element("testsuite", name=one.name, timestamp=result.created)
     properties = ET.SubElement(suite, "properties")
     for name, value in _properties(one, result):
@@ -61,7 +61,7 @@ def _case(name: str, check: Check) -> ET.Element:
     return case
 
 
-def _properties(one: Judged, result: Result) -> list[tuple[str, str]]:
+def _properties(one: CandidateVerdict, result: Result) -> list[tuple[str, str]]:
     """Hashes, versions and device: what the verdict belongs to."""
     rows = [
         ("outcome", one.outcome),

@@ -45,10 +45,12 @@ def assert_fair(
     "no_worse" for a network trained anew. Raises Unfair where a check fails, Inconclusive where the rows do not
     suffice, DataError where the two cannot be compared.
     """
-    from edgefair.gate import Tolerance, compare
+    from edgefair.gate import Tolerance, judge_artefact
+    from edgefair.gate.limits import Limits
 
     __tracebackhide__ = True  # a failing test shows the user's line, not ours
-    verdict = compare(_loaded(reference), _loaded(candidate), tolerance or Tolerance(), claim=claim, seed=seed)
+    limits = Limits(claim, tolerance or Tolerance())
+    verdict = judge_artefact(_loaded(reference), _loaded(candidate), limits, seed=seed).verdict
     if verdict.outcome == "fail":
         raise Unfair(verdict.sentence)
     if verdict.outcome != "pass":

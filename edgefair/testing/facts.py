@@ -8,7 +8,7 @@ from edgefair import __version__
 from edgefair.errors import listed
 from edgefair.files import digest
 from edgefair.gate import Tolerance
-from edgefair.gate.checks import judge
+from edgefair.gate.checks import outcome_of
 from edgefair.metrics import class_gaps, confusion, group_accuracy, missing_cells, recall
 from edgefair.predictions import Predictions
 
@@ -26,7 +26,7 @@ class Fact:
     @property
     def outcome(self) -> str:
         """fail above the limit, inconclusive where undefined: a fact needs no bound."""
-        return judge(self.worse, self.worse, self.limit)
+        return outcome_of(self.worse, self.worse, self.limit)
 
     def __str__(self) -> str:
         return f"{self.what} {self.before:.2f} -> {self.now:.2f}, worse by {self.worse:.2f} (allowed {self.limit:g})"

@@ -4,6 +4,7 @@ import numpy as np
 
 from edgefair.files import finite
 from edgefair.gate import Tolerance, compare
+from edgefair.metrics.comparison import align
 from edgefair.metrics.evaluate import evaluate
 from edgefair.metrics.fairness_claim import fairness_claim
 from edgefair.metrics.flips import flips_by_group
@@ -43,8 +44,8 @@ def entry(mine: Predictions, reference: Predictions | None = None, claim: str = 
         verdict = compare(reference, mine, Tolerance(replicates=100), claim=claim).to_dict()
         limit = {"name": "size_mb", "value": 0.36, "limit": 1.0, "outcome": "pass", "sentence": "file size is fine."}
         outcome = {"reference": reference.about["artefact"], "verdict": verdict, "outcome": verdict["outcome"]}
-        made |= {**outcome, "limits": [limit], "flips": flips_by_group(reference, mine)}
-        made["fairness"] = fairness_claim(reference, mine, 100, generator(0, "claim"))
+        made |= {**outcome, "limits": [limit], "flips": flips_by_group(align(reference, mine))}
+        made["fairness"] = fairness_claim(align(reference, mine), 100, generator(0, "claim"))
     return made
 
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from edgefair.cli import cli
 from edgefair.errors import RecipeError
 from edgefair.metrics.gap_drift import gap_drift_bound
-from edgefair.metrics.power import drift_bounds, plan, rows_needed, minimum_tolerance, simulate_null
+from edgefair.metrics.power import drift_bounds, minimum_tolerance, plan, rows_needed, simulate_null
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,7 @@ def test_the_rows_that_a_tolerance_needs_support_it_and_half_of_them_do_not():
     mean_rows, max_rows = rows_needed(4, 2, 2.0, 3.0, np.random.default_rng(0))
     assert mean_rows < max_rows
     for rows, which in ((mean_rows, 1), (max_rows, 2)):
-        enough, few = (
-            minimum_tolerance(np.full((2, 4), n), 2.0, np.random.default_rng(1)) for n in (rows, rows // 2)
-        )
+        enough, few = (minimum_tolerance(np.full((2, 4), n), 2.0, np.random.default_rng(1)) for n in (rows, rows // 2))
         assert enough[which] <= 3.0 * 1.1
         assert few[which] > 3.0
 

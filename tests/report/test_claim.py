@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from edgefair.metrics.comparison import align
 from edgefair.metrics.fairness_claim import fairness_claim
 from edgefair.metrics.flips import flips_by_group
 from edgefair.predictions import Predictions
@@ -32,7 +33,7 @@ def model(name: str, rates: tuple[float, float], per_cell: int, seed: int = 0) -
 )
 def test_fairer_is_said_only_where_the_rows_show_it(before, after, per_cell, word):
     reference, candidate = model("old", before, per_cell), model("new", after, per_cell, seed=1)
-    claim = fairness_claim(reference, candidate, 500, np.random.default_rng(0))
+    claim = fairness_claim(align(reference, candidate), 500, np.random.default_rng(0))
     assert claim["word"] == word
     if word == "not shown to differ":
         assert claim["at_least_points"] is None
@@ -44,10 +45,13 @@ def test_fairer_is_said_only_where_the_rows_show_it(before, after, per_cell, wor
 
 def test_fairer_is_rarely_said_of_two_models_that_are_alike():
     said = [
-        fairness_claim(model("a", (0.8, 0.7), 60, 2 * i), model("b", (0.8, 0.7), 60, 2 * i + 1), 200,
-                       np.random.default_rng(i))["word"]
+        fairness_claim(
+            align(model("a", (0.8, 0.7), 60, 2 * i), model("b", (0.8, 0.7), 60, 2 * i + 1)),
+            200,
+            np.random.default_rng(i),
+        )["word"]
         for i in range(200)
-    ]  # fmt: skip
+    ]
     assert sum(word != "not shown to differ" for word in said) <= 16  # 5 % of 200 is 10; P(more than 16) is 2 %
 
 
@@ -56,7 +60,7 @@ def test_flips_are_counted_by_group_and_sum_to_all_changes():
     unknown = before.groups.copy()
     unknown[::10] = -1
     before, after = (Predictions(p.ids, p.labels, unknown, p.logits, CLASSES, GROUPS, p.about) for p in (before, after))
-    rows = flips_by_group(before, after)
+    rows = flips_by_group(align(before, after))
     assert [row["group"] for row in rows] == [*GROUPS, None]
     assert sum(row["rows"] for row in rows) == len(before.ids)
     changed = (before.predicted != after.predicted).sum()

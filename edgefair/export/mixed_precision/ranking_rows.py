@@ -49,9 +49,7 @@ def margin(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return logits[at, labels] - others.max(axis=1)
 
 
-def ranking_rows(
-    examples: Examples, reference: Callable[[np.ndarray], np.ndarray], most: int = 2000
-) -> RankingRows:
+def ranking_rows(examples: Examples, reference: Callable[[np.ndarray], np.ndarray], most: int = 2000) -> RankingRows:
     """At most so many validation rows, spread over the list; `reference` maps their images to logits."""
     rows = examples.rows["validation"]
     rows = rows[_evenly(len(rows), most)]

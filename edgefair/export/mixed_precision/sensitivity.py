@@ -28,7 +28,10 @@ class Sensitivity:
 
 
 def sensitivities(
-    logits: Callable[[set[str]], np.ndarray], units: dict[str, tuple[str, ...]], rows: RankingRows, advance=lambda _: None
+    logits: Callable[[set[str]], np.ndarray],
+    units: dict[str, tuple[str, ...]],
+    rows: RankingRows,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> tuple[Sensitivity, list[Sensitivity]]:
     """The errors with everything quantised, and with each unit in float; E_g = mean over group g of (m - m_ref)^2.
 

@@ -8,15 +8,13 @@ from edgefair.data.gate_rows import GateRows
 from edgefair.export.mixed_precision.simulate import Simulated
 from edgefair.export.quantization import quantize
 from edgefair.files import write_bytes, write_json
-from edgefair.gate import compare
-from edgefair.gate.checks import Check
-from edgefair.gate.resource_checks import latency_check, size_check
-from edgefair.gate.tolerance import tolerance
-from edgefair.gate.verdict import worst
-from edgefair.metrics.evaluate import evaluate
+from edgefair.gate import Timing, judge_artefact
+from edgefair.gate.claims import EQUIVALENCE
+from edgefair.gate.limits import recipe_limits
+from edgefair.metrics.evaluate import evaluate_with_floor
 from edgefair.pipeline.bench.stage import time_artefacts
 from edgefair.predictions import Predictions
-from edgefair.recipe import GateRecipe, Recipe
+from edgefair.recipe import Recipe
 from edgefair.runtimes import manifest, runtime_class
 from edgefair.runtimes.artefact import Artefact, exported
 from edgefair.runtimes.predict import predict
@@ -100,44 +98,32 @@ def _latency(work, artefacts: dict[str, Artefact]) -> dict:
 
 
 def _row(work, artefact: Artefact, mine: Predictions, reference: Predictions, kept, latency: dict) -> dict:
-    """What is said of one variant; its outcome is the worst of the verdict and of the limits on latency and size."""
+    """The report's row of one variant."""
     batch = str(work.recipe.bench.batches[0])
-    times = latency["artefacts"].get(artefact.name, {}).get(batch)
-    about = {**artefact.about(), "name": artefact.name, "kept": kept, "blocked": artefact.blocked, "latency": times}
-    row = about | judged(reference, mine, work.recipe)
-    budgets = _budgets(work.recipe.gate, row, batch, latency["control"].get(batch, {}).get("quiet"))
-    return row | {
-        "limits": [asdict(check) for check in budgets],
-        "outcome": worst([row["outcome"], *(check.outcome for check in budgets)]),
-    }
+    rows = latency["artefacts"].get(artefact.name, {})
+    about = {**artefact.about(), "name": artefact.name, "kept": kept, "blocked": artefact.blocked}
+    about["latency"] = rows.get(batch)
+    return about | judge_variant(reference, mine, work.recipe, Timing(rows, latency["control"], batch))
 
 
-def _budgets(gate: GateRecipe, row: dict, batch: str, quiet: bool | None) -> list[Check]:
-    """The recipe's limits on latency and size, where they are set."""
-    checks = []
-    if gate.max_latency_p90_ms is not None:
-        checks.append(latency_check(row["latency"] or {}, batch, gate.max_latency_p90_ms, quiet))
-    if gate.max_size_mb is not None:
-        checks.append(size_check(row["bytes"], gate.max_size_mb))
-    return checks
-
-
-def judged(reference: Predictions, mine: Predictions, recipe: Recipe) -> dict:
-    """Scores of a variant on the gate rows, what changed beside the student, and the verdict; shares of one."""
-    verdict = compare(reference, mine, tolerance(recipe.gate, "same"), claim="same", seed=recipe.seed)
-    found = evaluate(mine, recipe.gate.replicates, recipe.seed)
-    disparity = found["disparities"]["mean_abs_disparity"]
-    known = [group["accuracy"] for group in found["groups"] if group["accuracy"] == group["accuracy"]]
-    checks = {check.name: check.value for check in verdict.checks}
+def judge_variant(reference: Predictions, mine: Predictions, recipe: Recipe, timing: Timing) -> dict:
+    """Scores of a variant on the gate rows as shares of one, its judgement beside `reference`, the student."""
+    metrics, floor = evaluate_with_floor(mine, recipe.gate.replicates, recipe.seed)
+    limits = recipe_limits(recipe, EQUIVALENCE)
+    judgement = judge_artefact(reference, mine, limits, timing=timing, seed=recipe.seed, floors=(None, floor))
+    disparity = metrics["disparities"]["mean_abs_disparity"]
+    known = [group["accuracy"] for group in metrics["groups"] if not math.isnan(group["accuracy"])]
+    checks = {check.name: check.value for check in judgement.checks}
     return {
-        "accuracy": found["scores"]["accuracy"]["value"],
+        "accuracy": metrics["scores"]["accuracy"]["value"],
         "worst_group": min(known, default=math.nan),
         "disparity": disparity["value"],
         "noise_floor": disparity["floor"],
         "flips": checks["flip_rate"] / 100,
         "flips_worst_group": checks["group_flip_rate"] / 100,
-        "outcome": verdict.outcome,
-        "verdict": verdict.to_dict(),
+        "outcome": judgement.outcome,
+        "verdict": judgement.verdict.to_dict(),
+        "limits": [asdict(check) for check in judgement.extra],
     }
 
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgefair.gate.verification import Judged, Result
+from edgefair.gate.verification import CandidateVerdict, Result
 from edgefair.report.terminal.tables import line, plain_table
 
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "error": "red"}
@@ -43,7 +43,7 @@ def print_result(result: Result, console: Console) -> None:
     line(console, Text.assemble((result.outcome.upper(), f"bold {COLOURS[result.outcome]}"), f": {said}"))
 
 
-def _print_one(one: Judged, result: Result, console: Console) -> None:
+def _print_one(one: CandidateVerdict, result: Result, console: Console) -> None:
     colour = COLOURS[one.outcome]
     line(console, Text.assemble((one.outcome.upper(), f"bold {colour}"), "  ", (one.name, "bold")))
     if one.source:
@@ -60,7 +60,7 @@ def _print_one(one: Judged, result: Result, console: Console) -> None:
     console.print()
 
 
-def _decided(one: Judged) -> list[str]:
+def _decided(one: CandidateVerdict) -> list[str]:
     """One line on what decided the outcome."""
     deciding = [WORDS.get(c.name, c.name) for c in one.checks if c.gated and c.outcome == one.outcome]
     if one.outcome == "pass":
@@ -68,7 +68,7 @@ def _decided(one: Judged) -> list[str]:
     return [f"  decided by: {', '.join(deciding)}"]
 
 
-def _table(one: Judged, bound: str) -> Table:
+def _table(one: CandidateVerdict, bound: str) -> Table:
     table = plain_table(("  check",), ("observed", bound, "allowed"), ("", "outcome"))
     for check in one.checks:
         outcome = check.outcome if check.gated else "not gated"
