@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from edgefair.errors import RecipeError
+from edgefair.runtimes.machine import read_text
 
 CPUS = Path("/sys/devices/system/cpu")
 
@@ -22,14 +23,7 @@ def clocks(root: Path = CPUS) -> dict:
     """The cores in use, their governors and their frequencies now; None where that is not readable."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     folders = [root / f"cpu{core}" / "cpufreq" for core in cores]
-    governors = sorted({text for folder in folders if (text := _text(folder / "scaling_governor"))})
-    khz = [int(text) for folder in folders if (text := _text(folder / "scaling_cur_freq")).isdigit()]
+    governors = sorted({text for folder in folders if (text := read_text(folder / "scaling_governor"))})
+    khz = [int(text) for folder in folders if (text := read_text(folder / "scaling_cur_freq")).isdigit()]
     mhz = [round(value / 1000) for value in khz]
     return {"cores": cores, "governor": ", ".join(governors) or None, "mhz": mhz or None}
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""

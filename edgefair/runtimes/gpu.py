@@ -5,13 +5,13 @@ What cannot be read is left out. Only the first device that CUDA shows to this p
 
 import ctypes
 import functools
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 from edgefair.runtimes.cuda_driver import why_no_gpu
+from edgefair.runtimes.machine import describe_jetson_gpu
 
 _MAJOR, _MINOR = 75, 76  # CUdevice_attribute
-_SM, _MEMORY = 1, 2  # nvmlClockType_t
-_JETSON_GPU = ("*.gpu", "*.ga10b", "*.gv11b", "gpu-gpc-0")
 
 
 @functools.cache
@@ -47,88 +47,45 @@ def cuda_version(number: int) -> str:
 def describe_gpu() -> dict:
     """Everything of the device that can be read now, as JSON values; {} where there is no GPU."""
     found = device()
-    return {**found, **_nvml(found["pci"]), **_jetson()} if found else {}
+    return {**found, **_nvml_facts(), **describe_jetson_gpu()} if found else {}
 
 
 def energy_mj() -> int | None:
     """Millijoules the device has used since the driver was loaded, None where it does not say."""
-    found = device()
-    answer = _Nvml(found["pci"]).ask("nvmlDeviceGetTotalEnergyConsumption", ctypes.c_ulonglong) if found else None
-    return answer
+    return _ask_nvml(lambda nvml, gpu: nvml.nvmlDeviceGetTotalEnergyConsumption(gpu))
 
 
 def memory_used_mb() -> float | None:
     """10^6 bytes in use on the device, by all processes; None where it does not say."""
-    found = device()
-    used = _Nvml(found["pci"]).ask("nvmlDeviceGetMemoryInfo", _Memory) if found else None
+    used = _ask_nvml(lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used)
     return None if used is None else used / 1e6
 
 
-class _Memory(ctypes.Structure):
-    """nvmlMemory_t, whose value is what is in use."""
+def _ask_nvml(question: Callable[[Any, Any], Any]) -> Any:
+    """The answer of the driver's management library to question(pynvml, handle of the device); None where none comes.
 
-    _fields_ = (("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("value", ctypes.c_ulonglong))
+    It is never shut down again: that it stays loaded is what makes the next question fast.
+    """
+    found = device()
+    if found is None:
+        return None
+    import pynvml  # here: it takes a while, and most machines have nothing to ask
 
-
-class _Nvml:
-    """The management library of the driver; a question that it does not answer is None."""
-
-    def __init__(self, pci: str):
-        self.handle = ctypes.c_void_p()
-        try:
-            self.library = ctypes.CDLL("libnvidia-ml.so.1")
-            failed = self.library.nvmlInit_v2() or self.library.nvmlDeviceGetHandleByPciBusId_v2(
-                pci.encode(), ctypes.byref(self.handle)
-            )
-        except (OSError, AttributeError):
-            failed = True
-        if failed:
-            self.library = None
-
-    def ask(self, function: str, kind, *which):
-        value = kind()
-        call = getattr(self.library, function, None)
-        if call is None or call(self.handle, *which, ctypes.byref(value)):
-            return None
-        return value.value
-
-    def driver(self) -> str | None:
-        text = ctypes.create_string_buffer(96)
-        if self.library is None or self.library.nvmlSystemGetDriverVersion(text, len(text)):
-            return None
-        return text.value.decode()
-
-
-def _nvml(pci: str) -> dict:
-    nvml, number = _Nvml(pci), ctypes.c_uint
-    limit = nvml.ask("nvmlDeviceGetEnforcedPowerLimit", number)
-    values = {
-        "driver": nvml.driver(),
-        "sm_clock_mhz": nvml.ask("nvmlDeviceGetClockInfo", number, _SM),
-        "sm_clock_max_mhz": nvml.ask("nvmlDeviceGetMaxClockInfo", number, _SM),
-        "memory_clock_mhz": nvml.ask("nvmlDeviceGetClockInfo", number, _MEMORY),
-        "performance_state": nvml.ask("nvmlDeviceGetPerformanceState", number),
-        "power_limit_w": None if limit is None else limit / 1000,
-    }
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _jetson(root: Path = Path("/")) -> dict:
-    """Power mode and GPU clock of a Jetson, whose driver has no NVML or one that answers little."""
-    values = {}
-    for folder in [path for sign in _JETSON_GPU for path in sorted(root.glob(f"sys/class/devfreq/{sign}"))][:1]:
-        for name, file in (("sm_clock_mhz", "cur_freq"), ("sm_clock_max_mhz", "max_freq")):
-            text = _read(folder / file)
-            if text.isdigit():
-                values[name] = int(text) // 10**6
-    release = _read(root / "etc/nv_tegra_release").removeprefix("# ").split(", GCID")[0]
-    said = {"l4t": release, "power_mode": _read(root / "var/lib/nvpmodel/status")}
-    values |= {name: text for name, text in said.items() if text}
-    return values
-
-
-def _read(path: Path) -> str:
     try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
+        pynvml.nvmlInit()
+        return question(pynvml, pynvml.nvmlDeviceGetHandleByPciBusId(found["pci"]))
+    except pynvml.NVMLError:
+        return None
+
+
+def _nvml_facts() -> dict:
+    questions = {
+        "driver": lambda nvml, gpu: nvml.nvmlSystemGetDriverVersion(),
+        "sm_clock_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM),
+        "sm_clock_max_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetMaxClockInfo(gpu, nvml.NVML_CLOCK_SM),
+        "memory_clock_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_MEM),
+        "performance_state": lambda nvml, gpu: nvml.nvmlDeviceGetPerformanceState(gpu),
+        "power_limit_w": lambda nvml, gpu: nvml.nvmlDeviceGetEnforcedPowerLimit(gpu) / 1000,
+    }
+    values = {name: _ask_nvml(question) for name, question in questions.items()}
+    return {name: value for name, value in values.items() if value is not None}

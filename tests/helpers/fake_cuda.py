@@ -154,20 +154,20 @@ class FakeDriver:
 
 
 class FakeNvml:
-    """libnvidia-ml.so.1, of a device that does not tell its performance state."""
+    """libnvidia-ml.so.1 as pynvml calls it, of a device that does not tell its performance state."""
 
-    def nvmlInit_v2(self):
+    def nvmlInitWithFlags(self, flags):
         return 0
 
     def nvmlDeviceGetHandleByPciBusId_v2(self, pci, handle):
-        return _set(handle, 99) if pci == b"0000:01:00.0" else 6
+        return _set(handle, 99) if pci.value == b"0000:01:00.0" else 6
 
     def nvmlSystemGetDriverVersion(self, text, size):
         text.value = b"580.1"
         return 0
 
     def nvmlDeviceGetClockInfo(self, handle, kind, value):
-        return _set(value, {1: 1500, 2: 7000}[kind])
+        return _set(value, {1: 1500, 2: 7000}[kind.value])
 
     def nvmlDeviceGetMaxClockInfo(self, handle, kind, value):
         return _set(value, 2100)

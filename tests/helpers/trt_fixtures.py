@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pynvml
 
 from edgefair.recipe import DeployRecipe
 from edgefair.runtimes import Built, manifest, runtime_class
@@ -40,6 +41,7 @@ class Machine:
 
     def start(self) -> "Machine":
         self.patch.setattr(ctypes, "CDLL", cdll(self.libraries))
+        self.patch.setattr(pynvml, "CDLL", cdll(self.libraries))
         self.patch.setitem(sys.modules, "cuda.bindings.runtime", self.gpu)
         self.install(self.version)
         return self
@@ -49,13 +51,20 @@ class Machine:
         self.trt = fake_trt(version, self.gpu, lambda: "libcuda.so.1" in self.libraries, **self.faults)
         for module in ("tensorrt", "tensorrt_rtx"):
             self.patch.setitem(sys.modules, module, self.trt if module == self.trt.__name__ else None)
+        self._unload_nvml()
         forget_device()
+
+    def _unload_nvml(self) -> None:
+        """pynvml keeps the library that it has loaded, and its functions."""
+        self.patch.setattr(pynvml, "nvmlLib", None)
+        self.patch.setattr(pynvml, "_nvmlGetFunctionPointer_cache", {})
 
     def plug(self, **libraries) -> None:
         """Another driver, or none: plug(driver=None)."""
         self.libraries.clear()
         if libraries.get("driver"):
             self.libraries["libcuda.so.1"] = libraries["driver"]
+        self._unload_nvml()
         forget_device()
 
     @property
