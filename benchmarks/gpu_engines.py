@@ -118,7 +118,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=300, help="timed calls of each engine")
     parser.add_argument("--case", nargs=2, metavar=("PRECISION", "WAY"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if reason := runtime_class(NAME).why_not_run():
+    if reason := runtime_class(NAME).run_unavailable_reason():
         print(f"nothing measured: {reason}")
         return
     if arguments.case:

@@ -20,9 +20,9 @@ from edgefair.export.onnx_export import export_onnx
 from edgefair.export.quantization import quantize
 from edgefair.files import sha256
 from edgefair.latency.clocks import clocks, pin
-from edgefair.latency.measure import Design, Loaded, measure
+from edgefair.latency.measure import BenchTarget, Design, measure
 from edgefair.latency.queries import random_queries
-from edgefair.latency.rounds import Contestant, interleave
+from edgefair.latency.rounds import interleave
 from edgefair.latency.rules import Rules
 from edgefair.latency.speedup import speedup
 from edgefair.models import create
@@ -52,9 +52,9 @@ def make_files(folder: Path) -> None:
 def speed(folder: Path, seconds: float) -> dict:
     """Times and ratios of all entrants, and of null."""
     (folder / "null.txt").write_text("1000")
-    loaded = {name: Loaded(load_runtime(kind, folder / file, 1)) for name, (file, kind, _) in ENTRANTS.items()}
-    loaded["null"] = Loaded(load_runtime("null", folder / "null.txt"), timed=False)
-    again = Loaded(load_runtime("ort", folder / "fp32.onnx", 1))
+    loaded = {name: BenchTarget(load_runtime(kind, folder / file, 1)) for name, (file, kind, _) in ENTRANTS.items()}
+    loaded["null"] = BenchTarget(load_runtime("null", folder / "null.txt"), timed=False)
+    again = BenchTarget(load_runtime("ort", folder / "fp32.onnx", 1))
     against = {name: other for name, (*_, other) in ENTRANTS.items() if other}
     rules = Rules(seconds=seconds)
     design = Design(rules, against, ("ort fp32", again), SEED)
@@ -79,9 +79,9 @@ def throughput(path: Path, size: int, rows: int, rounds: int) -> dict:
             for start in range(0, rows, 64):
                 session.predict(images[start : start + 64])
 
-        ours = Contestant(lambda _: predict_rows(runtime, mapped, order, lambda _: None))
         rules = Rules(minimum=rounds, seconds=0, rounds=rounds, warmup=1)
-        samples = interleave({"ours": ours, "bare": Contestant(lambda _: bare())}, 1, rules, generator(SEED, "rows"))
+        calls = {"ours": lambda _: predict_rows(runtime, mapped, order, lambda _: None), "bare": lambda _: bare()}
+        samples = interleave(calls, 1, rules, generator(SEED, "rows"))
     found = speedup(samples["bare"].rounds, samples["ours"].rounds, "mean", generator(SEED, "interval"))
     seconds = {name: common.spread((one.pooled / 1e3).tolist()) for name, one in samples.items()}
     about = {"rows": rows, "size": size, "batch_size": 64, "threads": 1}

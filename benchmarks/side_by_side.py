@@ -24,7 +24,7 @@ from edgefair.files import sha256
 from edgefair.gate import compare
 from edgefair.gate.tolerance import tolerance
 from edgefair.latency.clocks import clocks, pin
-from edgefair.latency.measure import Design, Loaded, measure
+from edgefair.latency.measure import BenchTarget, Design, measure
 from edgefair.latency.queries import Queries
 from edgefair.latency.rules import Rules
 from edgefair.log import Log
@@ -80,18 +80,18 @@ def sizes(path: Path) -> int:
 
 def speed(files: list[Artefact], source: Path, examples: Examples, seconds: float) -> dict:
     """Latency of all files and of a bare loop, interleaved; ratios to edgefair's fp32 on ONNX Runtime."""
-    loaded = {one.name: Loaded(load_runtime(one.runtime, one.path, 1)) for one in files}
-    loaded[BARE] = Loaded(others.Bare(source))
+    loaded = {one.name: BenchTarget(load_runtime(one.runtime, one.path, 1)) for one in files}
+    loaded[BARE] = BenchTarget(others.Bare(source))
     images = np.asarray(examples.images[examples.rows["calibration"][:64]])
     against = {name: FIRST for name in loaded if name != FIRST}
-    design = Design(Rules(seconds=seconds), against, (FIRST, Loaded(load_runtime("ort", source, 1))))
+    design = Design(Rules(seconds=seconds), against, (FIRST, BenchTarget(load_runtime("ort", source, 1))))
     return measure(loaded, Queries(images).call_of, [1], design)
 
 
 def beside_benchmark_app(source: Path, examples: Examples, turns: int = 5, seconds: int = 3) -> dict:
     """Medians of single calls of edgefair's OpenVINO runtime and of benchmark_app, in turns, and their ratio."""
     image = np.asarray(examples.images[examples.rows["calibration"][:1]])
-    loaded = {"ours": Loaded(load_runtime("openvino", source, 1))}
+    loaded = {"ours": BenchTarget(load_runtime("openvino", source, 1))}
     medians: dict[str, list[float]] = {"ours": [], "benchmark_app": []}
     for _ in range(turns):
         rules = Rules(minimum=64, seconds=seconds, rounds=1)

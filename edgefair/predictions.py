@@ -3,6 +3,7 @@
 import json
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -196,6 +197,11 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+
+def batches(count: int, size: int) -> Iterator[slice]:
+    """Slices of at most `size` rows, which together are the rows 0 .. count - 1 in order."""
+    return (slice(start, start + size) for start in range(0, count, size))
 
 
 def why_unreadable(error: Exception) -> str:

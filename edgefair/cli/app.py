@@ -14,7 +14,7 @@ from edgefair.cli.compare import compare
 from edgefair.cli.data import data
 from edgefair.cli.lint import lint
 from edgefair.cli.lr_find import lr_find
-from edgefair.cli.options import recipe_values
+from edgefair.cli.options import TableChoice, precision_names, recipe_values, target_names
 from edgefair.cli.plan import plan
 from edgefair.cli.predict import predict
 from edgefair.cli.quantize import quantize
@@ -74,14 +74,14 @@ cli.add_command(recipe)
     "--target",
     "targets",
     multiple=True,
-    type=click.Choice(["ort-cpu", "ort-cuda", "openvino", "tensorrt", "tensorrt-rtx"]),
+    type=TableChoice(target_names),
     help="What the files are for; repeatable.  [default: everything that this machine can run]",
 )
 @click.option(
     "--precision",
     "precisions",
     multiple=True,
-    type=click.Choice(["fp32", "fp16", "int8", "fp8"]),
+    type=TableChoice(precision_names),
     help="Number format of the files; repeatable.  [default: all that a target executes well, fp8 excepted]",
 )
 @click.option("--seed", type=int, help="Seed of every random choice.")

@@ -56,7 +56,7 @@ def bench(artefacts, runtimes, scenario, batches, cores, json_file, max_p90_ms, 
     from edgefair.gate.verdict import worst
     from edgefair.latency.clocks import pin
     from edgefair.log import Log
-    from edgefair.pipeline.bench.inputs import entrants
+    from edgefair.pipeline.bench.inputs import bench_artefacts
     from edgefair.pipeline.bench.limits import judge_bench
     from edgefair.pipeline.bench.run import run_bench
     from edgefair.report.terminal.latency import show
@@ -68,7 +68,7 @@ def bench(artefacts, runtimes, scenario, batches, cores, json_file, max_p90_ms, 
         json_file.unlink(missing_ok=True)  # an earlier call's must not stand beside an error of this one
     if cores:
         pin(cores)
-    record = run_bench(entrants(list(artefacts), list(runtimes), log), plan, log)
+    record = run_bench(bench_artefacts(list(artefacts), list(runtimes), log), plan, log)
     record["checks"] = judge_bench(record, batches[0], max_p90_ms, min_speedup)
     outcomes = [check["outcome"] for check in record["checks"]]
     record["outcome"] = worst(outcomes) if outcomes else None

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import click
 
+from edgefair.cli.options import TableChoice, target_runtimes
+
 INCONCLUSIVE = 3
 
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--runtime", required=True, help="tensorrt, tensorrt-rtx, ort, ort-cuda or openvino.")
+@click.option(
+    "--runtime", type=TableChoice(target_runtimes, strict=False), required=True, help="What will execute the files."
+)
 @click.option("--precision", "precisions", multiple=True, help="Build these alone; repeatable.  [default: all but fp8]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of what is built.  [default: beside the source]")
 @click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="TOML file whose [deploy] is used.")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-TARGETS = ("ort-cpu", "ort-cuda", "openvino", "tensorrt", "tensorrt-rtx")
+from edgefair.cli.options import TableChoice, target_names
 
 
 @click.command("lint")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--target", type=click.Choice(TARGETS), help="Judge for this target alone.  [default: all of them]")
+@click.option("--target", type=TableChoice(target_names), help="Judge for this target alone.  [default: all of them]")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the findings to a file too.")
 def lint(file, target, json_file) -> None:
     """Say what each target would reject, misread, run slowly or compute inexactly in a quantised ONNX file.

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import click
 
+from edgefair.cli.options import TableChoice, target_names
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--target",
-    type=click.Choice(["ort-cpu", "ort-cuda", "openvino", "tensorrt", "tensorrt-rtx"]),
+    type=TableChoice(target_names),
     help="What to quantise for.  [default: that of the run's first INT8 file]",
 )
 @click.option("--until-fair", is_flag=True, help="Return operators to float until every tolerance of the gate holds.")

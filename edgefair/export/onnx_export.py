@@ -140,12 +140,11 @@ def _strip(graph: onnx.GraphProto) -> None:
 @torch.no_grad()
 def _compare(model: Classifier, images: np.ndarray, path: Path) -> dict[str, float]:
     """Largest difference as a share of the largest logit, by batch size."""
-    runtime = load_runtime("ort", path)
     differences = {}
-    for size in BATCHES:
-        part = np.ascontiguousarray(images[:size])
-        expected = model(torch.from_numpy(part)).logits.numpy()
-        differences[str(size)] = float(
-            np.abs(runtime.predict(part) - expected).max() / max(np.abs(expected).max(), 1e-12)
-        )
+    with load_runtime("ort", path) as runtime:
+        for size in BATCHES:
+            part = np.ascontiguousarray(images[:size])
+            expected = model(torch.from_numpy(part)).logits.numpy()
+            difference = np.abs(runtime.predict(part) - expected).max()
+            differences[str(size)] = float(difference / max(np.abs(expected).max(), 1e-12))
     return differences

@@ -1,17 +1,31 @@
 """Energy where the device reports it: counters of Intel RAPL and NVML, power sensors of Jetson boards.
 
-A meter has `name`, `start()` and `stop() -> joules since start, or None`. Nothing here is ever 0 for "not reported".
+Nothing here is ever 0 for "not reported".
 """
 
 import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from edgefair.runtimes.gpu import energy_mj
+from edgefair.runtimes.machine import read_text
+from edgefair.runtimes.targets import runs_on_gpu
 
 SYS = Path("/sys")
-GPU = ("ort-cuda", "tensorrt", "tensorrt-rtx")  # runtimes whose energy and memory are a GPU's
+
+
+class Meter(Protocol):
+    """What adds up energy: `start()`, then `stop()`, which returns the joules since, or None where nothing is known."""
+
+    name: str
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> float | None:
+        """Joules since start."""
 
 
 class NoMeter:
@@ -71,12 +85,12 @@ class Sum:
         return None if None in used else sum(used)
 
 
-def find_meter(runtimes: set[str], root: Path = SYS):
+def find_meter(runtimes: set[str], root: Path = SYS) -> Meter:
     """The meter for these runtimes: a whole board's, else the GPU's for files that all run there, else the processor's.
 
     Without a board's, a counter would tell too little of files on the other device: then nothing is reported.
     """
-    board, on_gpu = _jetson(root), {name in GPU for name in runtimes - {"null"}}
+    board, on_gpu = _board(root), {runs_on_gpu(name) for name in runtimes - {"null"}}
     if board or len(on_gpu) > 1:
         return board or NoMeter()
     if on_gpu == {True}:
@@ -96,31 +110,24 @@ def _rapl(root: Path) -> Sum | None:
         if zone.name.count(":") == 1 and _number(zone / "energy_uj") is not None:
             wrap = (_number(zone / "max_energy_range_uj") or 0.0) / 1e6
             file = zone / "energy_uj"
-            parts.append(Counter(f"RAPL {_text(zone / 'name')}", lambda file=file: _product(1e-6, file), wrap))
+            parts.append(Counter(f"RAPL {read_text(zone / 'name')}", lambda file=file: _product(1e-6, file), wrap))
     return Sum(parts) if parts else None
 
 
-def _jetson(root: Path) -> Sampled | None:
+def _board(root: Path) -> Sampled | None:
     """The whole board's input of an INA3221: millivolts times milliamperes."""
     for label in sorted((root / "bus/i2c/drivers/ina3221").glob("*/hwmon/hwmon*/in*_label")):
-        if _text(label) in ("VDD_IN", "VIN_SYS_5V0", "POM_5V_IN"):
+        if read_text(label) in ("VDD_IN", "VIN_SYS_5V0", "POM_5V_IN"):
             volts = label.with_name(label.name.replace("_label", "_input"))
             amperes = volts.with_name(volts.name.replace("in", "curr", 1))
             if _product(1e-6, volts, amperes) is not None:
-                return Sampled(f"INA3221 {_text(label)}", lambda v=volts, a=amperes: _product(1e-6, v, a))
+                return Sampled(f"INA3221 {read_text(label)}", lambda v=volts, a=amperes: _product(1e-6, v, a))
     return None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
 
 
 def _number(path: Path) -> float | None:
     try:
-        return float(_text(path))
+        return float(read_text(path))
     except ValueError:
         return None
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefair.latency.energy import GPU
 from edgefair.runtimes import Runtime, load_runtime, runtime_class
 from edgefair.runtimes.gpu import memory_used_mb
+from edgefair.runtimes.targets import runs_on_gpu
 
 CALLS = 3
 NOTHING = {"load_ms": None, "first_call_ms": None, "memory_mb": None, "gpu_memory_mb": None}
@@ -40,16 +40,17 @@ def probe(runtime: str, path: Path, threads: int, batch: int, size: int) -> dict
 def inside(runtime: str, path: Path, threads: int, batch: int, size: int) -> dict:
     """The same, measured in this process."""
     _import_library(runtime)
-    gpu_memory = memory_used_mb if runtime in GPU else lambda: None
+    gpu_memory = memory_used_mb if runs_on_gpu(runtime) else lambda: None
     images = np.zeros((batch, 3, size, size), np.uint8)
-    before, gpu_before = _reset_peak(), gpu_memory()
+    gpu_before, before = gpu_memory(), _reset_peak()  # in this order: what asks the GPU takes memory too
     loaded, load_ms = timed_load(runtime, path, threads)
-    begun = time.perf_counter()
-    loaded.predict(images)
-    first = time.perf_counter() - begun
-    for _ in range(CALLS - 1):
+    with loaded:
+        begun = time.perf_counter()
         loaded.predict(images)
-    peak, gpu = _status("VmHWM"), gpu_memory()
+        first = time.perf_counter() - begun
+        for _ in range(CALLS - 1):
+            loaded.predict(images)
+        peak, gpu = _status("VmHWM"), gpu_memory()
     return {
         "load_ms": load_ms,
         "first_call_ms": first * 1e3,
@@ -68,7 +69,7 @@ def timed_load(runtime: str, path: Path, threads: int) -> tuple[Runtime, float]:
 
 def _import_library(runtime: str) -> None:
     """Its time and memory are not the artefact's."""
-    getattr(runtime_class(runtime), "why_not_run", str)()
+    runtime_class(runtime).run_unavailable_reason()
 
 
 def _reset_peak() -> float | None:

@@ -4,23 +4,16 @@ import contextlib
 import gc
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from edgefair.latency.energy import NoMeter
+from edgefair.latency.energy import Meter, NoMeter
 from edgefair.latency.rules import Rules
 
 Clock = Callable[[], float]
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """What is timed: `call(i)` answers the i-th query. timed: False for what has to meet the number of calls only."""
-
-    call: Callable[[int], object]
-    timed: bool = True
+Call = Callable[[int], object]  # answers the i-th query
 
 
 @dataclass(frozen=True)
@@ -36,43 +29,44 @@ class Samples:
 
 
 def interleave(
-    contestants: dict[str, Contestant],
+    calls: dict[str, Call],
     batch: int,
     rules: Rules,
     rng: np.random.Generator,
     advance: Callable[[int], None] = lambda _: None,
     clock: Clock = time.perf_counter,
-    meter=None,
+    meter: Meter | None = None,
+    untimed: Collection[str] = (),
 ) -> dict[str, Samples]:
-    """Warm every contestant up, then measure all of them in each round, the order drawn anew.
+    """Warm every call up, then measure all of them in each round, the order drawn anew.
 
-    Each is measured for its share of the rules' queries and of the rules' time, whichever takes longer; the first call
-    of a share refills the caches and is not counted.
+    Each is measured for its share of the rules' queries and of the rules' time, whichever takes longer, those in
+    `untimed` for the queries alone; the first call of a share refills the caches and is not counted. batch: images of
+    each call. advance: told of every share that is done. clock: seconds.
     """
     meter = meter or NoMeter()
-    for one in contestants.values():
+    for call in calls.values():
         for i in range(rules.warmup):
-            one.call(i)
-    found: dict[str, list[np.ndarray]] = {name: [] for name in contestants}
-    joules: dict[str, list[float | None]] = {name: [] for name in contestants}
+            call(i)
+    found: dict[str, list[np.ndarray]] = {name: [] for name in calls}
+    joules: dict[str, list[float | None]] = {name: [] for name in calls}
     for _ in range(rules.rounds):
-        for name in rng.permutation(list(contestants)).tolist():
-            one = contestants[name]
-            seconds = rules.slice_seconds if one.timed else 0.0
-            one.call(0)
+        for name in rng.permutation(list(calls)).tolist():
+            seconds = 0.0 if name in untimed else rules.slice_seconds
+            calls[name](0)
             with _no_collection():
                 meter.start()
-                found[name].append(_share(one.call, rules.calls(batch), seconds, clock))
+                found[name].append(_share(calls[name], rules.calls(batch), seconds, clock))
                 joules[name].append(meter.stop())
             advance(1)
-    return {name: Samples(found[name], _total(joules[name])) for name in contestants}
+    return {name: Samples(found[name], _total(joules[name])) for name in calls}
 
 
-def _share(call: Callable[[int], object], calls: int, seconds: float, clock: Clock) -> np.ndarray:
-    """Milliseconds of at least `calls` calls that together last at least `seconds`."""
+def _share(call: Call, least: int, seconds: float, clock: Clock) -> np.ndarray:
+    """Milliseconds of at least `least` calls that together last at least `seconds`."""
     times = array("d")
     begun = now = clock()
-    while len(times) < calls or now - begun < seconds:
+    while len(times) < least or now - begun < seconds:
         start = clock()
         call(len(times))
         now = clock()

@@ -17,7 +17,7 @@ STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
 
 @dataclass(frozen=True)
 class Noise:
-    """When nothing is said: as ratios. A quiet machine measures one artefact twice and finds the same."""
+    """When nothing is said: as ratios. A stable machine measures one artefact twice and finds the same."""
 
     control: float = 1.05  # the first artefact beside itself may differ by this factor
     widest: float = 1.25  # upper end over lower end of an interval that is to show "no difference"
@@ -48,16 +48,16 @@ def speedup(theirs: list[np.ndarray], mine: list[np.ndarray], statistic: str, rn
     return Speedup(float(np.median(ratios)), (float(low), float(high)))
 
 
-def quiet(control: Speedup, noise: Noise) -> bool:
+def is_stable(control: Speedup, noise: Noise) -> bool:
     """Whether an artefact measured twice was found the same, and closely enough."""
     low, high = control.interval
     return 1 / noise.control <= control.ratio <= noise.control and high / low <= noise.widest
 
 
-def word(found: Speedup, is_quiet: bool | None, noise: Noise) -> str:
-    """faster, slower, "no difference", or inconclusive: the machine is not quiet, or a wide interval holds 1."""
+def label(found: Speedup, stable: bool | None, noise: Noise) -> str:
+    """faster, slower, "no difference", or inconclusive: the machine is not stable, or a wide interval holds 1."""
     low, high = found.interval
-    if is_quiet is False:
+    if stable is False:
         return "inconclusive"
     if low > 1 or high < 1:
         return "faster" if low > 1 else "slower"

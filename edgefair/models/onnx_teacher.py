@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from edgefair.errors import ArtefactError, require
 from edgefair.models.backbone import Backbone
+from edgefair.predictions import batches
 from edgefair.tensors import Output
 
 LINEAR = ("Gemm", "MatMul")
@@ -54,8 +55,8 @@ class OnnxBackbone(Backbone):
         """All outputs for all images, in batches of the one size that the file takes, filled up with the first row."""
         size = fixed or len(images)
         parts = []
-        for start in range(0, len(images), size):
-            part = images[start : start + size]
+        for rows in batches(len(images), size):
+            part = images[rows]
             filled = np.concatenate([part, np.repeat(part[:1], size - len(part), 0)]) if len(part) < size else part
             parts.append([out[: len(part)] for out in self.session.run(self.outputs, {self.input.name: filled})])
         found = [np.concatenate(column).astype(np.float32) for column in zip(*parts, strict=True)]

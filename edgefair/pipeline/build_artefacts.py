@@ -11,12 +11,14 @@ from edgefair.runtimes.records import ManifestEntry
 from edgefair.runtimes.targets import TARGETS
 
 
-def make_artefacts(recipe: Recipe, examples: Examples, student: Path, folder: Path, pairs: list, log) -> None:
+def make_artefacts(
+    recipe: Recipe, examples: Examples, student: Path, folder: Path, builds: list[tuple[str, str]], log
+) -> None:
     """Write the file of every (target, precision) pair, manifest.json and export.json into `folder`."""
     images, cells = calibration_images(recipe, examples)
-    sources, report = _sources(recipe, examples, student, folder, images, cells, pairs, log)
+    sources, report = _sources(recipe, examples, student, folder, images, cells, builds, log)
     entries = []
-    for target, precision in pairs:
+    for target, precision in builds:
         log.line(f"building {precision} for {target}")
         runtime = runtime_class(TARGETS[target].runtime)
         source = sources[file_name(target, precision)]
@@ -43,15 +45,15 @@ def file_name(target: str, precision: str) -> str:
     return "student.int8." + TARGETS[target].dialect + ".onnx" if precision == "int8" else f"student.{precision}.onnx"
 
 
-def _sources(recipe, examples, student, folder, images, cells, pairs, log) -> tuple[dict[str, Path], dict]:
-    """Every ONNX file that the pairs need, by name, and what was found while making them."""
+def _sources(recipe, examples, student, folder, images, cells, builds, log) -> tuple[dict[str, Path], dict]:
+    """Every ONNX file that the builds need, by name, and what was found while making them."""
     from edgefair.export.onnx_export import export_onnx
     from edgefair.export.quantization import quantize
     from edgefair.models import create
 
     names = {"class_names": list(examples.class_names), "group_names": list(examples.group_names)}
     model = create(f"file:{student}", len(examples.class_names), 0)
-    paths = {name: folder / name for name in ["student.onnx", *(file_name(*pair) for pair in pairs)]}
+    paths = {name: folder / name for name in ["student.onnx", *(file_name(*pair) for pair in builds)]}
     source = paths["student.onnx"]
     report = export_onnx(model, images, recipe.export, source, names) | {"quantised": {}}
     for name, path in paths.items():
@@ -74,7 +76,7 @@ def dialect_of(name: str) -> str:
 
 def built_entry(built: Built, target: str, precision: str) -> ManifestEntry:
     """The manifest's entry; an engine for single images is an artefact of its own, with a verdict of its own."""
-    blocked = runtime_class(TARGETS[target].runtime).why_not_run()
+    blocked = runtime_class(TARGETS[target].runtime).run_unavailable_reason()
     name = f"{target}-{precision}" + (f"-b{built.batch}" if built.batch else "")
     runtime = TARGETS[target].runtime
     return manifest.entry(

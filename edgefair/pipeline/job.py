@@ -18,17 +18,17 @@ from edgefair.recipe import Recipe
 from edgefair.report import write_report
 from edgefair.runtimes.artefact import Artefact
 from edgefair.runtimes.predict import predict
-from edgefair.runtimes.targets import chosen
+from edgefair.runtimes.targets import resolve_targets
 
 
 def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
     """Do whatever of the main job is not done yet in the run folder `out`; returns the report."""
     # All that can be wrong with the input is said before the run folder is made: a corrected command finds no traces.
     _check_tools(recipe, log)
-    pairs = chosen(recipe.deploy)
+    builds = resolve_targets(recipe.deploy)
     examples = _load(recipe, log)
     _check_groups(recipe, examples)
-    _check_networks(recipe, examples, pairs, log)
+    _check_networks(recipe, examples, builds, log)
     with RunFolder.open(out, recipe, log) as run:
         log.line(f"run folder: {out}")
         settings = recipe.model_dump(mode="json")
@@ -47,12 +47,12 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
             made_from | how | run.hashes("teacher"),
             lambda folder: _student(recipe, examples, run, folder, log),
         )
-        how = {name: settings[name] for name in ("export", "deploy", "quantize")} | {"pairs": pairs}
+        how = {name: settings[name] for name in ("export", "deploy", "quantize")} | {"pairs": builds}
         run.stage(
             "artefacts",
             how | run.hashes("student"),
             lambda folder: make_artefacts(
-                recipe, examples, run.path / "student" / "student.safetensors", folder, pairs, log
+                recipe, examples, run.path / "student" / "student.safetensors", folder, builds, log
             ),
         )
         every = artefact_list(run)
@@ -104,12 +104,12 @@ def _check_groups(recipe: Recipe, examples: Examples) -> None:
         )
 
 
-def _check_networks(recipe: Recipe, examples: Examples, pairs: list, log) -> None:
+def _check_networks(recipe: Recipe, examples: Examples, builds: list[tuple[str, str]], log) -> None:
     """Refuse networks that cannot be built or do not fit the loss; name cells with few calibration rows."""
     from edgefair.training.stages import rehearse
 
     rehearse(recipe, examples)
-    if {precision for _, precision in pairs} & {"int8", "fp8"} and (short := calibration_rows(recipe, examples)[2]):
+    if {precision for _, precision in builds} & {"int8", "fp8"} and (short := calibration_rows(recipe, examples)[2]):
         log.line(f"warning: {len(short)} (group, class) cells have fewer calibration rows than wanted: {listed(short)}")
 
 

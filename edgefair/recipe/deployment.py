@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from edgefair.recipe.base import Count, Positive, Section
+from edgefair.recipe.targets import Precision, TargetName
 
 
 class ExportRecipe(Section):
@@ -21,9 +22,9 @@ class ExportRecipe(Section):
 class DeployRecipe(Section):
     """Which files are made of the student, and for what."""
 
-    targets: tuple[Literal["ort-cpu", "ort-cuda", "openvino", "tensorrt", "tensorrt-rtx"], ...] = ()
+    targets: tuple[TargetName, ...] = ()
     """What the files are for; where none is given, everything that this machine can run."""
-    precisions: tuple[Literal["fp32", "fp16", "int8", "fp8"], ...] = ()
+    precisions: tuple[Precision, ...] = ()
     """Number formats of the files; where none is given, all that a target executes well, fp8 excepted."""
     max_batch: Annotated[int, Field(ge=1, le=1024)] = 64
     """Engines: the largest batch of the engine that is evaluated; the one for latency takes single images."""

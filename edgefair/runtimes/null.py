@@ -5,10 +5,15 @@ from pathlib import Path
 import numpy as np
 
 from edgefair.errors import ArtefactError
+from edgefair.runtimes.base import Runtime
 
 
-class Null:
+class Null(Runtime):
     """Returns zero logits; its artefact is a text file that holds the number of classes."""
+
+    @classmethod
+    def build_unavailable_reason(cls) -> str:
+        return "the null runtime computes nothing; nothing is built of ONNX for it. Choose another runtime."
 
     def __init__(self, path: Path, threads: int = 0):
         try:
@@ -16,8 +21,8 @@ class Null:
         except (OSError, ValueError) as error:
             raise ArtefactError(f"{path} holds no number of classes ({error}).") from error
 
-    def predict(self, images: np.ndarray) -> np.ndarray:
+    def _predict(self, images: np.ndarray) -> np.ndarray:
         return np.zeros((len(images), self.num_classes), np.float32)
 
-    def describe(self) -> dict:
+    def _describe(self) -> dict:
         return {"runtime": "null", "version": "1", "provider": "none", "threads": 0}

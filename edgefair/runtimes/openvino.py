@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU, with the precision of its arithmetic stated: left alone it computes in bf16 without a word."""
+"""OpenVINO on the CPU, with the precision of its arithmetic stated: left alone it computes in bf16 without a hint."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 from edgefair.errors import ArtefactError, MissingExtra, require
 from edgefair.runtimes import manifest
-from edgefair.runtimes.base import ExecutesOnnx, check_images
+from edgefair.runtimes.base import Runtime, check_images
 from edgefair.runtimes.onnx_inspect import Port, cannot_load, cannot_run, check_signature
 
 # OpenVINO's names -> what the rest of edgefair calls the same format.
@@ -15,14 +15,14 @@ FORMATS = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}
 HEAVY = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
 
 
-class OpenVino(ExecutesOnnx):
+class OpenVino(Runtime):
     """An ONNX file compiled by OpenVINO; what is not quantised in it is computed in `inference_precision`.
 
     inference_precision is "f32" unless "bf16" or "f16" is asked for; a processor that answers with another is an error.
     """
 
     @classmethod
-    def why_not_run(cls) -> str:
+    def run_unavailable_reason(cls) -> str:
         try:
             require("openvino", "openvino", "running a file with OpenVINO")
         except MissingExtra as error:
@@ -54,14 +54,14 @@ class OpenVino(ExecutesOnnx):
             )
         self.size, self.num_classes = check_signature(path, _ports(self.model.inputs), _ports(self.model.outputs))
 
-    def predict(self, images: np.ndarray) -> np.ndarray:
+    def _predict(self, images: np.ndarray) -> np.ndarray:
         check_images(images, self.size)
         try:
             return self.model(images)[0]
         except Exception as error:
             raise cannot_run("OpenVINO", self.path, len(images), error) from error
 
-    def describe(self) -> dict:
+    def _describe(self) -> dict:
         return {
             "runtime": "openvino",
             "version": self.version,
@@ -72,6 +72,9 @@ class OpenVino(ExecutesOnnx):
             "sha256": self.sha256,
             "formats": self.formats(),
         }
+
+    def _close(self) -> None:
+        self.model = self.core = None
 
     def formats(self) -> dict[str, float]:
         """Share of the convolutions and matrix products by the format that the compiled graph computes them in."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgefair.errors import ArtefactError, MissingExtra, require
 from edgefair.runtimes import manifest
-from edgefair.runtimes.base import ExecutesOnnx, check_images
+from edgefair.runtimes.base import Runtime, check_images
 from edgefair.runtimes.cuda_driver import why_no_gpu
 from edgefair.runtimes.gpu import describe_gpu
 from edgefair.runtimes.onnx_inspect import Port, cannot_load, cannot_run, census, check_signature
@@ -17,7 +17,7 @@ from edgefair.runtimes.onnx_inspect import Port, cannot_load, cannot_run, census
 DTYPES = {"float": "float32", "double": "float64"}  # where ONNX Runtime's names are not NumPy's
 
 
-class Ort(ExecutesOnnx):
+class Ort(Runtime):
     """An ONNX file under ONNX Runtime on the CPU, every graph optimisation on."""
 
     PROVIDER = "CPUExecutionProvider"
@@ -25,7 +25,7 @@ class Ort(ExecutesOnnx):
     EXTRA = "onnx"
 
     @classmethod
-    def why_not_run(cls) -> str:
+    def run_unavailable_reason(cls) -> str:
         try:
             ort = require("onnxruntime", cls.EXTRA, "running an ONNX file")
         except MissingExtra as error:
@@ -39,7 +39,7 @@ class Ort(ExecutesOnnx):
 
     def __init__(self, path: Path, threads: int = 0):
         self.ort = require("onnxruntime", self.EXTRA, "running an ONNX file")
-        if reason := self.why_not_run():
+        if reason := self.run_unavailable_reason():
             raise ArtefactError(f"cannot run {path} on {self.PROVIDER}: {reason}")
         self.path, self.threads = Path(path), threads
         self.sha256 = manifest.unchanged(self.path)
@@ -58,7 +58,7 @@ class Ort(ExecutesOnnx):
         options.log_severity_level = 4  # errors come as exceptions
         if self.PROVIDER != "CPUExecutionProvider":
             # Without this, the CPU takes the place of a provider whose libraries do not load, and of one that has no
-            # kernel for a node, without a word.
+            # kernel for a node, without a warning.
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         return options
 
@@ -76,14 +76,14 @@ class Ort(ExecutesOnnx):
                 ) from error
             raise cannot_load("ONNX Runtime", self.path, error) from error
 
-    def predict(self, images: np.ndarray) -> np.ndarray:
+    def _predict(self, images: np.ndarray) -> np.ndarray:
         check_images(images, self.size)
         try:
             return self.session.run([self.output], {self.input: images})[0]
         except Exception as error:
             raise cannot_run("ONNX Runtime", self.path, len(images), error) from error
 
-    def describe(self) -> dict:
+    def _describe(self) -> dict:
         return {
             "runtime": "onnxruntime",
             "version": self.ort.__version__,
@@ -93,6 +93,9 @@ class Ort(ExecutesOnnx):
             "sha256": self.sha256,
             "formats": self.formats(),
         }
+
+    def _close(self) -> None:
+        self.session = None
 
     def formats(self) -> dict[str, float]:
         """Share of the Conv, Gemm and MatMul operators by format, in the graph that runs: after the optimisations."""
@@ -116,8 +119,8 @@ class OrtCuda(Ort):
     simulates = False  # quantised operators in float
 
     @classmethod
-    def why_not_run(cls) -> str:
-        return super().why_not_run() or why_no_gpu()
+    def run_unavailable_reason(cls) -> str:
+        return super().run_unavailable_reason() or why_no_gpu()
 
     def _options(self):
         options = super()._options()
@@ -127,8 +130,8 @@ class OrtCuda(Ort):
             options.graph_optimization_level = self.ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         return options
 
-    def describe(self) -> dict:
-        about = super().describe() | ({"graph_optimization": "none"} if self.simulates else {})
+    def _describe(self) -> dict:
+        about = super()._describe() | ({"graph_optimization": "none"} if self.simulates else {})
         meaning = "int8 simulated in float: not the latency of int8" if "int8" in about["formats"] else "as run"
         return about | {"cpu_fallback": "disabled", "tf32": False, "latency_meaning": meaning} | describe_gpu()
 

@@ -17,11 +17,13 @@ BATCH = 64
 def predict(artefact: Artefact, gate: GateRows, log, threads: int = 0, runtime: Runtime | None = None) -> Predictions:
     """Logits of the gate rows with what made them: the file, its runtime, this machine.
 
-    runtime: what executes it instead of the artefact's own, such as a simulator of one that is not here.
-
-    Raises ArtefactError where the file does not load or run, DataError where it has another number of classes.
+    runtime: what executes it instead of the artefact's own, such as a simulator of one that is not here; its owner
+    closes it. Else the artefact's own is loaded here and closed again. Raises ArtefactError where the file does not
+    load or run, DataError where it has another number of classes.
     """
-    runtime = runtime or load_runtime(artefact.runtime, artefact.path, threads)
+    if runtime is None:
+        with load_runtime(artefact.runtime, artefact.path, threads) as loaded:
+            return predict(artefact, gate, log, runtime=loaded)
     if runtime.num_classes != len(gate.class_names):
         raise DataError(
             f"{artefact.path} returns {runtime.num_classes} logits, the gate rows are of {len(gate.class_names)} "
@@ -34,7 +36,7 @@ def predict(artefact: Artefact, gate: GateRows, log, threads: int = 0, runtime: 
     return gate.predictions(logits, about)
 
 
-def artefact_at(path: Path, runtime: str) -> Artefact:
+def artefact_from_file(path: Path, runtime: str) -> Artefact:
     """The artefact that the manifest beside a file makes of it for this runtime; else the file under its own name."""
     path = Path(path)
     sha256 = manifest.unchanged(path)

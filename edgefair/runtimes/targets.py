@@ -1,43 +1,44 @@
-"""Targets: what a file ships for. Each names the runtime that executes it, what it holds and how INT8 is written."""
-
-from dataclasses import dataclass
+"""Which targets a run makes files for, and what the table of targets says of a runtime."""
 
 from edgefair.errors import RecipeError
 from edgefair.recipe import DeployRecipe
+from edgefair.recipe.targets import ON_REQUEST, PRECISIONS, TARGETS, Target
 from edgefair.runtimes import runtime_class
 
-
-@dataclass(frozen=True)
-class Target:
-    """precisions: all it can execute as what they say; dialect: how its quantised files are written (quantize/)."""
-
-    runtime: str
-    precisions: tuple[str, ...]
-    dialect: str
+__all__ = ["ON_REQUEST", "PRECISIONS", "TARGETS", "Target", "is_engine", "resolve_targets", "runs_on_gpu", "target_of"]
 
 
-TARGETS = {
-    "ort-cpu": Target("ort", ("fp32", "int8"), "ort-cpu"),
-    # The CUDA provider runs Q/DQ as quantise, dequantise, float convolution: what TensorRT computes, but slower.
-    "ort-cuda": Target("ort-cuda", ("fp32", "fp16", "int8"), "tensorrt"),
-    "openvino": Target("openvino", ("fp32", "int8"), "openvino"),
-    "tensorrt": Target("tensorrt", ("fp32", "fp16", "int8", "fp8"), "tensorrt"),
-    "tensorrt-rtx": Target("tensorrt-rtx", ("fp32", "fp16", "int8", "fp8"), "tensorrt"),
-}
-ON_REQUEST = ("fp8",)  # only where asked for: it takes a GPU of compute capability 8.9
+def target_of(runtime: str) -> str:
+    """The target whose files this runtime executes; raises RecipeError where there is none."""
+    runtime_class(runtime)
+    for name, target in TARGETS.items():
+        if target.runtime == runtime:
+            return name
+    known = ", ".join(target.runtime for target in TARGETS.values())
+    raise RecipeError(f"nothing is built for the runtime '{runtime}'; allowed are {known}.")
 
 
-def chosen(deploy: DeployRecipe) -> list[tuple[str, str]]:
+def runs_on_gpu(runtime: str) -> bool:
+    """Whether the energy and memory that a runtime uses are a GPU's."""
+    return any(target.gpu for target in TARGETS.values() if target.runtime == runtime)
+
+
+def is_engine(runtime: str) -> bool:
+    """Whether its files are engines: opening one runs code, so a manifest must list it."""
+    return any(not target.executes_onnx for target in TARGETS.values() if target.runtime == runtime)
+
+
+def resolve_targets(deploy: DeployRecipe) -> list[tuple[str, str]]:
     """The (target, precision) pairs of a recipe, in order; without targets, all that this machine can run.
 
     Raises RecipeError where a target executes none of the precisions, or its files cannot be built here.
     """
     targets = deploy.targets or tuple(
-        name for name, target in TARGETS.items() if not runtime_class(target.runtime).why_not_run()
+        name for name, target in TARGETS.items() if not runtime_class(target.runtime).run_unavailable_reason()
     )
     if not targets:
         raise RecipeError("this machine can run none of the targets; install one: pip install 'edgefair[onnx]'.")
-    pairs = []
+    builds = []
     for name in dict.fromkeys(targets):
         offered = TARGETS[name].precisions
         wanted = deploy.precisions or tuple(p for p in offered if p not in ON_REQUEST)
@@ -47,12 +48,12 @@ def chosen(deploy: DeployRecipe) -> list[tuple[str, str]]:
                 f"target '{name}' executes {', '.join(offered)}; asked for is {', '.join(deploy.precisions)}. "
                 "Change --precision or --target."
             )
-        if reason := runtime_class(TARGETS[name].runtime).why_not_build():
+        if reason := runtime_class(TARGETS[name].runtime).build_unavailable_reason():
             raise RecipeError(f"files for the target '{name}' cannot be built here: {reason}")
-        pairs += found
-    if not pairs:
+        builds += found
+    if not builds:
         raise RecipeError(
             f"none of the targets that this machine can run ({', '.join(targets)}) executes "
             f"{', '.join(deploy.precisions)}; name a target with --target, such as tensorrt-rtx."
         )
-    return pairs
+    return builds

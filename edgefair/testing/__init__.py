@@ -82,16 +82,18 @@ def predict_engine(
     from edgefair.runtimes import load_runtime, predict_rows
     from edgefair.runtimes.machine import describe_machine
 
-    engine = load_runtime(runtime, Path(path), threads)
+    with load_runtime(runtime, Path(path), threads) as engine:
+        logits = predict_rows(engine, images, np.arange(len(images)), lambda _: None)
+        description = engine.describe()
     identity = {"artefact": Path(path).name, "sha256": sha256(Path(path)), "bytes": Path(path).stat().st_size}
     return Predictions(
         ids=np.asarray(ids if ids is not None else [f"row-{index:06d}" for index in range(len(images))], dtype=np.str_),
         labels=np.asarray(labels),
         groups=np.asarray(groups),
-        logits=predict_rows(engine, images, np.arange(len(images)), lambda _: None),
+        logits=logits,
         class_names=tuple(class_names),
         group_names=tuple(group_names),
-        about={**identity, **engine.describe(), "machine": describe_machine()},
+        about={**identity, **description, "machine": describe_machine()},
     )
 
 

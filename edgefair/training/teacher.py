@@ -12,6 +12,7 @@ from edgefair.data import Examples
 from edgefair.losses import Loss
 from edgefair.models import Classifier
 from edgefair.models.parallel import ALONE, Ranks, this_process
+from edgefair.predictions import batches
 from edgefair.recipe import TrainRecipe
 from edgefair.tensors import Batch, Output, widened
 
@@ -28,8 +29,8 @@ def outputs(
     """Logits [N, C] and features [N, D] of rows in eval mode, on the CPU; `run` replaces a plain call of the model."""
     model.eval()
     parts = []
-    for start in range(0, len(rows), batch_size):
-        part = torch.from_numpy(images[rows[start : start + batch_size]]).to(device, memory_format=torch.channels_last)
+    for place in batches(len(rows), batch_size):
+        part = torch.from_numpy(images[rows[place]]).to(device, memory_format=torch.channels_last)
         output = (run or model)(part)
         parts.append((widened(output.logits).cpu(), widened(output.features).cpu()))
     return Output(torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))

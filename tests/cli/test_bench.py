@@ -14,7 +14,7 @@ from edgefair.files import sha256, write_json
 from edgefair.latency import record as latency
 from edgefair.latency.probe import inside
 from edgefair.log import Log
-from edgefair.pipeline.bench.inputs import entrants
+from edgefair.pipeline.bench.inputs import bench_artefacts
 from edgefair.runtimes import manifest
 from tests.cli.test_app import run
 from tests.helpers.toy_run import make_run, toy_onnx
@@ -177,33 +177,33 @@ def test_a_manifest_beside_a_file_says_what_runs_it_and_which_batch(folder, tmp_
     entry = manifest.entry("x-b1", tmp_path / "m.onnx", "openvino", "openvino", "fp32", batch=1)
     manifest.write(tmp_path, [entry])
     for text in (tmp_path / "m.onnx", tmp_path, f"{tmp_path}:x-b1"):
-        (one,) = entrants([str(text)], [], Log(quiet=True))
+        (one,) = bench_artefacts([str(text)], [], Log(quiet=True))
         assert (one.runtime, one.batch, one.precision) == ("openvino", 1, "fp32")
 
 
 def test_what_a_folder_holds_and_this_machine_cannot_run_is_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "edgefair.pipeline.bench.inputs.why_not", lambda runtime: "no GPU." if runtime == "tensorrt" else ""
+        "edgefair.pipeline.bench.inputs.unavailable_reason", lambda runtime: "no GPU." if runtime == "tensorrt" else ""
     )
     toy_onnx(tmp_path / "m.onnx")
     entries = [manifest.entry(name, tmp_path / "m.onnx", name, name, "fp32") for name in ("ort", "tensorrt")]
     manifest.write(tmp_path, entries)
-    assert [one.name for one in entrants([str(tmp_path)], [], Log(quiet=True))] == ["ort"]
+    assert [one.name for one in bench_artefacts([str(tmp_path)], [], Log(quiet=True))] == ["ort"]
     with pytest.raises(EdgefairError, match=r"artefact 'tensorrt' cannot run here: no GPU\."):
-        entrants([f"{tmp_path}:tensorrt"], [], Log(quiet=True))
+        bench_artefacts([f"{tmp_path}:tensorrt"], [], Log(quiet=True))
     manifest.write(tmp_path, entries[1:])
     with pytest.raises(EdgefairError, match="no artefact that this machine can run"):
-        entrants([str(tmp_path)], [], Log(quiet=True))
+        bench_artefacts([str(tmp_path)], [], Log(quiet=True))
 
 
 def test_files_of_one_name_are_told_apart(folder, tmp_path):
     shutil.copy(folder / "large.onnx", tmp_path / "large.onnx")
     texts = [str(folder / "large.onnx"), str(tmp_path / "large.onnx")]
-    assert [one.name for one in entrants(texts, ["ort"], Log(quiet=True))] == [
+    assert [one.name for one in bench_artefacts(texts, ["ort"], Log(quiet=True))] == [
         "large.onnx on ort",
         "large.onnx on ort 2",
     ]
-    assert [one.name for one in entrants(texts, ["ort", "openvino"], Log(quiet=True))] == [
+    assert [one.name for one in bench_artefacts(texts, ["ort", "openvino"], Log(quiet=True))] == [
         "large.onnx on ort",
         "large.onnx on openvino",
     ]

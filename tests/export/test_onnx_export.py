@@ -154,7 +154,7 @@ def test_no_runtime_is_forgotten():
 @pytest.fixture
 def usable(name):
     """Skip a runtime that this machine cannot run, with its own reason."""
-    reason = getattr(runtime_class(name), "why_not_run", str)()
+    reason = runtime_class(name).run_unavailable_reason()
     if reason:
         pytest.skip(reason)
 

@@ -16,10 +16,10 @@ from edgefair.latency import record as latency
 from edgefair.latency.clocks import clocks
 from edgefair.latency.early_stopping import allowed_over, upper_estimate
 from edgefair.latency.energy import Counter, NoMeter, Sampled, find_meter
-from edgefair.latency.measure import Design, Loaded, batch_sizes, measure
-from edgefair.latency.rounds import Contestant, interleave
+from edgefair.latency.measure import BenchTarget, Design, batch_sizes, measure
+from edgefair.latency.rounds import Call, interleave
 from edgefair.latency.rules import MLPERF, Rules
-from edgefair.latency.speedup import Noise, Speedup, quiet, speedup, word
+from edgefair.latency.speedup import Noise, Speedup, is_stable, label, speedup
 from edgefair.pipeline.bench.limits import judge_bench
 from edgefair.seeds import generator
 
@@ -99,18 +99,18 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
-    def work(self, name, seconds) -> Contestant:
+    def work(self, name, seconds) -> Call:
         def call(i):
             self.order.append(name)
             self.now += seconds
 
-        return Contestant(call)
+        return call
 
 
 def timed(rules, batch=1, **seconds):
     clock = Clock()
-    contestants = {name: clock.work(name, value) for name, value in seconds.items()}
-    return clock, interleave(contestants, batch, rules, generator(0, "test"), clock=clock)
+    calls = {name: clock.work(name, value) for name, value in seconds.items()}
+    return clock, interleave(calls, batch, rules, generator(0, "test"), clock=clock)
 
 
 def test_slow_calls_are_repeated_until_there_are_enough():
@@ -146,8 +146,9 @@ def test_every_round_holds_everybody_in_an_order_of_its_own():
 
 def test_what_is_not_timed_needs_no_more_than_the_calls():
     clock = Clock()
-    null = Contestant(clock.work("null", 1e-6).call, timed=False)
-    samples = interleave({"null": null}, 1, Rules(minimum=40, seconds=600, rounds=4), generator(0, "t"), clock=clock)
+    rules = Rules(minimum=40, seconds=600, rounds=4)
+    null = {"null": clock.work("null", 1e-6)}
+    samples = interleave(null, 1, rules, generator(0, "t"), clock=clock, untimed=["null"])
     assert len(samples["null"].pooled) == 40
 
 
@@ -203,7 +204,7 @@ NOISE = Noise(control=1.05, widest=1.25)
     ],
 )
 def test_what_a_ratio_is_said_to_show(found, still, expected):
-    assert word(Speedup(*found), still, NOISE) == expected
+    assert label(Speedup(*found), still, NOISE) == expected
 
 
 @pytest.mark.parametrize(
@@ -217,7 +218,7 @@ def test_what_a_ratio_is_said_to_show(found, still, expected):
     ],
 )
 def test_a_machine_is_quiet_where_the_same_is_measured_the_same(ratio, interval, expected):
-    assert quiet(Speedup(ratio, interval), NOISE) is expected
+    assert is_stable(Speedup(ratio, interval), NOISE) is expected
 
 
 class Fake:
@@ -236,7 +237,7 @@ def run_fakes(noise, batches=(1, 8), static=0, seed=0, control="fp32"):
     rng, clock = np.random.default_rng(seed), Clock()
 
     def steadily(scale, batch=0):
-        return Loaded(Fake(clock, (scale * rng.lognormal(sigma=noise) for _ in itertools.count()), batch), batch)
+        return BenchTarget(Fake(clock, (scale * rng.lognormal(sigma=noise) for _ in itertools.count()), batch), batch)
 
     loaded = {"fp32": steadily(0.3), "int8": steadily(0.1, static)}
     again = (control, steadily(0.3)) if control else None
@@ -266,7 +267,7 @@ def test_an_engine_for_one_batch_size_is_timed_at_that_size_only():
 
 
 def test_a_batch_that_a_file_does_not_take_is_an_error_with_what_to_do():
-    loaded = {"engine": Loaded(Fake(Clock(), itertools.repeat(1.0), batch=4))}
+    loaded = {"engine": BenchTarget(Fake(Clock(), itertools.repeat(1.0), batch=4))}
     with pytest.raises(ArtefactError, match=r"engine cannot take a batch of 8 \(ValueError: profile takes 4\)"):
         measure(loaded, lambda r, b: lambda i: r.predict(b), [8], Design(Rules(), {}))
 

@@ -188,10 +188,10 @@ def test_a_teacher_from_a_file_is_used_as_it_is(tmp_path, quiet, finished):
 
 
 def test_engines_are_built_without_a_gpu_and_never_counted_as_passed(tmp_path, quiet, finished, capsys):
-    reason = runtime_class("tensorrt-rtx").why_not_build()
+    reason = runtime_class("tensorrt-rtx").build_unavailable_reason()
     if reason:
         pytest.skip(reason)
-    if not runtime_class("tensorrt-rtx").why_not_run():
+    if not runtime_class("tensorrt-rtx").run_unavailable_reason():
         pytest.skip("this machine has a GPU: here engines are run, which the tests marked gpu do")
     source, _ = finished
     weights = source / "student/student.safetensors"

@@ -126,7 +126,7 @@ def test_a_provider_that_gives_way_to_another_is_an_error(folder):
     class Cuda(OrtCuda):
         """As where CUDA is listed, and its libraries do not load."""
 
-        why_not_run = classmethod(lambda cls: "")
+        run_unavailable_reason = classmethod(lambda cls: "")
 
     with pytest.raises(ArtefactError, match=r"CUDAExecutionProvider does not run all of .*student\.onnx"):
         Cuda(folder / "student.onnx")
@@ -149,7 +149,7 @@ class Simulator(OrtCuda):
     """The CUDA runtime's treatment of a file, by the CPU provider."""
 
     PROVIDER, OPTIONS = "CPUExecutionProvider", {}
-    why_not_run = classmethod(lambda cls: "")
+    run_unavailable_reason = classmethod(lambda cls: "")
 
 
 def test_int8_on_cuda_is_computed_as_the_file_says(folder):

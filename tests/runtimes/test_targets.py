@@ -16,8 +16,8 @@ def machine(monkeypatch):
     def pretend(runs=(), builds=("ort", "ort-cuda", "openvino", "tensorrt-rtx")):
         def runtime(name):
             class Pretended:
-                why_not_run = staticmethod(lambda: "" if name in runs else "no driver answers.")
-                why_not_build = staticmethod(lambda: "" if name in builds else "the library is missing.")
+                run_unavailable_reason = staticmethod(lambda: "" if name in runs else "no driver answers.")
+                build_unavailable_reason = staticmethod(lambda: "" if name in builds else "the library is missing.")
 
             return Pretended
 
@@ -28,7 +28,7 @@ def machine(monkeypatch):
 
 def test_without_targets_everything_that_this_machine_runs_is_made(machine):
     machine(runs=("ort", "tensorrt-rtx"))
-    assert targets.chosen(DeployRecipe()) == [
+    assert targets.resolve_targets(DeployRecipe()) == [
         ("ort-cpu", "fp32"),
         ("ort-cpu", "int8"),
         ("tensorrt-rtx", "fp32"),
@@ -39,7 +39,7 @@ def test_without_targets_everything_that_this_machine_runs_is_made(machine):
 
 def test_a_named_target_is_made_though_it_cannot_run_here(machine):
     machine()
-    assert targets.chosen(DeployRecipe(targets=["tensorrt-rtx"], precisions=["int8", "fp8"])) == [
+    assert targets.resolve_targets(DeployRecipe(targets=["tensorrt-rtx"], precisions=["int8", "fp8"])) == [
         ("tensorrt-rtx", "int8"),
         ("tensorrt-rtx", "fp8"),
     ]
@@ -47,7 +47,9 @@ def test_a_named_target_is_made_though_it_cannot_run_here(machine):
 
 def test_a_precision_is_made_for_the_targets_that_execute_it(machine):
     machine(runs=("ort",))
-    pairs = targets.chosen(DeployRecipe(targets=["tensorrt-rtx", "ort-cpu", "ort-cpu"], precisions=["int8", "fp32"]))
+    pairs = targets.resolve_targets(
+        DeployRecipe(targets=["tensorrt-rtx", "ort-cpu", "ort-cpu"], precisions=["int8", "fp32"])
+    )
     assert pairs == [("tensorrt-rtx", "fp32"), ("tensorrt-rtx", "int8"), ("ort-cpu", "fp32"), ("ort-cpu", "int8")]
 
 
@@ -67,7 +69,7 @@ def test_a_precision_is_made_for_the_targets_that_execute_it(machine):
 def test_what_cannot_be_made_is_refused_with_what_can(machine, recipe, runs, message):
     machine(runs=runs)
     with pytest.raises(RecipeError, match=message):
-        targets.chosen(DeployRecipe(**recipe))
+        targets.resolve_targets(DeployRecipe(**recipe))
 
 
 def test_manifest_lists_a_file_by_its_hash_and_refuses_another(tmp_path):

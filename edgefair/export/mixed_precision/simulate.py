@@ -10,7 +10,9 @@ from edgefair.export.mixed_precision.replay import Replay
 from edgefair.export.quantization import DIALECTS, quantisable, settled
 from edgefair.export.quantization.calibration import Ranges
 from edgefair.export.quantization.preprocess import PURPOSE, prepared
+from edgefair.predictions import batches
 from edgefair.recipe import QuantizeRecipe
+from edgefair.runtimes import Runtime
 
 # ONNX Runtime's own dialect runs as it ships. Any other is computed as written, quantise, dequantise, float: what the
 # format says, whatever ONNX Runtime would fuse.
@@ -50,8 +52,8 @@ def run(model: bytes | str, images: np.ndarray, optimised: bool, threads: int = 
     """Logits [N, C] of a model, given as bytes or path; without `optimised` every node is executed as it is written."""
     session = _session(model, optimised, threads)
     name = session.get_inputs()[0].name
-    parts = [images[start : start + batch] for start in range(0, len(images), batch)]
-    return np.concatenate([session.run(None, {name: np.ascontiguousarray(part)})[0] for part in parts])
+    parts = (np.ascontiguousarray(images[part]) for part in batches(len(images), batch))
+    return np.concatenate([session.run(None, {name: part})[0] for part in parts])
 
 
 def _session(model: bytes | str, optimised: bool, threads: int):
@@ -68,7 +70,7 @@ def _session(model: bytes | str, optimised: bool, threads: int):
         ) from error
 
 
-class Simulated:
+class Simulated(Runtime):
     """A quantised file on ONNX Runtime in place of a target that this machine does not have."""
 
     def __init__(self, path: Path, dialect: str, threads: int = 0):
@@ -76,11 +78,12 @@ class Simulated:
         self.session = _session(str(path), dialect in OPTIMISED, threads)
         self.num_classes = self.session.get_outputs()[0].shape[1]
 
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        """uint8 [B, 3, S, S] -> float32 logits [B, C]."""
+    def _predict(self, images: np.ndarray) -> np.ndarray:
         return self.session.run(None, {self.session.get_inputs()[0].name: np.ascontiguousarray(images)})[0]
 
-    def describe(self) -> dict:
-        """What ran, and what it stands for."""
+    def _describe(self) -> dict:
         version = require("onnxruntime", "onnx", PURPOSE).__version__
         return {"runtime": "onnxruntime", "version": version, "simulates": self.dialect, "verified_on_device": False}
+
+    def _close(self) -> None:
+        self.session = None

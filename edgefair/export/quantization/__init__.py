@@ -26,11 +26,11 @@ from edgefair.export.quantization.lint import blocking, lint_model, summary
 from edgefair.export.quantization.preprocess import PURPOSE, prepared
 from edgefair.files import atomic_path, sha256
 from edgefair.recipe import QuantizeRecipe
+from edgefair.recipe.targets import TARGETS
 from edgefair.runtimes.machine import describe_machine
 
 __all__ = ["DIALECTS", "Dialect", "Ranges", "calibrate", "quantisable", "quantize"]
 
-CPU = ("ort-cpu", "openvino")  # targets where quantize.reduce_range matters
 X86 = ("x86_64", "amd64", "i686", "i386")
 
 
@@ -88,7 +88,7 @@ def quantize(
         "quantised": len(chosen),
         "kept": [name for name in names if name in set(keep)],
         "kept_by_recipe": [node.name for node in rules.nodes(model) if node.name not in names],
-        "weight_bits": 7 if recipe.reduce_range and rules.target in CPU else 8,
+        "weight_bits": 7 if recipe.reduce_range and not TARGETS[rules.target].gpu else 8,
     }
     ranges = ranges or calibrate(source, images, recipe, batch, cache=Path(target).parent)
     if ranges.source_sha256 != sha256(source):

@@ -17,6 +17,7 @@ from edgefair.export.quantization import histograms
 from edgefair.export.quantization.graph import Graph
 from edgefair.export.quantization.preprocess import PURPOSE, float_tensors, prepared
 from edgefair.files import digest, sha256, write_json
+from edgefair.predictions import batches
 from edgefair.recipe import QuantizeRecipe
 
 
@@ -155,8 +156,8 @@ def _activations(source: Path, images: np.ndarray, batch: int) -> Iterator[tuple
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    for start in range(0, len(images), batch):
-        part = {session.get_inputs()[0].name: images[start : start + batch]}
+    for rows in batches(len(images), batch):
+        part = {session.get_inputs()[0].name: images[rows]}
         try:
             found = session.run(names, part)
         except Exception as error:  # the library's exception classes share no public base

@@ -11,9 +11,14 @@ import numpy as np
 from edgefair.errors import require
 from edgefair.export.quantization.graph import DEQUANTISE, QUANTISE, Graph
 from edgefair.export.quantization.qdq_symmetric import channel_axis
+from edgefair.recipe.targets import TARGETS
 
-NVIDIA, ORT = ("tensorrt", "tensorrt-rtx"), ("ort-cpu", "ort-cuda")
-CPU, ALL = ("ort-cpu", "openvino"), (*NVIDIA, *ORT, "openvino")
+NVIDIA, ORT, OPENVINO = (
+    tuple(name for name, target in TARGETS.items() if target.library == library)
+    for library in ("tensorrt", "onnxruntime", "openvino")
+)
+CPU = tuple(name for name, target in TARGETS.items() if not target.gpu)
+ALL = tuple(dict.fromkeys((*NVIDIA, *ORT, *OPENVINO, *TARGETS)))
 REJECTS, MISREADS, SLOW, INEXACT = "rejects", "misreads", "slow", "inexact"
 ELEMENTWISE = ("Relu", "LeakyRelu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Mul", "Add")
 OPERATORS = ("QLinearConv", "QLinearMatMul", "QLinearAdd", "QLinearMul", "QLinearSigmoid", "QLinearGlobalAveragePool")
@@ -124,7 +129,7 @@ def channels(graph: Quantised) -> Said:
         elif axis != channel_axis(node, dims):
             said = "scales along the wrong axis of a weight: only one for each output channel can be applied to the sum"
             yield ("ort-cpu",), REJECTS if node.op_type == "MatMul" else SLOW, node.name, said
-            yield (*NVIDIA, "openvino"), SLOW, node.name, said
+            yield (*NVIDIA, *OPENVINO), SLOW, node.name, said
 
 
 def activation_channels(graph: Quantised) -> Said:
@@ -213,7 +218,7 @@ def float8(graph: Quantised) -> Said:
             continue
         if graph.opset < 19:
             yield ORT, REJECTS, node.name, f"fp8 in operator set {graph.opset}; ONNX has it from 19 on"
-        yield ("openvino",), MISREADS, node.name, "fp8: the CPU plugin computes something else from it"
+        yield OPENVINO, MISREADS, node.name, "fp8: the CPU plugin computes something else from it"
         made = graph.producer.get(node.input[0])
         if node.op_type == QUANTISE and made is not None and made.op_type in ("Relu", "Clip"):
             yield ORT, MISREADS, node.name, "fp8 behind a Relu or Clip, which ONNX Runtime's optimiser takes out"

@@ -35,16 +35,18 @@ def write(model, bounds: dict[str, tuple[float, float]], names: set[str], recipe
     with quiet():
         try:
             made = quantizer(
-                model,
-                True,
-                recipe.reduce_range,
-                quantization.QuantType.QInt8,
-                quantization.QuantType.QUInt8,
-                calibrate.TensorsData(calibrate.CalibrationMethod.MinMax, _tensor_data(bounds, calibrate.TensorData)),
-                [],
-                float_nodes,
-                [*LEADING, *FOLLOWING],
-                {},
+                model=model,
+                per_channel=True,
+                reduce_range=recipe.reduce_range,
+                weight_qType=quantization.QuantType.QInt8,
+                activation_qType=quantization.QuantType.QUInt8,
+                tensors_range=calibrate.TensorsData(
+                    calibrate.CalibrationMethod.MinMax, _tensor_data(bounds, calibrate.TensorData)
+                ),
+                nodes_to_quantize=[],
+                nodes_to_exclude=float_nodes,
+                op_types_to_quantize=[*LEADING, *FOLLOWING],
+                extra_options={},
             )
             return guard(made.quantize_model())
         except (ValueError, RuntimeError, TypeError) as error:

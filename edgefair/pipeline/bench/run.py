@@ -7,17 +7,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from edgefair.errors import RecipeError
-from edgefair.files import sha256
-from edgefair.latency import record as latency
 from edgefair.latency.clocks import clocks
 from edgefair.latency.energy import find_meter
-from edgefair.latency.measure import Design, Loaded, batch_sizes, measure
+from edgefair.latency.measure import BenchTarget, Design, batch_sizes, measure
 from edgefair.latency.probe import probe
 from edgefair.latency.queries import Queries, folder_queries, random_queries
+from edgefair.latency.record import KIND, SCHEMA
 from edgefair.latency.rules import Rules
 from edgefair.latency.speedup import Noise
-from edgefair.pipeline.bench.inputs import Entrant
+from edgefair.log import Log
 from edgefair.runtimes import Runtime, load_runtime
+from edgefair.runtimes.artefact import Artefact
 from edgefair.runtimes.machine import describe_machine
 
 NULL = "null"
@@ -38,44 +38,50 @@ class Plan:
     noise: Noise = field(default_factory=Noise)
 
 
-def run_bench(found: list[Entrant], plan: Plan, log) -> dict:
-    """Measure all entrants interleaved and return the record of a latency file; the first is what others are beside.
+def run_bench(artefacts: list[Artefact], plan: Plan, log: Log) -> dict:
+    """Measure all artefacts interleaved and return the record of a latency file; the first is what others are beside.
 
-    The first is loaded twice: what it differs from itself is the machine's noise. A runtime that computes nothing is
-    measured among them: what it takes is the harness's.
+    The first is loaded twice, because two files that are loaded differ by where their memory lies even on a machine
+    that stands still: what it differs from itself is that, and the machine's noise. A runtime that computes nothing is
+    measured among them: what it takes is the harness's. All are closed before this returns.
     """
     with ExitStack() as stack:
-        runtimes = {one.name: load_runtime(one.runtime, one.path, plan.threads) for one in found}
+
+        def ready(runtime: str, path: Path) -> Runtime:
+            return stack.enter_context(load_runtime(runtime, path, plan.threads))
+
+        runtimes = {one.name: ready(one.runtime, one.path) for one in artefacts}
         queries = _queries(list(runtimes.values()), plan)
-        loaded = {one.name: _loaded(one, runtimes[one.name]) for one in found}
-        first = found[0]
-        again = _loaded(first, load_runtime(first.runtime, first.path, plan.threads))
-        if NULL not in {one.runtime for one in found}:
+        targets = {one.name: _target(one, runtimes[one.name]) for one in artefacts}
+        first = artefacts[0]
+        again = _target(first, ready(first.runtime, first.path))
+        if NULL not in {one.runtime for one in artefacts}:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             (folder / "null.txt").write_text(str(runtimes[first.name].num_classes))
-            loaded[NULL] = Loaded(load_runtime(NULL, folder / "null.txt"), timed=False)
-        against = {one.name: first.name for one in found[1:]}
+            targets[NULL] = BenchTarget(ready(NULL, folder / "null.txt"), timed=False)
+        against = {one.name: first.name for one in artefacts[1:]}
         design = Design(plan.rules, against, (first.name, again), plan.seed, plan.noise)
-        meter = find_meter({one.runtime for one in found})
-        batches = batch_sizes(loaded, plan.batches)
-        rounds = len(batches) * plan.rules.rounds * (len(loaded) + 1)
+        meter = find_meter({one.runtime for one in artefacts})
+        batches = batch_sizes(targets, plan.batches)
+        rounds = len(batches) * plan.rules.rounds * (len(targets) + 1)
         before = clocks()
         with log.progress("measuring", rounds) as advance:
-            timings = measure(loaded, queries.call_of, batches, design, advance=advance, meter=meter)
-    files = {one.name: _file(one, loaded[one.name], queries, plan) for one in found}
+            timings = measure(targets, queries.call_of, batches, design, advance=advance, meter=meter)
+        facts = {one.name: file_facts(one, targets[one.name]) for one in artefacts}
+    files = {one.name: facts[one.name] | _needs(one, targets[one.name], queries, plan) for one in artefacts}
     return {**header(plan.rules, plan.threads, queries, before, meter.name), "files": files, **timings}
 
 
-def _loaded(one: Entrant, runtime: Runtime) -> Loaded:
+def _target(artefact: Artefact, runtime: Runtime) -> BenchTarget:
     """An engine without a manifest's word says itself whether it takes one batch size only."""
-    return Loaded(runtime, one.batch or getattr(runtime, "batch", 0), one.runtime != NULL)
+    return BenchTarget(runtime, artefact.batch or runtime.batch, artefact.runtime != NULL)
 
 
 def header(rules: Rules, threads: int, queries: Queries, at: dict, energy: str) -> dict:
     """What a latency file says of the whole measurement."""
     return {
-        "schema": latency.SCHEMA,
-        "kind": latency.KIND,
+        "schema": SCHEMA,
+        "kind": KIND,
         "measured": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": describe_machine(),
         "threads": threads,
@@ -88,7 +94,7 @@ def header(rules: Rules, threads: int, queries: Queries, at: dict, energy: str) 
 
 
 def _queries(runtimes: list[Runtime], plan: Plan) -> Queries:
-    sizes = {size for runtime in runtimes if (size := getattr(runtime, "size", None))}
+    sizes = {runtime.size for runtime in runtimes if runtime.size}
     sizes |= {plan.size} if plan.size else set()
     if len(sizes) != 1:
         said = f"are for images of {sorted(sizes)} pixels a side" if sizes else "do not say how large their images are"
@@ -99,16 +105,17 @@ def _queries(runtimes: list[Runtime], plan: Plan) -> Queries:
     return folder_queries(plan.images, size, plan.include_preprocess)
 
 
-def _file(one: Entrant, loaded: Loaded, queries: Queries, plan: Plan) -> dict:
-    """What is known of a file beside its times."""
-    about = file_facts(one.path, sha256(one.path), one.runtime, one.precision, loaded)
+def _needs(artefact: Artefact, target: BenchTarget, queries: Queries, plan: Plan) -> dict:
+    """Load time and memory in a fresh process, where they are asked for."""
     if not plan.probe:
-        return about
-    batch, size = loaded.batch or plan.batches[0], queries.images.shape[-1]
-    return about | {"load": "a fresh process"} | probe(one.runtime, one.path, plan.threads, batch, size)
+        return {}
+    batch, size = target.batch or plan.batches[0], queries.images.shape[-1]
+    found = probe(artefact.runtime, artefact.path, plan.threads, batch, size)
+    return {"load": "a fresh process"} | found
 
 
-def file_facts(path: Path, digest: str, runtime: str, precision: str, loaded: Loaded) -> dict:
+def file_facts(artefact: Artefact, target: BenchTarget) -> dict:
     """What identifies a file and what ran it."""
-    about = {"sha256": digest, "bytes": path.stat().st_size, "precision": precision, "batch": loaded.batch}
-    return about | loaded.runtime.describe() | {"runtime": runtime}
+    file = {"sha256": artefact.sha256, "bytes": artefact.path.stat().st_size}
+    about = file | {"precision": artefact.precision, "batch": target.batch}
+    return about | target.runtime.describe() | {"runtime": artefact.runtime}

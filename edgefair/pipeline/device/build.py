@@ -4,7 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from edgefair.errors import ArtefactError, EdgefairError, RecipeError, RunFolderError
+from edgefair.errors import ArtefactError, EdgefairError, RunFolderError
 from edgefair.files import atomic_path
 from edgefair.pipeline.build_artefacts import built_entry, file_name
 from edgefair.pipeline.device import kit
@@ -12,17 +12,7 @@ from edgefair.recipe import DeployRecipe
 from edgefair.runtimes import Built, manifest, runtime_class
 from edgefair.runtimes.onnx_inspect import census, narrowest
 from edgefair.runtimes.records import ManifestEntry
-from edgefair.runtimes.targets import ON_REQUEST, TARGETS
-
-
-def target_of(runtime: str) -> str:
-    """The target whose files this runtime executes; raises RecipeError where there is none."""
-    runtime_class(runtime)
-    for name, target in TARGETS.items():
-        if target.runtime == runtime:
-            return name
-    known = ", ".join(target.runtime for target in TARGETS.values())
-    raise RecipeError(f"nothing is built for the runtime '{runtime}'; allowed are {known}.")
+from edgefair.runtimes.targets import ON_REQUEST, TARGETS, target_of
 
 
 def build(
@@ -33,8 +23,8 @@ def build(
     folder: beside the source where None. precisions: which files of a kit; where empty, all but those on request.
     Raises ArtefactError where a file was changed, is not there, or the builder refuses it.
     """
-    target, made = target_of(runtime), runtime_class(runtime)
-    if reason := made.why_not_build():
+    target, builder = target_of(runtime), runtime_class(runtime)
+    if reason := builder.build_unavailable_reason():
         raise ArtefactError(f"files for the runtime '{runtime}' cannot be built here: {reason}")
     source = Path(source)
     sources = _of_kit(source, target, precisions) if source.is_dir() else _of_file(source, precisions)
@@ -49,7 +39,7 @@ def build(
         facts = {"source": path.name, "source_sha256": manifest.unchanged(path)}
         usual = path.name == file_name(target, precision)
         name = f"student.{precision}.{target}" if usual else f"{path.stem}.{target}"
-        for built in made.build(path, folder, name, settings):
+        for built in builder.build(path, folder, name, settings):
             entry = built_entry(_into(built, folder), target, precision)
             label = entry.name if usual else f"{path.stem}-{entry.name}"
             entries.append(entry.model_copy(update={"name": label, "facts": entry.facts | facts}))

@@ -30,8 +30,7 @@ from edgefair.pipeline.references import run_artefacts
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe
-from edgefair.runtimes import Built, manifest, runtime_class
-from edgefair.runtimes.base import ExecutesOnnx
+from edgefair.runtimes import Built, manifest
 from edgefair.runtimes.records import ManifestEntry
 from edgefair.runtimes.targets import TARGETS
 
@@ -53,7 +52,7 @@ def bundle(run: Path, out: Path, log) -> int:
     files = _onnx_files(folder)
     examples = load_examples(recipe.data, recipe.seed, log)
     gate = GateRows.of(examples)
-    _refuse_other_rows(gate, run)
+    _check_rows(gate, run)
     latency = examples.images[examples.rows["calibration"][: max(recipe.bench.batches)]]
     made_from = {"edgefair": __version__, "recipe_sha256": recipe.hash, "student": folder.hashes("student")}
 
@@ -69,11 +68,11 @@ def bundle(run: Path, out: Path, log) -> int:
         place.mkdir()
         fill(place)
         with tarfile.open(part, "w:gz") as packed:
-            packed.add(place, place.name, filter=_nobodys)
+            packed.add(place, place.name, filter=_strip_owner)
     return out.stat().st_size
 
 
-def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
+def _strip_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
     """Without the names of the people of this machine."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
@@ -94,7 +93,7 @@ def _onnx_files(run: RunFolder) -> list[Path]:
     return files
 
 
-def _refuse_other_rows(gate: GateRows, run: Path) -> None:
+def _check_rows(gate: GateRows, run: Path) -> None:
     """A device must predict what the host did: the same rows, with the same pixels."""
     about = Predictions.load(run / "predictions" / "student.npz").about
     for what in ("rows_sha256", "data_sha256"):
@@ -134,7 +133,7 @@ def _executable(place: Path) -> list[ManifestEntry]:
     return [
         built_entry(Built(place / file_name(target, precision)), target, precision)
         for target, row in TARGETS.items()
-        if issubclass(runtime_class(row.runtime), ExecutesOnnx)
+        if row.executes_onnx
         for precision in row.precisions
         if (place / file_name(target, precision)).is_file()
     ]
@@ -156,7 +155,7 @@ judges nothing. On the host:
 
     edgefair verify {run} KIT/results/*.npz
 
-Runtimes: tensorrt, tensorrt-rtx, ort, ort-cuda, openvino. Models: {", ".join(path.name for path in files)}.
+Runtimes: {", ".join(row.runtime for row in TARGETS.values())}. Models: {", ".join(path.name for path in files)}.
 `gate.npz` and `latency` hold images of the data set: treat them as the data set itself.
 """
 

@@ -43,7 +43,7 @@ class Work:
     @property
     def blocked(self) -> str:
         """Why the target cannot run here; "" where it can."""
-        return runtime_class(TARGETS[self.target].runtime).why_not_run()
+        return runtime_class(TARGETS[self.target].runtime).run_unavailable_reason()
 
     @property
     def data(self) -> str:

@@ -64,8 +64,8 @@ def _build(work, name: str, source: Path, kept: list[str] | None, folder: Path) 
         facts = quantize(source, path, *settings, keep=kept, ranges=work.variants(source).ranges)
     runtime = runtime_class(TARGETS[work.target].runtime)
     where = (work.target, TARGETS[work.target].runtime, "fp32" if kept is None else "int8")
-    if runtime.why_not_build():
-        return [manifest.entry(name, path, *where, blocked=runtime.why_not_build(), facts=facts)]
+    if runtime.build_unavailable_reason():
+        return [manifest.entry(name, path, *where, blocked=runtime.build_unavailable_reason(), facts=facts)]
     built = runtime.build(path, folder, f"{name}.{work.target}", work.recipe.deploy)
     return [
         manifest.entry(
@@ -73,7 +73,7 @@ def _build(work, name: str, source: Path, kept: list[str] | None, folder: Path) 
             one.path,
             *where,
             batch=one.batch,
-            blocked=runtime.why_not_run(),
+            blocked=runtime.run_unavailable_reason(),
             facts=facts | one.facts,
         )
         for one in built
@@ -84,8 +84,11 @@ def _predict(work, artefacts: dict[str, Artefact], folder: Path) -> dict[str, Pr
     """What each variant says of the gate rows; where the target is not here, its ONNX file on the simulator."""
     gate, predicted = GateRows.of(work.examples), {}
     for name, artefact in artefacts.items():
-        simulator = Simulated(folder / f"{name}.onnx", work.dialect) if artefact.blocked else None
-        predicted[name] = predict(artefact, gate, work.log, runtime=simulator)
+        if artefact.blocked:
+            with Simulated(folder / f"{name}.onnx", work.dialect) as simulator:
+                predicted[name] = predict(artefact, gate, work.log, runtime=simulator)
+        else:
+            predicted[name] = predict(artefact, gate, work.log)
         predicted[name].save(folder / f"{name}.npz")
     return predicted
 

@@ -98,7 +98,7 @@ def logger(trt):
     return Collector()
 
 
-def advice(reason: str, otherwise: str = "Change what it names, or choose another target.") -> str:
+def hint(reason: str, otherwise: str = "Change what it names, or choose another target.") -> str:
     """What to do about an error of the library's."""
     full = "out of memory" in reason.lower() or "cudaerrormemoryallocation" in reason.lower()
     return LOWER if full else otherwise
@@ -109,6 +109,6 @@ def _noise(text: str) -> bool:
     return "catchCudaError" in text or "Thread context has not been set" in text
 
 
-def numeric(warnings: list[str]) -> list[str]:
+def accuracy_warnings(warnings: list[str]) -> list[str]:
     """Those warnings that say that something else is computed than the file asks for."""
     return [text for text in warnings if any(sign in text.lower() for sign in NUMERIC)]

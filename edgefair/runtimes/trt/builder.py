@@ -11,8 +11,8 @@ from edgefair.recipe import DeployRecipe
 from edgefair.runtimes.base import Built
 from edgefair.runtimes.gpu import device
 from edgefair.runtimes.trt import rtx
-from edgefair.runtimes.trt.api import Flavour, advice, library, logger, numeric
-from edgefair.runtimes.trt.inspector import engine_summary, network_summary, prove
+from edgefair.runtimes.trt.api import Flavour, accuracy_warnings, hint, library, logger
+from edgefair.runtimes.trt.inspector import check_precision, engine_summary, network_summary
 from edgefair.runtimes.trt.parser import Parsed, parse
 
 OPTIMAL_BATCH = 32
@@ -54,9 +54,9 @@ def _engine(trt, log, flavour, builder, source, path, fixed, settings) -> tuple[
     log.messages.clear()
     start = time.perf_counter()
     parsed = parse(trt, builder, log, source)
-    _refuse_other_numbers(trt, log, source)
+    _check_numbers(trt, log, source)
     summary = network_summary(parsed.network)
-    prove(summary, path.name)
+    check_precision(summary, path.name)
     config, facts = _configure(trt, flavour, builder, parsed.network, fixed, settings, set(summary["quantised"]))
     cache = None if flavour.portable else _timing_cache(config, path.parent, trt.__version__)
     content = _serialized(trt, flavour, builder, parsed, config, log, source)
@@ -112,14 +112,14 @@ def _serialized(trt, flavour, builder, parsed: Parsed, config, log, source: Path
     if blob is None:
         reason = log.last()
         raise ArtefactError(
-            f"{flavour.title} {trt.__version__} cannot build an engine of {source}: {reason}. {advice(reason)}"
+            f"{flavour.title} {trt.__version__} cannot build an engine of {source}: {reason}. {hint(reason)}"
         )
-    _refuse_other_numbers(trt, log, source)
+    _check_numbers(trt, log, source)
     return bytes(memoryview(blob))
 
 
-def _refuse_other_numbers(trt, log, source: Path) -> None:
-    if changed := numeric(log.warnings()):
+def _check_numbers(trt, log, source: Path) -> None:
+    if changed := accuracy_warnings(log.warnings()):
         raise ArtefactError(
             f"{trt.__name__} {trt.__version__} would compute something else than {source} asks for: "
             f"{' | '.join(changed)} Quantised files must be written for TensorRT: signed codes, zero point 0."
@@ -157,5 +157,5 @@ def _inspected(trt, flavour: Flavour, log, content: bytes, name: str) -> dict | 
         return None
     inspector = engine.create_engine_inspector()
     summary = engine_summary(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
-    prove(summary, name)
+    check_precision(summary, name)
     return summary

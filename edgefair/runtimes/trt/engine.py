@@ -6,27 +6,28 @@ from pathlib import Path
 import numpy as np
 
 from edgefair.errors import ArtefactError
+from edgefair.predictions import batches
 from edgefair.recipe import DeployRecipe
-from edgefair.runtimes.base import Built, check_images
+from edgefair.runtimes.base import Built, Runtime, check_images
 from edgefair.runtimes.cuda_driver import why_no_gpu
 from edgefair.runtimes.gpu import cuda_version, describe_gpu
-from edgefair.runtimes.trt.api import LOWER, RTX, TENSORRT, Flavour, advice, cuda_runtime, library, why_missing
+from edgefair.runtimes.trt.api import LOWER, RTX, TENSORRT, Flavour, cuda_runtime, hint, library, why_missing
 from edgefair.runtimes.trt.builder import build
 from edgefair.runtimes.trt.loading import load
 from edgefair.runtimes.trt.memory import Memory
 
 
-class TensorRT:
+class TensorRT(Runtime):
     """An engine of TensorRT's; larger batches than it takes are run in parts."""
 
     FLAVOUR: Flavour = TENSORRT
 
     @classmethod
-    def why_not_build(cls) -> str:
+    def build_unavailable_reason(cls) -> str:
         return ("" if cls.FLAVOUR.portable else why_no_gpu()) or why_missing(cls.FLAVOUR, library)
 
     @classmethod
-    def why_not_run(cls) -> str:
+    def run_unavailable_reason(cls) -> str:
         return why_no_gpu() or why_missing(cls.FLAVOUR, library, cuda_runtime)
 
     @classmethod
@@ -66,18 +67,15 @@ class TensorRT:
         self.shaped = None  # the batch that the context is set to
         self.cuda = cuda_version(self.memory.call(self.cudart.cudaRuntimeGetVersion))
 
-    def predict(self, images: np.ndarray) -> np.ndarray:
+    def _predict(self, images: np.ndarray) -> np.ndarray:
         check_images(images, self.size)
         logits = np.empty((len(images), self.num_classes), np.float32)
-        for start in range(0, len(images), self.max_batch):
-            part = images[start : start + self.max_batch]
-            logits[start : start + len(part)] = self._run(part)
+        for rows in batches(len(images), self.max_batch):
+            logits[rows] = self._run(images[rows])
         return logits
 
     def _run(self, part: np.ndarray) -> np.ndarray:
         context, memory = self.context, self.memory
-        if context is None:
-            raise ArtefactError("this engine has been closed; load it again.")
         if len(part) != self.shaped:
             if not context.set_input_shape(self.input, part.shape):
                 raise ArtefactError(f"the engine does not take images of shape {part.shape}: {self.loaded.log.last()}.")
@@ -85,10 +83,10 @@ class TensorRT:
         memory.upload(self.input, part)
         if not context.execute_async_v3(int(memory.stream)):
             reason = self.loaded.log.last()
-            raise ArtefactError(f"the engine did not run: {reason}. {advice(reason, 'Load it again.')}")
+            raise ArtefactError(f"the engine did not run: {reason}. {hint(reason, 'Load it again.')}")
         return memory.download(self.output, len(part))
 
-    def describe(self) -> dict:
+    def _describe(self) -> dict:
         facts, trt = self.loaded.facts, self.loaded.trt
         known = ("tf32", "profile", "layers", "optimization_level", "compute_capabilities", "timing_cache", "flags")
         return {
@@ -102,8 +100,8 @@ class TensorRT:
             **{name: facts.get(name) for name in known},
         }
 
-    def close(self) -> None:
-        """Free everything, what uses memory before the memory; afterwards it predicts no more. Twice does no harm."""
+    def _close(self) -> None:
+        """Free everything, what uses memory before the memory."""
         self.context = None
         if self.memory is not None:
             self.memory.close()
@@ -112,7 +110,8 @@ class TensorRT:
             self.loaded.runtime = None
 
     def __del__(self):
-        with contextlib.suppress(Exception):  # at the end of the process parts of the library may be gone
+        # For callers who forget to close; at the end of the process parts of the library may be gone.
+        with contextlib.suppress(Exception):
             self.close()
 
 

@@ -92,7 +92,7 @@ def _summary(source: str, counted: list[tuple[str, bool]], quantised: list[str])
     }
 
 
-def prove(summary: dict, name: str) -> None:
+def check_precision(summary: dict, name: str) -> None:
     """Raise ArtefactError where no layer computes in the precision that `name` (PART.PRECISION.PART) claims.
 
     There must be a product in it, and one in the datatype of a network's codes if it has any; where no product is told

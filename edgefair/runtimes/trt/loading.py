@@ -9,7 +9,7 @@ from edgefair.runtimes import manifest
 from edgefair.runtimes.cuda_driver import why_no_gpu
 from edgefair.runtimes.gpu import device
 from edgefair.runtimes.trt import rtx
-from edgefair.runtimes.trt.api import Flavour, advice, library, logger
+from edgefair.runtimes.trt.api import Flavour, hint, library, logger
 
 REBUILD = "Build it again with edgefair on this device."
 
@@ -51,9 +51,7 @@ def load(flavour: Flavour, path: Path) -> Loaded:
     engine = runtime.deserialize_cuda_engine(content)
     if engine is None:
         reason = log.last()
-        raise ArtefactError(
-            f"{flavour.title} {trt.__version__} cannot load {path}: {reason}. {advice(reason, REBUILD)}"
-        )
+        raise ArtefactError(f"{flavour.title} {trt.__version__} cannot load {path}: {reason}. {hint(reason, REBUILD)}")
     return Loaded(trt, log, runtime, engine, facts, found)
 
 

@@ -20,7 +20,7 @@ from edgefair.files import sha256
 from edgefair.pipeline.device.kit import bundle, check
 from edgefair.predictions import Predictions
 from edgefair.runtimes import manifest
-from edgefair.runtimes.predict import artefact_at, predict
+from edgefair.runtimes.predict import artefact_from_file, predict
 from tests.cli.test_app import run
 from tests.helpers.toy_run import RECIPE, make_run, toy_onnx
 
@@ -146,7 +146,7 @@ def test_a_device_predicts_what_the_main_job_does_and_the_host_judges_it(capsys,
     assert run(capsys, "predict", str(kit / "student.int8.ort-cpu.onnx"), *arguments)[0] in (0, None)
     made = host / "run" / "artefacts" / "student.int8.ort-cpu.onnx"
     gate = GateRows.of(load_examples(RECIPE.data, RECIPE.seed, quiet))
-    expected, got = predict(artefact_at(made, "ort"), gate, quiet), Predictions.load(out)
+    expected, got = predict(artefact_from_file(made, "ort"), gate, quiet), Predictions.load(out)
     np.testing.assert_array_equal(got.logits, expected.logits)
     assert got.about == expected.about
     assert got.about["artefact"] == "ort-cpu-int8"

@@ -10,7 +10,7 @@ import pytest
 
 from edgefair.files import sha256
 from edgefair.recipe import DeployRecipe
-from edgefair.runtimes.gpu import _jetson
+from edgefair.runtimes.machine import describe_jetson_gpu
 from tests.helpers.fake_cuda import FakeDriver
 from tests.helpers.fake_trt import INT8, VERSIONS, write_source
 from tests.helpers.trt_fixtures import IMAGES, Machine, expected, forget_device
@@ -32,7 +32,7 @@ def rtx(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("output", ["FLOAT", "HALF"])
 def test_every_version_builds_loads_and_predicts_what_the_engine_computes(machine, output):
-    assert machine.runtime.why_not_build() == machine.runtime.why_not_run() == ""
+    assert machine.runtime.build_unavailable_reason() == machine.runtime.run_unavailable_reason() == ""
     images = IMAGES // 64  # sums that float16 holds exactly
     for path, batch in zip(machine.list(machine.build(output=output)), (4, 1), strict=True):
         runtime = machine.runtime(path)
@@ -171,18 +171,18 @@ def test_a_jetson_tells_power_mode_and_clock_in_files(tmp_path):
     (tmp_path / "etc/nv_tegra_release").write_text("# R36 (release), REVISION: 4.3, GCID: 3, BOARD: generic\n")
     (tmp_path / "var/lib/nvpmodel").mkdir(parents=True)
     (tmp_path / "var/lib/nvpmodel/status").write_text("pmode:0000\n")
-    assert _jetson(tmp_path) == {
+    assert describe_jetson_gpu(tmp_path) == {
         "sm_clock_mhz": 306,
         "sm_clock_max_mhz": 1300,
         "l4t": "R36 (release), REVISION: 4.3",
         "power_mode": "pmode:0000",
     }
-    assert _jetson(tmp_path / "nothing") == {}
+    assert describe_jetson_gpu(tmp_path / "nothing") == {}
 
 
 def test_the_package_imports_neither_torch_nor_a_library_of_nvidias():
     code = (
-        "import sys, edgefair.runtimes.trt as t; t.TensorRT.why_not_run(); "
+        "import sys, edgefair.runtimes.trt as t; t.TensorRT.run_unavailable_reason(); "
         "found = {'torch', 'onnx', 'tensorrt'} & set(sys.modules); assert not found, found; "
         "import edgefair.runtimes.gpu as g; g.describe_gpu(); assert 'torch' not in sys.modules"
     )

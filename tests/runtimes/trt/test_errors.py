@@ -40,7 +40,7 @@ def test_a_missing_library_names_its_extra(monkeypatch, tmp_path, name, said):
     Machine(monkeypatch, tmp_path).start()
     monkeypatch.setitem(sys.modules, name.replace("-", "_"), None)
     runtime = runtime_class(name)
-    for reason in (runtime.why_not_build(), runtime.why_not_run()):
+    for reason in (runtime.build_unavailable_reason(), runtime.run_unavailable_reason()):
         with pytest.raises(MissingExtra, match=said):
             raise MissingExtra(reason)
     with pytest.raises(MissingExtra, match=said):
@@ -53,8 +53,8 @@ def test_cuda_python_is_needed_to_run_and_not_to_build(machine, monkeypatch):
     found = machine(RTX)
     path = found.list(found.build())[0]
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
-    assert found.runtime.why_not_build() == ""
-    assert "'cuda.bindings.runtime'" in found.runtime.why_not_run()
+    assert found.runtime.build_unavailable_reason() == ""
+    assert "'cuda.bindings.runtime'" in found.runtime.run_unavailable_reason()
     with pytest.raises(MissingExtra, match=r"edgefair\[rtx\]"):
         found.runtime(path)
 
@@ -71,8 +71,8 @@ def test_without_a_driver_nothing_of_tensorrt_is_constructed(machine, driver, sa
     found = machine(TRT10)
     path = found.list(found.build())[0]
     found.plug(driver=driver)
-    assert said in found.runtime.why_not_build()
-    assert said in found.runtime.why_not_run()
+    assert said in found.runtime.build_unavailable_reason()
+    assert said in found.runtime.run_unavailable_reason()
     with pytest.raises(ArtefactError, match=said):
         found.build()
     with pytest.raises(ArtefactError, match=f"needs a GPU to run: .*{said}"):
@@ -82,7 +82,7 @@ def test_without_a_driver_nothing_of_tensorrt_is_constructed(machine, driver, sa
 def test_without_a_driver_rtx_builds_and_does_not_run(machine):
     found = machine(RTX)
     found.plug(driver=None)
-    assert found.runtime.why_not_build() == ""
+    assert found.runtime.build_unavailable_reason() == ""
     dynamic, _ = built = found.build()
     assert dynamic.facts["gpu"] is None
     assert dynamic.facts["layers"]["source"] == "network"

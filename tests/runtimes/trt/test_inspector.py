@@ -5,7 +5,7 @@ import json
 import pytest
 
 from edgefair.errors import ArtefactError
-from edgefair.runtimes.trt.inspector import engine_summary, prove
+from edgefair.runtimes.trt.inspector import check_precision, engine_summary
 
 INT8 = "Thirty-two wide channel vectorized row major Int8 format"
 HALF = "Two wide channel vectorized row major FP16 format"
@@ -52,15 +52,15 @@ def test_layers_are_counted_by_what_they_read(split):
 def test_quantising_for_products_in_float_is_no_int8_engine(split):
     silent = [(*layer[:2], HALF if "conv" in layer[0] else layer[2], layer[3]) for layer in LAYERS]
     with pytest.raises(ArtefactError, match=r"int8, but no layer of the engine does: \{'bf16': 1, 'fp16': 2\}"):
-        prove(engine_summary(inspected(split, silent)), "student.int8.tensorrt.engine")
-    prove(engine_summary(inspected(split)), "student.int8.tensorrt.engine")
+        check_precision(engine_summary(inspected(split, silent)), "student.int8.tensorrt.engine")
+    check_precision(engine_summary(inspected(split)), "student.int8.tensorrt.engine")
 
 
 def test_layers_that_hide_their_inside_are_counted_apart():
     hidden = [("{ForeignNode[conv_1...head]}", "Myelin", "Row major linear FP32", "Row major linear FP32")]
     summary = engine_summary(inspected(False, hidden))
     assert (summary["layers"], summary["opaque"], summary["share"]) == (0, 1, {})
-    prove(summary, "student.int8.tensorrt.engine")
+    check_precision(summary, "student.int8.tensorrt.engine")
 
 
 def test_an_engine_without_details_is_refused():
