@@ -23,8 +23,6 @@ def test_every_tag_says_what_its_record_says(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_number_with_a_unit_has_a_tag(page):
-    if page.name == "README.md" and len(page.read_text().splitlines()) > 200:
-        pytest.skip("the long README is being taken apart; its figures have no tags")
     assert figures.untagged(figures.read_page(page.read_text())) == []
 
 
