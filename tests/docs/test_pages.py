@@ -3,10 +3,12 @@
 import shutil
 
 import click
+import numpy as np
 import pytest
 import recipe_fields
 
 from edgefair.cli import cli
+from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe
 
 from ..fairness_regression.conftest import ENGINES
@@ -86,11 +88,19 @@ def test_what_is_wrong_with_a_command_line(line, wrong):
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
-    """A folder with what the examples of the documents read: two engines under the names that they use."""
+    """A folder with what the examples of the documents read: engines, images and predictions under their names."""
     for name, engine in (("student.onnx", "student.onnx"), ("int8.onnx", "other-seed.onnx")):
         shutil.copy(ENGINES / engine, tmp_path / name)
+    random = np.random.default_rng(0)
+    np.save(tmp_path / "calibration.npy", random.integers(0, 256, (40, 3, 32, 32), np.uint8))
+    folder = tmp_path / "runs" / "NAME" / "predictions"
+    folder.mkdir(parents=True)
+    labels, groups = np.arange(400) % 2, np.arange(400) // 2 % 2
+    for name in ("student", "ort-cpu-int8"):
+        logits = random.normal(size=(400, 2)).astype(np.float32)
+        rows = Predictions(np.arange(400).astype(str), labels, groups, logits, ("a", "b"), ("c", "d"))
+        rows.save(folder / f"{name}.npz")
     monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pages
