@@ -7,9 +7,9 @@ from edgefair.files import read_json, sha256
 from edgefair.gate.verification import Source
 from edgefair.log import Log
 from edgefair.pipeline.run_artefacts import artefact_list
-from edgefair.pipeline.run_folder import RunFolder
+from edgefair.pipeline.run_folder import RunFolder, run_recipe, stage_record
 from edgefair.predictions import Predictions
-from edgefair.recipe import Recipe, parse, read
+from edgefair.recipe import Recipe
 from edgefair.runtimes.artefact import Artefact
 
 STUDENT = "student"
@@ -61,10 +61,8 @@ def _from_file(path: Path, name: str) -> Source:
 
 def run_artefacts(folder: Path) -> tuple[Recipe, list[Artefact]]:
     """Recipe and artefacts of a run whose predictions are finished; the folder is only read."""
-    if not (folder / "recipe.toml").is_file():
-        raise RunFolderError(f"{folder} is not a run folder: no recipe.toml in it. Give the folder that --out named.")
-    recipe = parse(read(folder / "recipe.toml"))
-    if not read_json(folder / "predictions" / "stage.json").get("finished"):
+    recipe = run_recipe(folder)
+    if not stage_record(folder / "predictions").finished:
         raise RunFolderError(
             f"the run folder {folder} has no finished predictions. Run edgefair distill-and-export with the same "
             "settings again; it goes on where it stopped."
@@ -90,8 +88,8 @@ def _load_one(folder: Path, name: str) -> Source:
 
 def _latency(folder: Path, artefact: Artefact) -> tuple[dict, dict]:
     """What the run measured on this very file, and its control; nothing where unfinished or of another file."""
-    stage = read_json(folder / "stage.json")
-    if not stage.get("finished") or stage.get("made_from", {}).get(artefact.name) != artefact.sha256:
+    stage = stage_record(folder)
+    if not stage.finished or stage.made_from.get(artefact.name) != artefact.sha256:
         return {}, {}
     record = read_json(folder / "latency.json")
     return record.get("artefacts", {}).get(artefact.name, {}), record.get("control", {})
@@ -107,7 +105,7 @@ def _refuse_stale(artefact: Artefact, predictions: Predictions, path: Path) -> N
             f"stale predictions: {path} was made with a file of SHA-256 {str(made)[:12]}, but {artefact.path} is now "
             f"{there[:12]}. Predict again: run edgefair distill-and-export with the same settings."
         )
-    stored = read_json(path.parent / "stage.json").get("files", {}).get(path.name)
+    stored = stage_record(path.parent).files.get(path.name)
     if stored != sha256(path):
         raise ArtefactError(
             f"{path} is not the file that its run wrote (SHA-256 in stage.json: {str(stored)[:12]}). "

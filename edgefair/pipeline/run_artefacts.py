@@ -20,4 +20,4 @@ def artefact_list(run: RunFolder) -> list[Artefact]:
 
 
 def _plain(run: RunFolder, name: str, path: Path, runtime: str, precision: str, reference: str, claim: str) -> Artefact:
-    return Artefact(name, path, runtime, precision, run.hashes(path.parent.name)[path.name], reference, claim)
+    return Artefact(name, path, runtime, precision, run.hash_of(path), reference, claim)

@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgefair import __version__
-from edgefair.errors import RunFolderError
-from edgefair.files import CHECKPOINT, digest, finite, flat, read_json, sha256, write_bytes, write_json
+from edgefair.errors import RecipeError, RunFolderError
+from edgefair.files import CHECKPOINT, digest, finite, flat, read_json, read_record, sha256, write_bytes, write_record
+from edgefair.pipeline.records import Stage
 from edgefair.recipe import Recipe, parse, read
 
+AGAIN = "Remove the folder that it lies in, and run edgefair distill-and-export again with the same settings."
 STAGES = ("data", "teacher", "student", "artefacts", "predictions", "latency")
 
 
@@ -59,16 +61,18 @@ class RunFolder:
     def stage(self, name: str, made_from: dict, make: Callable[[Path], None]) -> Path:
         """Return the folder of a stage, calling `make(folder)` unless it is finished and its files are intact."""
         folder = self.path / name
-        key = digest({"stage": name, "edgefair": __version__, "made_from": made_from})
-        state = self._state(name)
-        if state.get("key") != key and folder.exists():
+        key = _key(name, made_from)
+        state = self._begun(name)
+        if state.key != key and folder.exists():
             shutil.rmtree(folder)  # made from something else: a checkpoint in it must not be gone on with
-        elif state.get("finished") and self._intact(folder, state["files"]):
+        elif state.finished and self._intact(folder, state.files):
             self.log.line(f"{name}: already done")
             return folder
         for left in folder.glob(".*.part"):  # of a process that was killed while it wrote
             left.unlink(missing_ok=True)
-        write_json(folder / "stage.json", {"key": key, "finished": False, "made_from": made_from})
+        about = {"schema": 1, "edgefair": __version__, "key": key}
+        record = about | {"finished": False, "made_from": made_from}
+        write_record(folder / "stage.json", Stage, record)
         started = time.monotonic()
         self.log.line(f"{name}: started")
         make(folder)
@@ -78,18 +82,15 @@ class RunFolder:
             if p.is_file() and p.name not in ("stage.json", CHECKPOINT)
         }
         seconds = round(time.monotonic() - started, 2)
-        write_json(
-            folder / "stage.json",
-            {"key": key, "finished": True, "made_from": made_from, "files": files, "seconds": seconds},
-        )
+        write_record(folder / "stage.json", Stage, record | {"finished": True, "files": files, "seconds": seconds})
         (folder / CHECKPOINT).unlink(missing_ok=True)
         self.log.line(f"{name}: finished in {seconds:.1f} s")
         return folder
 
     def refuse_other_data(self, data: dict) -> None:
         """Raise RunFolderError where the finished stage "data" saw other data than these, of Examples.describe()."""
-        state = self._state("data")
-        if not state.get("finished") or state["made_from"].get("data") == digest(data):
+        state = self.record("data")
+        if not state.finished or state.made_from.get("data") == digest(data):
             return
         was, now = read_json(self.path / "data" / "data.json"), json.loads(json.dumps(finite(data)))
         differing = _differing(was, now, "now", _short)
@@ -100,14 +101,43 @@ class RunFolder:
 
     def hashes(self, name: str) -> dict[str, str]:
         """SHA-256 of each file of a finished stage: what a later stage is made from."""
-        return self._state(name)["files"]
+        state = self.record(name)
+        if not state.finished:
+            raise RunFolderError(
+                f"the run folder {self.path} has no finished {name}. Run edgefair distill-and-export with the same "
+                "settings again; it goes on where it stopped."
+            )
+        return state.files
+
+    def hash_of(self, file: Path) -> str:
+        """SHA-256 of one file of a finished stage, as its record has it; raises RunFolderError where it has none."""
+        known = self.hashes(file.parent.name)
+        if file.name not in known:
+            raise RunFolderError(f"{file.parent / 'stage.json'}: files has no {file.name}. {AGAIN}")
+        return known[file.name]
 
     def seconds(self) -> dict[str, float]:
         """How long each finished stage took, in its last process."""
-        return {name: state["seconds"] for name in STAGES if (state := self._state(name)).get("finished")}
+        return {name: state.seconds for name in STAGES if (state := self.record(name)).finished}
 
-    def _state(self, name: str) -> dict:
-        return read_json(self.path / name / "stage.json")
+    def record(self, name: str) -> Stage:
+        """The record of a stage, an unfinished one where there is none; raises RunFolderError where it is damaged."""
+        return stage_record(self.path / name)
+
+    def _begun(self, name: str) -> Stage:
+        """What is there of a stage that is to be made: nothing where its record was cut off while it was written."""
+        file = self.path / name / "stage.json"
+        if file.is_file() and not _is_json(file):
+            self.log.line(f"{name}: {file} cannot be read; made again")
+            return Stage()
+        state = self.record(name)
+        if (made_by := _other_version(name, state)) is not None:
+            raise RunFolderError(
+                f"the stage '{name}' of {self.path} was made by edgefair {made_by or 'of an earlier version'}; this is "
+                f"{__version__}, which would make it in another way. Make a new run with --out, go on with the version "
+                f"that began, or remove {self.path / name} to have it made again."
+            )
+        return state
 
     def _intact(self, folder: Path, files: dict[str, str]) -> bool:
         changed = [
@@ -116,6 +146,49 @@ class RunFolder:
         if changed:
             self.log.line(f"{folder.name}: {', '.join(changed)} is missing or was changed; made again")
         return not changed
+
+
+def run_recipe(folder: Path) -> Recipe:
+    """The recipe of a run folder; raises RunFolderError where it is none, or its recipe is not one of this version."""
+    file = Path(folder) / "recipe.toml"
+    if not file.is_file():
+        raise RunFolderError(f"{folder} is not a run folder: no recipe.toml in it. Give the folder that --out named.")
+    try:
+        return parse(read(file))
+    except RecipeError as error:
+        made_by = next((state.edgefair for name in STAGES if (state := stage_record(file.parent / name)).edgefair), "")
+        version = made_by or "of an earlier version"
+        remedy = "Put the file back as it was" if made_by == __version__ else f"Use edgefair {version}"
+        raise RunFolderError(
+            f"{file}: {error}\nThe run was made by edgefair {version}, this is {__version__}. {remedy}, or make a new "
+            "run with --out."
+        ) from None
+
+
+def stage_record(folder: Path) -> Stage:
+    """The stage.json of a folder, an unfinished stage where there is none; RunFolderError where it is damaged."""
+    file = Path(folder) / "stage.json"
+    return read_record(file, Stage, AGAIN, RunFolderError) if file.exists() else Stage()
+
+
+def _key(name: str, made_from: dict) -> str:
+    return digest({"stage": name, "edgefair": __version__, "made_from": made_from})
+
+
+def _other_version(name: str, state: Stage) -> str | None:
+    """The version that a stage was made by, where it is another one; None where it is this one or nothing is there."""
+    if not state.finished or state.edgefair == __version__:
+        return None
+    same = not state.edgefair and state.key in ("", _key(name, state.made_from))
+    return None if same else state.edgefair
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -134,7 +207,7 @@ def _claim(path: Path, recipe: Recipe) -> None:
     if not stored.exists():
         write_bytes(stored, recipe.to_toml().encode())
         return
-    differing = _differing(parse(read(stored)).model_dump(mode="json"), recipe.model_dump(mode="json"), "asked for")
+    differing = _differing(run_recipe(path).model_dump(mode="json"), recipe.model_dump(mode="json"), "asked for")
     if differing:
         raise RunFolderError(
             f"{path} was made from another recipe:\n  " + "\n  ".join(differing) + "\n"

@@ -1,13 +1,14 @@
 """The run folder: finished stages stay, changed ones are redone, other recipes are refused."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 
 from edgefair.errors import RunFolderError
-from edgefair.files import atomic_path, sha256, write_bytes
-from edgefair.pipeline.run_folder import RunFolder
+from edgefair.files import atomic_path, sha256, write_bytes, write_json
+from edgefair.pipeline.run_folder import RunFolder, run_recipe
 from edgefair.recipe import parse
 from tests.conftest import tiny
 
@@ -159,3 +160,36 @@ def test_recipe_in_the_folder_reads_back(tmp_path, quiet):
 
     with RunFolder.open(tmp_path / "run", tiny(), quiet) as run:
         assert parse(read(run.path / "recipe.toml")) == tiny()
+
+
+def test_a_stage_of_another_version_is_refused_by_its_version(tmp_path, quiet, monkeypatch):
+    calls = []
+    with RunFolder.open(tmp_path / "run", tiny(), quiet) as run:
+        folder = run.stage("work", {"a": 1}, counted(calls))
+        monkeypatch.setattr("edgefair.pipeline.run_folder.__version__", "99.0")
+        with pytest.raises(RunFolderError, match=r"'work' of .* was made by edgefair \d.*; this is 99\.0"):
+            run.stage("work", {"a": 1}, counted(calls))
+        assert (folder / "file.txt").is_file()
+    assert len(calls) == 1
+
+
+def test_a_record_of_the_version_before_is_read_or_refused_by_it(tmp_path, quiet, monkeypatch):
+    """Records of 0.1.0 held neither a schema nor a version: the key says which version made them."""
+    with RunFolder.open(tmp_path / "run", tiny(), quiet) as run:
+        folder = run.stage("work", {"a": 1}, counted([]))
+        stored = json.loads((folder / "stage.json").read_text())
+        write_json(folder / "stage.json", {k: v for k, v in stored.items() if k not in ("schema", "edgefair")})
+        run.stage("work", {"a": 1}, counted([], "other"))
+        assert (folder / "file.txt").read_text() == "x"
+        monkeypatch.setattr("edgefair.pipeline.run_folder.__version__", "99.0")
+        with pytest.raises(RunFolderError, match="made by edgefair of an earlier version; this is 99"):
+            run.stage("work", {"a": 1}, counted([], "other"))
+
+
+def test_a_recipe_that_this_version_does_not_know_is_refused_by_its_version(tmp_path, quiet):
+    with RunFolder.open(tmp_path / "run", tiny(), quiet) as run:
+        run.stage("data", {}, counted([]))
+    with (run.path / "recipe.toml").open("a") as file:
+        file.write("\n[future]\nx = 1\n")
+    with pytest.raises(RunFolderError, match=r"recipe.toml: 'future' is not a setting.*\s.*was made by edgefair \d"):
+        run_recipe(run.path)

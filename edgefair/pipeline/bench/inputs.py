@@ -3,13 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-from edgefair.errors import DataError, MissingExtra, RecipeError, RunFolderError, nearest
+from edgefair.errors import DataError, MissingExtra, RecipeError, nearest
 from edgefair.files import sha256
 from edgefair.log import Log
 from edgefair.pipeline.references import split_name
 from edgefair.pipeline.run_artefacts import artefact_list
-from edgefair.pipeline.run_folder import RunFolder
-from edgefair.recipe import parse, read
+from edgefair.pipeline.run_folder import RunFolder, run_recipe
 from edgefair.runtimes import manifest, runtime_class, runtime_names
 from edgefair.runtimes.artefact import Artefact, exported
 from edgefair.runtimes.targets import is_engine
@@ -86,14 +85,7 @@ def _of_folder(text: str, log: Log) -> list[Artefact]:
 
 
 def _run(folder: Path) -> dict[str, Artefact]:
-    run = RunFolder(folder, parse(read(folder / "recipe.toml")), Log(quiet=True))
-    try:
-        artefacts = artefact_list(run)
-    except KeyError:
-        raise RunFolderError(
-            f"the run folder {folder} has no finished artefacts. Run edgefair distill-and-export again with the same "
-            "settings; it goes on where it stopped."
-        ) from None
+    artefacts = artefact_list(RunFolder(folder, run_recipe(folder), Log(quiet=True)))
     return {one.name: one for one in artefacts}
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from edgefair.data import load_examples
 from edgefair.errors import RecipeError, RunFolderError, nearest
-from edgefair.files import read_json
-from edgefair.pipeline.run_folder import RunFolder
-from edgefair.recipe import Recipe, parse, read
+from edgefair.pipeline.run_folder import RunFolder, run_recipe, stage_record
+from edgefair.recipe import Recipe
 from edgefair.runtimes import manifest
 from edgefair.runtimes.targets import TARGETS
 
@@ -40,16 +39,14 @@ def opened(folder: Path, log):
 
 def finished_recipe(folder: Path) -> Recipe:
     """The recipe of a run that has a student, artefacts and predictions; the folder is only read."""
-    folder = Path(folder)
-    if not (folder / "recipe.toml").is_file():
-        raise RunFolderError(f"{folder} is not a run folder: no recipe.toml in it. Give the folder that --out named.")
+    folder, recipe = Path(folder), run_recipe(folder)
     for stage in ("student", "artefacts", "predictions"):
-        if not read_json(folder / stage / "stage.json").get("finished"):
+        if not stage_record(folder / stage).finished:
             raise RunFolderError(
                 f"the run folder {folder} has no finished {stage}. Run edgefair distill-and-export with the same "
                 "settings again; it goes on where it stopped."
             )
-    return parse(read(folder / "recipe.toml"))
+    return recipe
 
 
 def chosen_target(folder: Path, asked: str) -> str:
