@@ -52,8 +52,9 @@ def recipe_for(args, seed: int, change: dict):
         "data.max_rows": 0 if args.full else args.rows,
         "train.epochs": args.epochs,
         "teacher.epochs": args.epochs,
-        "strategy.warmup_epochs": round(0.7 * args.epochs),  # the paper: 70 of 100
     }
+    if change.get("strategy.name") == "bird":
+        base["strategy.warmup_epochs"] = round(0.7 * args.epochs)  # the paper: 70 of 100
     return methods.recipe_of(base, FULL if args.full else REDUCED, change)
 
 

@@ -33,14 +33,15 @@ def build(args, loss: str, strategy: str, examples, pair: list[str], batch: int)
     settings = {
         "loss.name": loss,
         "strategy.name": strategy,
-        "strategy.warmup_epochs": 0,
         "train.batch_size": batch,
         "train.augment": "crop-flip",  # a teacher that looks at every batch
         "train.precision": args.precision,
     }
     recipe, device = recipe_of(SMALL, settings), torch.device(args.device)
     teacher, student = (create(spec, 10, seed).to(device) for seed, spec in enumerate(pair))
-    made, feed = assemble(recipe.train, recipe.loss, recipe.strategy, examples, student, teacher, 0, device)
+    made, feed = assemble(
+        recipe.train, recipe.loss, recipe.strategy.without_warmup(), examples, student, teacher, 0, device
+    )
     made.start_epoch(2)
     made.parts.student.train()
     batch = next(feed.epoch(1))

@@ -41,7 +41,9 @@ TINY = {
 def tiny(**changes) -> Recipe:
     """A recipe that runs in seconds; dots in names are written as double underscores."""
     values: dict = {}
-    for name, value in {**TINY, **{k.replace("__", "."): v for k, v in changes.items()}}.items():
+    rendered = changes.get("data__name", "trifeature") == "trifeature"
+    usual = {name: value for name, value in TINY.items() if rendered or not name.startswith("data.")}
+    for name, value in {**usual, **{k.replace("__", "."): v for k, v in changes.items()}}.items():
         assign(values, name, value)
     return parse(values)
 

@@ -14,7 +14,15 @@ from edgefair.cli.compare import compare
 from edgefair.cli.data import data
 from edgefair.cli.lint import lint
 from edgefair.cli.lr_find import lr_find
-from edgefair.cli.options import TableChoice, precision_names, recipe_values, target_names
+from edgefair.cli.options import (
+    TableChoice,
+    data_option,
+    loss_option,
+    precision_names,
+    recipe_values,
+    strategy_option,
+    target_names,
+)
 from edgefair.cli.plan import plan
 from edgefair.cli.predict import predict
 from edgefair.cli.quantize import quantize
@@ -55,11 +63,7 @@ cli.add_command(recipe)
     type=click.Path(path_type=Path),
     help="TOML file of settings; options below go on top of it.",
 )
-@click.option(
-    "--data",
-    help="Data set: trifeature, a manifest (CSV or Parquet: path,label,group), a folder as published (CelebA, UTKFace, "
-    "FairFace, ...), NAME=PATH such as cifar10s=FOLDER, or hf:NAME.  [default: trifeature]",
-)
+@data_option
 @click.option("--task", help="Attribute that is predicted, such as age.  [default: the data set's]")
 @click.option("--group", help="Protected attribute; several such as gender+race are intersected.")
 @click.option(
@@ -67,8 +71,8 @@ cli.add_command(recipe)
     help="cifar:resnet20, timm:NAME, torchvision:NAME, clip:resnet50, clip:vit_b_32, flava, file:PATH or onnx:PATH.",
 )
 @click.option("--student", help="cifar:resnet8, timm:NAME, torchvision:NAME, shufflenet_v2 or file:PATH.")
-@click.option("--loss", help="Distillation loss: none, ckd, ctkd, rkd, kdpp, fitnet, at, mfd.")
-@click.option("--strategy", help="Debiasing strategy: plain, adversarial, intra, bird.")
+@loss_option
+@strategy_option
 @click.option("--lambda", "lam", type=float, help="Strength of the debiasing; 0 is none.")
 @click.option(
     "--target",

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import click
 
+from edgefair.cli.options import data_option, recipe_values
+
 LITTLE = 0.05  # a fall of the loss that may be noise
 
 
 @click.command("lr-find")
 @click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="TOML file of settings.")
-@click.option("--data", help="Data set, as for distill-and-export.  [default: trifeature]")
+@data_option
 @click.option("--teacher", help="The teacher's network, as for distill-and-export.")
 @click.option("--student", help="The student's network, as for distill-and-export.")
 @click.option("--network", type=click.Choice(["teacher", "student"]), default="teacher", show_default=True)
@@ -25,7 +27,6 @@ def lr_find(recipe_file, data, network, low, high, steps, settings, plot, **opti
 
     The student learns from a teacher that is a file (file:, onnx:); without one, from the labels alone.
     """
-    from edgefair.cli.options import recipe_values
     from edgefair.errors import RecipeError
     from edgefair.files import write_bytes
     from edgefair.log import Log
@@ -70,18 +71,18 @@ def _prepare(recipe, network: str, log):
     from edgefair.data import load_examples
     from edgefair.errors import RecipeError
     from edgefair.models.factory import AS_IT_IS
-    from edgefair.recipe import LossRecipe, StrategyRecipe
+    from edgefair.recipe.losses import CrossEntropySettings
+    from edgefair.recipe.strategies import PlainSettings
     from edgefair.training.assemble import assemble
-    from edgefair.training.stages import build, check_names, refuse_untrainable, training_device
+    from edgefair.training.stages import build, refuse_untrainable, training_device
 
-    check_names(recipe)
+    device = training_device(recipe)
     part = getattr(recipe, network)
     refuse_untrainable(recipe.student)
     if network == "teacher" and part.spec.startswith(AS_IT_IS):
         raise RecipeError(f"the teacher '{part.spec}' is used as it is; ask for --network student, or name another.")
     examples = load_examples(recipe.data, recipe.seed, log)
-    device = training_device(recipe)
-    model, teacher, loss = build(part, examples, recipe.seed).to(device), None, LossRecipe(name="none")
+    model, teacher, loss = build(part, examples, recipe.seed).to(device), None, CrossEntropySettings()
     if network == "teacher" and part.freeze:
         model.freeze()
     if network == "student" and recipe.teacher.spec.startswith(AS_IT_IS):
@@ -89,4 +90,4 @@ def _prepare(recipe, network: str, log):
     elif network == "student":
         log.line("the teacher is no file, so the student learns from the labels alone")
     train = recipe.teacher if network == "teacher" else recipe.train
-    return assemble(train, loss, StrategyRecipe(name="plain"), examples, model, teacher, recipe.seed, device)
+    return assemble(train, loss, PlainSettings(), examples, model, teacher, recipe.seed, device)

@@ -1,7 +1,8 @@
-"""Values of a recipe from the options of a command, and choices from tables that load when they are used."""
+"""Options that several commands share, choices from tables that load when used, and the values of a recipe."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -46,7 +47,36 @@ def precision_names() -> Iterable[str]:
     return PRECISIONS
 
 
-def recipe_values(recipe_file: Path | None, data: str | None, options: dict, settings: tuple[str, ...]) -> dict:
+def names_of(section: str) -> Callable[[], Iterable[str]]:
+    """The names that a section of the recipe may have: losses, strategies."""
+
+    def names() -> Iterable[str]:
+        from edgefair.recipe import CHOICES
+
+        return CHOICES[section].classes
+
+    return names
+
+
+data_option = click.option(
+    "--data",
+    help="Data set: trifeature, which is rendered, a path that is recognised (a CSV or Parquet list with path, label "
+    "and group, a folder as published), NAME=PATH such as cifar10s=FOLDER, or hf:NAME; edgefair recipe lists the "
+    "names.  [default: trifeature]",
+)
+loss_option = click.option(
+    "--loss", type=TableChoice(names_of("loss"), strict=False), help="Distillation loss.  [default: rkd]"
+)
+strategy_option = click.option(
+    "--strategy",
+    type=TableChoice(names_of("strategy"), strict=False),
+    help="Debiasing strategy.  [default: adversarial, plain for data without groups]",
+)
+
+
+def recipe_values(
+    recipe_file: Path | None, data: str | None, options: dict[str, Any], settings: tuple[str, ...]
+) -> dict[str, Any]:
     """The recipe's nested values: the file first, then the options, then --set."""
     from edgefair.recipe import assign, assignment, read
 

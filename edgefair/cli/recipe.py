@@ -1,39 +1,63 @@
 """`edgefair recipe`: every setting with its meaning and its value, as TOML that --recipe reads back."""
 
 import textwrap
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from edgefair.cli.options import data_option, loss_option, recipe_values, strategy_option
+
+if TYPE_CHECKING:  # pydantic is loaded when the command runs
+    from edgefair.recipe import Choice
+    from edgefair.recipe.base import Section
 
 WIDTH = 110
 
 
 @click.command("recipe")
-@click.option("--data", help="Data set, as for distill-and-export; defaults follow it.  [default: trifeature]")
+@data_option
+@loss_option
+@strategy_option
 @click.option("--set", "settings", multiple=True, metavar="SECTION.FIELD=VALUE", help="Any recipe field; repeatable.")
-def recipe(data, settings) -> None:
-    """Print all settings with their meaning: a file for distill-and-export --recipe."""
-    from edgefair.cli.options import recipe_values
+def recipe(data: str | None, settings: tuple[str, ...], **options: str | None) -> None:
+    """Print all settings with their meaning: a file for distill-and-export --recipe.
+
+    Of losses, strategies and data sets the settings of the chosen one are set; those of the others stand in comments.
+    """
     from edgefair.recipe import parse
 
-    click.echo(annotated(parse(recipe_values(None, data, {}, settings))), nl=False)
+    click.echo(annotated(parse(recipe_values(None, data, options, settings))), nl=False)
 
 
-def annotated(section, name: str = "") -> str:
+def annotated(section: "Section", name: str = "") -> str:
     """A recipe, or a section of it, as TOML with what every field means above it."""
-    from pydantic import BaseModel
+    from edgefair.recipe import CHOICES, setting_names
+    from edgefair.recipe.base import Section
 
+    choice, fields = CHOICES.get(name), type(section).model_fields
     lines, below = [f"[{name}]"] if name else [], []
-    values = section.model_dump(mode="json")
-    for field, about in type(section).model_fields.items():
-        part = getattr(section, field)
-        if isinstance(part, BaseModel):
-            below.append("\n" + _comment(type(part).__doc__) + annotated(part, field))
+    if choice:
+        lines.append(_comment(f"{choice.names}; with its settings") + _line("name", section.name))
+    for field in setting_names(type(section)) if choice else fields:
+        part, about = getattr(section, field), fields[field].description or ""
+        if isinstance(part, Section):
+            below.append("\n" + _comment(about or type(part).__doc__ or "") + annotated(part, field))
         else:
-            lines.append(_comment(about.description or "") + _line(field, values[field]))
-    return "\n".join(lines) + "\n" + "".join(below)
+            lines.append(_comment(about) + _line(field, section.model_dump(mode="json", include={field})[field]))
+    return "\n".join(lines) + "\n" + (_others(choice, type(section)) if choice else "") + "".join(below)
 
 
-def _line(name: str, value) -> str:
+def _others(choice: "Choice", chosen: type["Section"]) -> str:
+    """The settings that the chosen name has not, in comments under the names that have them."""
+    text = _comment(f"Other {choice.plural} have these settings, which are errors with this one:")
+    for names, fields in choice.settings_of_others(chosen).items():
+        text += "#\n" + _comment(", ".join(names))
+        for field, info in fields.items():
+            text += _comment(info.description or "", "#     ") + f"#   {_line(field, info.default).lstrip('# ')}\n"
+    return text
+
+
+def _line(name: str, value: Any) -> str:
     """An assignment; of a table the inline form, and for no value what would have to be completed."""
     import tomli_w
 
@@ -42,5 +66,5 @@ def _line(name: str, value) -> str:
     return f"# {name} =" if value is None else tomli_w.dumps({name: value}).strip()
 
 
-def _comment(text: str) -> str:
-    return "".join(f"# {line}\n" for line in textwrap.wrap(" ".join(text.split()), WIDTH - 2))
+def _comment(text: str, start: str = "# ") -> str:
+    return "".join(f"{start}{line}\n" for line in textwrap.wrap(" ".join(text.split()), WIDTH - len(start)))

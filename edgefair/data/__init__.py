@@ -27,9 +27,8 @@ from edgefair.data.readers import (
 from edgefair.data.readers import (
     huggingface as hf,
 )
-from edgefair.errors import RecipeError, nearest
-from edgefair.recipe import DataRecipe
-from edgefair.recipe.data import FIXED
+from edgefair.errors import RecipeError
+from edgefair.recipe.data_base import DataSettings, ImageFileSettings, StoredSettings
 
 # Readers of image files: each gives entries (`read`) and knows its own folder (`recognise`); the last is the loosest.
 READERS = {
@@ -48,8 +47,8 @@ READERS = {
 }
 
 
-def _from_files(recipe: DataRecipe, seed: int, log, name: str) -> Examples:
-    return build(READERS[name].read(recipe, seed, log), recipe, seed, log)
+def _from_files(settings: ImageFileSettings, seed: int, log, name: str) -> Examples:
+    return build(READERS[name].read(settings, seed, log), settings, seed, log)
 
 
 DATASETS = {
@@ -57,33 +56,30 @@ DATASETS = {
     **dict.fromkeys(cifar.CONSTRUCTIONS, cifar.load),
     **{name: partial(_from_files, name=name) for name in READERS},
 }
-ON_DISK = tuple(name for name in DATASETS if name != "trifeature")
 
 __all__ = ["DATASETS", "LISTS", "READERS", "Examples", "Listing", "load_examples", "recognise", "rows_of_cells"]
 
 
-def check_name(recipe: DataRecipe) -> None:
-    """Raise RecipeError for an unknown data set, one on disk without a path, or an attribute that it has not."""
-    if recipe.name not in DATASETS:
-        raise RecipeError(f"unknown data set '{recipe.name}'; {nearest(recipe.name, DATASETS)} Or give a path.")
-    if recipe.name in ON_DISK and not recipe.path:
+def check_settings(settings: DataSettings) -> None:
+    """Raise RecipeError for a data set on disk without a path, or an attribute that it has not."""
+    if isinstance(settings, StoredSettings) and not settings.path:
         raise RecipeError(
-            f"the data set '{recipe.name}' needs a path: {recipe.name}=PATH, in a recipe data.path. "
-            f"A folder of that name is ./{recipe.name}."
+            f"the data set '{settings.name}' needs a path: {settings.name}=PATH, in a recipe data.path. "
+            f"A folder of that name is ./{settings.name}."
         )
-    for field, only in zip(("task", "group"), FIXED.get(recipe.name, ()), strict=False):
-        if (asked := getattr(recipe, field)) not in ("", only):
+    for field, only in zip(("task", "group"), settings.only or (), strict=False):
+        if (asked := getattr(settings, field)) not in ("", only):
             what = f"its {field} is always {only}" if only else "it declares no groups"
             raise RecipeError(
-                f"data.{field} '{asked}': {recipe.name} has no such attribute, {what}. Leave it out; for others "
+                f"data.{field} '{asked}': {settings.name} has no such attribute, {what}. Leave it out; for others "
                 "write a manifest."
             )
 
 
-def load_examples(recipe: DataRecipe, seed: int, log) -> Examples:
-    """The examples that the recipe names; raises RecipeError for an unknown name, DataError for bad data."""
-    check_name(recipe)
-    return DATASETS[recipe.name](recipe, seed, log)
+def load_examples(settings: DataSettings, seed: int, log) -> Examples:
+    """The examples that [data] names; raises RecipeError for settings that do not fit it, DataError for bad data."""
+    check_settings(settings)
+    return DATASETS[settings.name](settings, seed, log)
 
 
 def recognise(value: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from edgefair.data.listing import ALL
 from edgefair.errors import RecipeError, nearest
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data_base import AgeSettings, DataSettings
 
 AGES = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")
 THREE_AGES = ("under 20", "20 to 39", "40 and over")
@@ -37,49 +37,49 @@ class Chosen:
         return {"task": self.task, "group": "+".join(self.protected)}
 
 
-def choose(recipe: DataRecipe, known: dict[str, tuple[str, ...]], title: str) -> Chosen:
+def choose(settings: DataSettings, known: dict[str, tuple[str, ...]], title: str) -> Chosen:
     """The attributes that data.task and data.group name, out of those known with their values in order.
 
     The groups of several protected attributes are all combinations of their values. Without any there is one group.
     Raises RecipeError for an unknown attribute, or one that is asked for twice.
     """
-    protected = protected_of(recipe)
-    for field, names in (("task", (recipe.task,)), ("group", protected)):
+    protected = protected_of(settings)
+    for field, names in (("task", (settings.task,)), ("group", protected)):
         for name in names:
             if name not in known:
                 raise RecipeError(f"data.{field} '{name}' is no {title} column; {_several(name)}{nearest(name, known)}")
-    if recipe.task in protected or len(set(protected)) < len(protected):
+    if settings.task in protected or len(set(protected)) < len(protected):
         raise RecipeError(
-            f"data.task and data.group are both '{recipe.task}'; the protected attribute must be another column."
-            if recipe.task in protected
-            else f"data.group '{recipe.group}' names an attribute twice."
+            f"data.task and data.group are both '{settings.task}'; the protected attribute must be another column."
+            if settings.task in protected
+            else f"data.group '{settings.group}' names an attribute twice."
         )
     combined = itertools.product(*(known[name] for name in protected))
     groups = tuple("+".join(values) for values in combined) if protected else ALL
-    return Chosen(recipe.task, protected, known[recipe.task], groups)
+    return Chosen(settings.task, protected, known[settings.task], groups)
 
 
 def _several(name: str) -> str:
     return f"several are joined by +: {name.replace(' ', '').replace(',', '+')}. " if "," in name else ""
 
 
-def protected_of(recipe: DataRecipe) -> tuple[str, ...]:
+def protected_of(settings: DataSettings) -> tuple[str, ...]:
     """The attributes that data.group names, which are joined by `+`."""
-    parts = tuple(part.strip() for part in recipe.group.split("+")) if recipe.group.strip() else ()
+    parts = tuple(part.strip() for part in settings.group.split("+")) if settings.group.strip() else ()
     if not all(parts):
         raise RecipeError(
-            f"data.group '{recipe.group}': a name is missing beside '+'. Several are given as gender+race."
+            f"data.group '{settings.group}': a name is missing beside '+'. Several are given as gender+race."
         )
     return parts
 
 
-def age_names(recipe: DataRecipe) -> tuple[str, ...]:
-    """The age buckets that the recipe asks for."""
-    return THREE_AGES if recipe.age_buckets == 3 else AGES
+def age_names(settings: AgeSettings) -> tuple[str, ...]:
+    """The age buckets that the settings ask for."""
+    return THREE_AGES if settings.age_buckets == 3 else AGES
 
 
-def age_name(years: int, recipe: DataRecipe) -> str:
+def age_name(years: int, settings: AgeSettings) -> str:
     """The bucket of an age in years."""
-    if recipe.age_buckets == 3:
+    if settings.age_buckets == 3:
         return THREE_AGES[(years >= 20) + (years >= 40)]
     return AGES[(years >= 3) + sum(years >= edge for edge in range(10, 80, 10))]

@@ -7,21 +7,21 @@ from edgefair.data.dataset import Examples
 from edgefair.data.listing import Entry, Listing
 from edgefair.data.splits import split
 from edgefair.errors import DataError, RecipeError, nearest
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data_base import ImageFileSettings
 from edgefair.seeds import generator
 
 _NAMED = 20  # so many of the rows that were left out are named in a report
 
 
-def build(listing: Listing, recipe: DataRecipe, seed: int, log) -> Examples:
+def build(listing: Listing, settings: ImageFileSettings, seed: int, log) -> Examples:
     """Examples of image files; raises DataError for unreadable files, undeclared labels or groups, or an empty list."""
-    class_names, group_names, entries = checked(listing, recipe, seed)
+    class_names, group_names, entries = checked(listing, settings, seed)
     entries, lost = present(entries)
-    if lost and not recipe.skip_broken:
+    if lost and not settings.skip_broken:
         raise DataError(
             f"{lost[0]} ({len(lost)} such rows). Correct the path, or go on without such rows with --skip-broken."
         )
-    images, broken, content = prepared(entries, recipe.image_size, recipe.skip_broken, log)
+    images, broken, content = prepared(entries, settings.image_size, settings.skip_broken, log)
     lost += [f"{entries[at].where}: {why}" for at, why in sorted(broken.items())]
     if lost:
         log.line(f"left out {len(lost)} unreadable images, first: {lost[0]}")
@@ -35,14 +35,16 @@ def build(listing: Listing, recipe: DataRecipe, seed: int, log) -> Examples:
         ids=np.array([e.id for e in entries]),
         class_names=class_names,
         group_names=group_names,
-        rows=split(entries, labels, groups, recipe, seed),
+        rows=split(entries, labels, groups, settings, seed),
         about={**listing.about, **left_out(listing), "broken_images": len(lost), "broken_examples": lost[:_NAMED]},
         identities=np.array([e.identity for e in entries]) if any(e.identity for e in entries) else None,
         soft_groups=_soft_groups(entries),
     )
 
 
-def checked(listing: Listing, recipe: DataRecipe, seed: int) -> tuple[tuple[str, ...], tuple[str, ...], list[Entry]]:
+def checked(
+    listing: Listing, settings: ImageFileSettings, seed: int
+) -> tuple[tuple[str, ...], tuple[str, ...], list[Entry]]:
     """Class names, group names and the entries to use, none of which has an undeclared label or group."""
     entries = listing.entries
     if not entries:
@@ -51,8 +53,8 @@ def checked(listing: Listing, recipe: DataRecipe, seed: int) -> tuple[tuple[str,
         )
     _refuse_repeated(entries)
     for field, given, own in (
-        ("classes", recipe.classes, listing.class_names),
-        ("groups", recipe.groups, listing.group_names),
+        ("classes", settings.classes, listing.class_names),
+        ("groups", settings.groups, listing.group_names),
     ):
         if given and own and tuple(given) != tuple(own):
             raise RecipeError(
@@ -62,11 +64,11 @@ def checked(listing: Listing, recipe: DataRecipe, seed: int) -> tuple[tuple[str,
     class_names = _names("class", listing.class_names, entries)
     if not listing.class_names and len(entries) > 20 and 2 * len(class_names) > len(entries):
         raise DataError(
-            f"data.task '{recipe.task}' has {len(class_names):,} values in {len(entries):,} rows: it names images "
+            f"data.task '{settings.task}' has {len(class_names):,} values in {len(entries):,} rows: it names images "
             "rather than classes. Give the attribute that is to be predicted (--task)."
         )
     group_names = _names("group", listing.group_names, entries)
-    return class_names, group_names, fewer(entries, recipe.max_rows, seed, listing.about["name"])
+    return class_names, group_names, fewer(entries, settings.max_rows, seed, listing.about["name"])
 
 
 def _refuse_repeated(entries: list[Entry]) -> None:

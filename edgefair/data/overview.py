@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgefair.data import READERS, check_name, load_examples
+from edgefair.data import READERS, check_settings, load_examples
 from edgefair.data.build import checked, indices, left_out, present
 from edgefair.data.dataset import LISTS, Examples
 from edgefair.data.listing import Entry
@@ -12,7 +12,7 @@ from edgefair.data.splits import split
 from edgefair.metrics.power import minimum_tolerances
 from edgefair.predictions import LabelledRows
 from edgefair.preprocess import decode_job
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data_base import DataSettings, ImageFileSettings
 
 
 class Undecoded:
@@ -34,24 +34,25 @@ class Overview(LabelledRows):
     about: dict
 
 
-def look(recipe: DataRecipe, seed: int, log, check: bool) -> Examples | Overview:
+def look(settings: DataSettings, seed: int, log, check: bool) -> Examples | Overview:
     """The data set; files are decoded, and kept for training, only with `check`. Broken and missing ones count."""
-    check_name(recipe)
-    recipe = recipe.model_copy(update={"skip_broken": True})
-    if recipe.name in READERS and not check:
-        return _listed(recipe, seed, log)
-    return load_examples(recipe, seed, log)
+    check_settings(settings)
+    if isinstance(settings, ImageFileSettings):
+        settings = settings.model_copy(update={"skip_broken": True})
+        if not check:
+            return _listed(settings, seed, log)
+    return load_examples(settings, seed, log)
 
 
-def _listed(recipe: DataRecipe, seed: int, log) -> Overview:
-    listing = READERS[recipe.name].read(recipe, seed, log)
-    class_names, group_names, entries = checked(listing, recipe, seed)
+def _listed(settings: ImageFileSettings, seed: int, log) -> Overview:
+    listing = READERS[settings.name].read(settings, seed, log)
+    class_names, group_names, entries = checked(listing, settings, seed)
     entries, missing = present(entries)
     labels, groups = indices(entries, class_names, group_names)
-    rows = split(entries, labels, groups, recipe, seed)
+    rows = split(entries, labels, groups, settings, seed)
     about = {**listing.about, **left_out(listing), "broken_images": len(missing), "broken_examples": missing[:20]}
     return Overview(
-        images=Undecoded(entries, recipe.image_size),
+        images=Undecoded(entries, settings.image_size),
         ids=np.array([entry.id for entry in entries]),
         labels=labels,
         groups=groups,

@@ -8,12 +8,12 @@ from edgefair.data.calibration import AUTO_PER_CELL
 from edgefair.data.dataset import LISTS
 from edgefair.data.listing import Entry
 from edgefair.errors import DataError, nearest
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data_base import ImageFileSettings
 from edgefair.seeds import generator
 
 
 def split(
-    entries: list[Entry], labels: np.ndarray, groups: np.ndarray, recipe: DataRecipe, seed: int
+    entries: list[Entry], labels: np.ndarray, groups: np.ndarray, settings: ImageFileSettings, seed: int
 ) -> dict[str, np.ndarray]:
     """The five lists: rows go where they say; lists that nobody names are drawn from rows without a list, or train.
 
@@ -30,8 +30,8 @@ def split(
         )
     rows = {name: np.flatnonzero(told == name) for name in LISTS}
     pool = np.flatnonzero(told == "")
-    shares = {"gate": recipe.gate_share, "validation": recipe.validation_share}
-    shares |= {"calibration": recipe.calibration_share, "meta": recipe.meta_share}
+    shares = {"gate": settings.gate_share, "validation": settings.validation_share}
+    shares |= {"calibration": settings.calibration_share, "meta": settings.meta_share}
     wanted = {name: share for name, share in shares.items() if not len(rows[name])}
     if not len(pool):  # nothing is left to edgefair: only lists that nobody names come out of train
         pool, rows["train"] = rows["train"], np.empty(0, np.int64)

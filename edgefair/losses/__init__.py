@@ -1,7 +1,7 @@
 """Distillation losses: what the student learns from the teacher; one paper, one file, one formula."""
 
 from edgefair.losses.at import AttentionTransfer
-from edgefair.losses.base import Loss, Setup
+from edgefair.losses.base import Loss, LossContext
 from edgefair.losses.ckd import ClassicalDistillation
 from edgefair.losses.cross_entropy import CrossEntropy
 from edgefair.losses.ctkd import CurriculumDistillation
@@ -21,4 +21,4 @@ LOSSES: dict[str, type[Loss]] = {
     "mfd": FairFeatures,
 }
 
-__all__ = ["LOSSES", "Loss", "Setup"]
+__all__ = ["LOSSES", "Loss", "LossContext"]

@@ -4,8 +4,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from edgefair.errors import RecipeError
-from edgefair.losses.base import Loss, Setup
-from edgefair.recipe import LossRecipe
+from edgefair.losses.base import Loss, LossContext
+from edgefair.recipe.losses import AtSettings
 from edgefair.tensors import Batch, Output
 
 
@@ -31,19 +31,22 @@ def attention_loss(student_map: Tensor, teacher_map: Tensor, form: str = "code")
 class AttentionTransfer(Loss):
     """L = CE + weight * sum over stages of L_at; weight 1000 for the form "code", 0.1 or so for "paper"."""
 
+    settings_class = AtSettings
+    settings: AtSettings
+
     needs_maps = True
 
-    def __init__(self, recipe: LossRecipe, setup: Setup):
-        super().__init__(recipe, setup)
-        counts = [len(output.maps or ()) for output in (setup.student, setup.teacher)]
+    def __init__(self, settings: AtSettings, context: LossContext):
+        super().__init__(settings, context)
+        counts = [len(output.maps or ()) for output in (context.student, context.teacher)]
         if not all(counts) or counts[0] != counts[1]:
             raise RecipeError(
                 f"attention transfer needs as many stage maps of the student as of the teacher; there are {counts[0]} "
-                f"(student: {setup.stages('student')}) and {counts[1]} (teacher: {setup.stages('teacher')}). "
-                "Choose networks of one family, or a loss that needs no maps (ckd, rkd, kdpp, mfd)."
+                f"(student: {context.stages('student')}) and {counts[1]} (teacher: {context.stages('teacher')}). "
+                f"Choose networks of one family, or {context.advice}."
             )
 
-    def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    def compute_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
         pairs = zip(student.maps, teacher.maps, strict=True)
-        total = sum(attention_loss(*pair, form=self.recipe.at_form) for pair in pairs)
-        return {"ce": self.cross_entropy(student, batch), "attention": self.recipe.at_weight * total}
+        total = sum(attention_loss(*pair, form=self.settings.at_form) for pair in pairs)
+        return {"ce": self.cross_entropy(student, batch), "attention": self.settings.at_weight * total}

@@ -1,20 +1,21 @@
 """What every loss shares."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from edgefair.losses.soft_targets import soft_target_loss
-from edgefair.recipe import LossRecipe
+from edgefair.recipe.losses import LossSettings
 from edgefair.tensors import Batch, Output
 
 
-class Setup(NamedTuple):
+class LossContext(NamedTuple):
     """What a loss may need to know before training: a probe Output of each network, and the teacher's class means.
 
-    `student_layers` and `teacher_layers` name the layers that the stage maps come from, for messages.
+    For messages: `student_layers` and `teacher_layers` name the layers that the stage maps come from, `without_maps`
+    the losses that need no stage maps.
     """
 
     student: Output
@@ -25,6 +26,12 @@ class Setup(NamedTuple):
     label_smoothing: float = 0.0
     student_layers: tuple[str, ...] = ()
     teacher_layers: tuple[str, ...] = ()
+    without_maps: tuple[str, ...] = ()
+
+    @property
+    def advice(self) -> str:
+        """What to choose where stage maps do not fit."""
+        return f"a loss that needs no maps ({', '.join(self.without_maps) or 'see edgefair recipe'})"
 
     def stages(self, whose: str) -> str:
         """The stage maps of "student" or "teacher" with layer names and shapes, for messages."""
@@ -42,23 +49,25 @@ class Loss(nn.Module, ABC):
     for the log; calling the loss adds them up.
     """
 
+    settings_class: ClassVar[type[LossSettings]]
+    settings: LossSettings
     needs_teacher = True
     needs_maps = False
     needs_class_means = False
 
-    def __init__(self, recipe: LossRecipe, setup: Setup):
+    def __init__(self, settings: LossSettings, context: LossContext):
         super().__init__()
-        self.recipe = recipe
-        self.label_smoothing = setup.label_smoothing
+        self.settings = settings
+        self.label_smoothing = context.label_smoothing
         self.epoch = 1
-        self.needs_teacher = self.needs_teacher or recipe.plus_ckd > 0
+        self.needs_teacher = self.needs_teacher or settings.plus_ckd > 0
 
     def start_epoch(self, epoch: int) -> None:
-        """Told before each epoch, counted from 1; curricula and warm-ups depend on it."""
+        """Called before each epoch, counted from 1; curricula and warm-ups depend on it."""
         self.epoch = epoch
 
-    def logged(self) -> dict[str, float]:
-        """Values of the loss's own that belong in the log, such as a learned temperature."""
+    def extra_metrics(self) -> dict[str, float]:
+        """Values of the loss's own for the log, such as a learned temperature."""
         return {}
 
     def cross_entropy(self, student: Output, batch: Batch) -> Tensor:
@@ -66,15 +75,15 @@ class Loss(nn.Module, ABC):
         return functional.cross_entropy(student.logits, batch.labels, label_smoothing=self.label_smoothing)
 
     @abstractmethod
-    def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    def compute_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
         """The weighted summands of this loss by name; each is a scalar."""
 
     def terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
-        """The weighted summands by name, with CKD's soft targets where the recipe adds them."""
-        terms = self.own_terms(student, teacher, batch)
-        if self.recipe.plus_ckd:
-            soft = soft_target_loss(student.logits, teacher.logits, self.recipe.temperature)
-            terms["plus_ckd"] = self.recipe.plus_ckd * soft
+        """The weighted summands by name, with CKD's soft targets where the settings add them."""
+        terms = self.compute_terms(student, teacher, batch)
+        if self.settings.plus_ckd:
+            soft = soft_target_loss(student.logits, teacher.logits, self.settings.temperature)
+            terms["plus_ckd"] = self.settings.plus_ckd * soft
         return terms
 
     def forward(self, student: Output, teacher: Output | None, batch: Batch) -> Tensor:

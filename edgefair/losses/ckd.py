@@ -4,6 +4,7 @@ from torch import Tensor
 
 from edgefair.losses.base import Loss
 from edgefair.losses.soft_targets import soft_target_loss
+from edgefair.recipe.losses import CkdSettings
 from edgefair.tensors import Batch, Output
 
 __all__ = ["ClassicalDistillation", "soft_target_loss"]
@@ -12,9 +13,12 @@ __all__ = ["ClassicalDistillation", "soft_target_loss"]
 class ClassicalDistillation(Loss):
     """L = (1 - alpha) * CE + alpha * T^2 * KL(teacher || student)."""
 
-    def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
-        alpha = self.recipe.alpha
+    settings_class = CkdSettings
+    settings: CkdSettings
+
+    def compute_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+        alpha = self.settings.alpha
         return {
             "ce": (1 - alpha) * self.cross_entropy(student, batch),
-            "ckd": alpha * soft_target_loss(student.logits, teacher.logits, self.recipe.temperature),
+            "ckd": alpha * soft_target_loss(student.logits, teacher.logits, self.settings.temperature),
         }

@@ -8,10 +8,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from edgefair.losses.base import Loss, Setup
+from edgefair.losses.base import Loss, LossContext
 from edgefair.losses.gradient_reversal import reverse_gradient
 from edgefair.losses.soft_targets import soft_target_loss
-from edgefair.recipe import LossRecipe
+from edgefair.recipe.losses import CtkdSettings
 from edgefair.tensors import Batch, Output
 
 
@@ -45,23 +45,26 @@ class CurriculumDistillation(Loss):
     number it is not decayed.
     """
 
-    def __init__(self, recipe: LossRecipe, setup: Setup):
-        super().__init__(recipe, setup)
-        span = recipe.temperature_span
-        learned = recipe.schedule == "learned"
-        self.curriculum = CurriculumTemperature(1.0, span, recipe.curriculum_epochs) if learned else None
+    settings_class = CtkdSettings
+    settings: CtkdSettings
+
+    def __init__(self, settings: CtkdSettings, context: LossContext):
+        super().__init__(settings, context)
+        span = settings.temperature_span
+        learned = settings.schedule == "learned"
+        self.curriculum = CurriculumTemperature(1.0, span, settings.curriculum_epochs) if learned else None
 
     def temperature(self) -> Tensor | float:
         """The temperature of the current epoch."""
         if self.curriculum is not None:
             return self.curriculum.temperature(self.epoch)
-        return self.recipe.temperature / (1 + self.recipe.attenuation * (self.epoch - 1))
+        return self.settings.temperature / (1 + self.settings.attenuation * (self.epoch - 1))
 
-    def logged(self) -> dict[str, float]:
+    def extra_metrics(self) -> dict[str, float]:
         with torch.no_grad():
             return {"temperature": float(self.temperature())}
 
-    def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
-        alpha = self.recipe.alpha
+    def compute_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+        alpha = self.settings.alpha
         soft = soft_target_loss(student.logits, teacher.logits, self.temperature())
         return {"ce": (1 - alpha) * self.cross_entropy(student, batch), "ctkd": alpha * soft.squeeze()}

@@ -4,9 +4,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgefair.errors import RecipeError
-from edgefair.losses.base import Loss, Setup
+from edgefair.losses.base import Loss, LossContext
 from edgefair.losses.feature_maps import pick
-from edgefair.recipe import LossRecipe
+from edgefair.recipe.losses import FitnetSettings
 from edgefair.tensors import Batch, Output
 
 
@@ -22,7 +22,13 @@ class Regressor(nn.Module):
     kernel of the difference plus one. Raises RecipeError where the student's map is smaller in any other ratio.
     """
 
-    def __init__(self, student: Tensor, teacher: Tensor, where: str = "loss.hint_stage"):
+    def __init__(
+        self,
+        student: Tensor,
+        teacher: Tensor,
+        where: str = "loss.hint_stage",
+        advice: str = "a loss that needs no maps",
+    ):
         super().__init__()
         (_, inputs, height, width), (_, outputs, rows, columns) = student.shape, teacher.shape
         if (height, width) == (2 * rows, 2 * columns):
@@ -35,7 +41,7 @@ class Regressor(nn.Module):
             raise RecipeError(
                 f"{where}: no regressor maps the student's map {tuple(student.shape[1:])} to the teacher's "
                 f"{tuple(teacher.shape[1:])}: the student's must be larger, equal, or exactly half as large. "
-                "Choose another loss.hint_stage, or a loss that needs no maps (ckd, rkd, kdpp, mfd)."
+                f"Choose another loss.hint_stage, or {advice}."
             )
         self.bn = nn.BatchNorm2d(outputs)
 
@@ -46,14 +52,17 @@ class Regressor(nn.Module):
 class Hint(Loss):
     """L = CE + 100 * mean (Reg(student map) - teacher map)^2 at one stage (`loss.hint_stage`, counted from 0)."""
 
+    settings_class = FitnetSettings
+    settings: FitnetSettings
+
     needs_maps = True
 
-    def __init__(self, recipe: LossRecipe, setup: Setup):
-        super().__init__(recipe, setup)
-        where = f"student {setup.stages('student')}; teacher {setup.stages('teacher')}; stage {recipe.hint_stage}"
-        self.regressor = Regressor(*pick(setup, recipe.hint_stage), where)
+    def __init__(self, settings: FitnetSettings, context: LossContext):
+        super().__init__(settings, context)
+        where = f"student {context.stages('student')}; teacher {context.stages('teacher')}; stage {settings.hint_stage}"
+        self.regressor = Regressor(*pick(context, settings.hint_stage), where, context.advice)
 
-    def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
-        stage = self.recipe.hint_stage
+    def compute_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+        stage = self.settings.hint_stage
         hint = hint_loss(self.regressor(student.maps[stage]), teacher.maps[stage])
-        return {"ce": self.cross_entropy(student, batch), "hint": self.recipe.hint_weight * hint}
+        return {"ce": self.cross_entropy(student, batch), "hint": self.settings.hint_weight * hint}

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgefair.losses.base import Loss, Setup
+from edgefair.losses.base import Loss, LossContext
 from edgefair.losses.soft_targets import soft_target_loss
-from edgefair.recipe import LossRecipe
+from edgefair.recipe.losses import KdppSettings
 from edgefair.tensors import Batch, Output
 
 
@@ -41,26 +41,29 @@ class NormDirection(Loss):
     maps them for this term alone, as in the authors' code; it is left behind at export.
     """
 
+    settings_class = KdppSettings
+    settings: KdppSettings
+
     needs_class_means = True
 
-    def __init__(self, recipe: LossRecipe, setup: Setup):
-        super().__init__(recipe, setup)
-        self.register_buffer("class_means", setup.class_means)
-        width, target = setup.student.features.shape[1], setup.teacher.features.shape[1]
+    def __init__(self, settings: KdppSettings, context: LossContext):
+        super().__init__(settings, context)
+        self.register_buffer("class_means", context.class_means)
+        width, target = context.student.features.shape[1], context.teacher.features.shape[1]
         self.project = nn.Identity()
         if width != target:
             self.project = nn.Sequential(nn.BatchNorm1d(width), nn.Dropout(0.5), nn.Linear(width, target))
 
-    def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
-        recipe = self.recipe
-        ramp = min(1.0, (self.epoch - 1) / recipe.kd_warmup_epochs) if recipe.kd_warmup_epochs else 1.0
-        soft = soft_target_loss(student.logits, teacher.logits, recipe.temperature)
+    def compute_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+        settings = self.settings
+        ramp = min(1.0, (self.epoch - 1) / settings.kd_warmup_epochs) if settings.kd_warmup_epochs else 1.0
+        soft = soft_target_loss(student.logits, teacher.logits, settings.temperature)
         # A batch of one has no batch statistics: the projector then uses its running ones.
         self.project.train(self.training and len(batch.labels) > 1)
         projected = self.project(student.features)
         direction = norm_direction_loss(projected, teacher.features, batch.labels, self.class_means)
         return {
             "ce": self.cross_entropy(student, batch),
-            "kd": recipe.kd_weight * ramp * soft,
-            "norm_direction": recipe.nd_weight * direction,
+            "kd": settings.kd_weight * ramp * soft,
+            "norm_direction": settings.nd_weight * direction,
         }

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgefair.losses.base import Loss, Setup
-from edgefair.recipe import LossRecipe
+from edgefair.losses.base import Loss, LossContext
+from edgefair.recipe.losses import MfdSettings
 from edgefair.tensors import Batch, Output
 
 
@@ -54,15 +54,18 @@ def _squared(a: Tensor, b: Tensor) -> Tensor:
 class FairFeatures(Loss):
     """L = CE + weight / 2 * sum of group MMDs on pooled features; a linear projector where the widths differ."""
 
-    def __init__(self, recipe: LossRecipe, setup: Setup):
-        super().__init__(recipe, setup)
-        self.num_classes, self.num_groups = setup.num_classes, setup.num_groups
-        width, target = setup.student.features.shape[1], setup.teacher.features.shape[1]
+    settings_class = MfdSettings
+    settings: MfdSettings
+
+    def __init__(self, settings: MfdSettings, context: LossContext):
+        super().__init__(settings, context)
+        self.num_classes, self.num_groups = context.num_classes, context.num_groups
+        width, target = context.student.features.shape[1], context.teacher.features.shape[1]
         self.project = nn.Identity() if width == target else nn.Linear(width, target)
 
-    def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    def compute_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
         sizes = (self.num_classes, self.num_groups)
         mmd = group_mmd(
-            self.project(student.features), teacher.features, batch.labels, batch.groups, *sizes, self.recipe.sigma
+            self.project(student.features), teacher.features, batch.labels, batch.groups, *sizes, self.settings.sigma
         )
-        return {"ce": self.cross_entropy(student, batch), "mmd": 0.5 * self.recipe.mfd_weight * mmd}
+        return {"ce": self.cross_entropy(student, batch), "mmd": 0.5 * self.settings.mfd_weight * mmd}

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from edgefair.losses.base import Loss
 from edgefair.losses.rkd_angles import angle_difference, squared_distances
+from edgefair.recipe.losses import RkdSettings
 from edgefair.tensors import Batch, Output, widened
 
 
@@ -48,9 +49,12 @@ def angle_loss(student_features: Tensor, teacher_features: Tensor) -> Tensor:
 class RelationalDistillation(Loss):
     """L = CE + 25 * L_distance + 50 * L_angle on penultimate features (weights of the authors' classification runs)."""
 
-    def own_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    settings_class = RkdSettings
+    settings: RkdSettings
+
+    def compute_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
         return {
             "ce": self.cross_entropy(student, batch),
-            "rkd_distance": self.recipe.distance_weight * distance_loss(student.features, teacher.features),
-            "rkd_angle": self.recipe.angle_weight * angle_loss(student.features, teacher.features),
+            "rkd_distance": self.settings.distance_weight * distance_loss(student.features, teacher.features),
+            "rkd_angle": self.settings.angle_weight * angle_loss(student.features, teacher.features),
         }

@@ -78,12 +78,12 @@ def _load(recipe: Recipe, log) -> Examples:
 
 
 def _check_tools(recipe: Recipe, log) -> None:
-    """Refuse unknown names and missing packages now, not after an hour of training."""
+    """Refuse missing packages and devices now, not after an hour of training."""
     for module in ("torch", "timm", "safetensors", "onnxscript", "onnxruntime", "jinja2", "yaml"):
         require(module, "all", "distill-and-export")
-    from edgefair.training.stages import check_names
+    from edgefair.training.stages import training_device
 
-    check_names(recipe)
+    training_device(recipe)
     if recipe.strategy.name == "plain":
         log.line("strategy plain: nothing is debiased, lambda is not used")
 

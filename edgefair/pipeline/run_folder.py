@@ -19,6 +19,7 @@ from edgefair.errors import RecipeError, RunFolderError
 from edgefair.files import CHECKPOINT, digest, finite, flat, read_json, read_record, sha256, write_bytes, write_record
 from edgefair.pipeline.records import Stage
 from edgefair.recipe import Recipe, parse, read
+from edgefair.recipe.recipe import WRITTEN_BY
 
 AGAIN = "Remove the folder that it lies in, and run edgefair distill-and-export again with the same settings."
 STAGES = ("data", "teacher", "student", "artefacts", "predictions", "latency")
@@ -149,19 +150,26 @@ class RunFolder:
 
 
 def run_recipe(folder: Path) -> Recipe:
-    """The recipe of a run folder; raises RunFolderError where it is none, or its recipe is not one of this version."""
+    """The recipe of a run folder.
+
+    Raises RunFolderError where it is none, its recipe was spoiled, or a version made it whose recipes differ.
+    """
     file = Path(folder) / "recipe.toml"
     if not file.is_file():
         raise RunFolderError(f"{folder} is not a run folder: no recipe.toml in it. Give the folder that --out named.")
+    first = file.read_text("utf-8", errors="replace").partition("\n")[0]
+    made_by = first.removeprefix(WRITTEN_BY).strip() if first.startswith(WRITTEN_BY) else "0.1"
+    if _series(made_by) != _series(__version__):
+        raise RunFolderError(
+            f"{folder} was made by edgefair {made_by}, whose recipes this edgefair ({__version__}) does not read. Make "
+            f"a new run with --out, or use the edgefair that made it: pip install 'edgefair=={_series(made_by)}.*'."
+        )
     try:
         return parse(read(file))
     except RecipeError as error:
-        made_by = next((state.edgefair for name in STAGES if (state := stage_record(file.parent / name)).edgefair), "")
-        version = made_by or "of an earlier version"
-        remedy = "Put the file back as it was" if made_by == __version__ else f"Use edgefair {version}"
         raise RunFolderError(
-            f"{file}: {error}\nThe run was made by edgefair {version}, this is {__version__}. {remedy}, or make a new "
-            "run with --out."
+            f"{file}: {error}\nThe run was made by edgefair {made_by}, this is {__version__}. Put the file back as it "
+            "was, or make a new run with --out."
         ) from None
 
 
@@ -213,6 +221,11 @@ def _claim(path: Path, recipe: Recipe) -> None:
             f"{path} was made from another recipe:\n  " + "\n  ".join(differing) + "\n"
             "Choose a new folder with --out, or give the same settings to go on with it."
         )
+
+
+def _series(version: str) -> str:
+    """What a version shares run folders with: those of the same major and minor number."""
+    return ".".join(version.split(".")[:2])
 
 
 def _differing(before: dict, now: dict, word: str, shown: Callable = str) -> list[str]:

@@ -1,22 +1,33 @@
 """A recipe: every setting of a run, validated; TOML in, TOML out."""
 
-from edgefair.recipe.data import DataRecipe
+from edgefair.recipe.choice import Choice, setting_names
+from edgefair.recipe.data import DATA, AnyData
+from edgefair.recipe.data_base import DataSettings
 from edgefair.recipe.deployment import DeployRecipe, ExportRecipe, QuantizeRecipe
-from edgefair.recipe.distillation import LossRecipe, StrategyRecipe
 from edgefair.recipe.evaluation import BenchRecipe, GateRecipe
-from edgefair.recipe.recipe import Recipe, assign, assignment, parse, read
+from edgefair.recipe.losses import LOSS, AnyLoss, LossSettings
+from edgefair.recipe.recipe import CHOICES, Recipe, assign, assignment, parse, read
+from edgefair.recipe.strategies import STRATEGY, AnyStrategy, StrategySettings
 from edgefair.recipe.training import StudentRecipe, TeacherRecipe, TrainRecipe
 
 __all__ = [
+    "CHOICES",
+    "DATA",
+    "LOSS",
+    "STRATEGY",
+    "AnyData",
+    "AnyLoss",
+    "AnyStrategy",
     "BenchRecipe",
-    "DataRecipe",
+    "Choice",
+    "DataSettings",
     "DeployRecipe",
     "ExportRecipe",
     "GateRecipe",
-    "LossRecipe",
+    "LossSettings",
     "QuantizeRecipe",
     "Recipe",
-    "StrategyRecipe",
+    "StrategySettings",
     "StudentRecipe",
     "TeacherRecipe",
     "TrainRecipe",
@@ -24,4 +35,5 @@ __all__ = [
     "assignment",
     "parse",
     "read",
+    "setting_names",
 ]

@@ -1,7 +1,7 @@
 """Sections of a recipe: every setting, validated, with one sentence each.
 
-[loss] [strategy] here; [data] in data_sections.py, [teacher] [student] [train] in train_sections.py, [export] [deploy]
-[quantize] [gate] [bench] in deploy_sections.py.
+[data] in data.py and data_base.py, [teacher] [student] [train] in training.py, [loss] in losses.py, [strategy] in
+strategies.py, [export] [deploy] [quantize] in deployment.py, [gate] [bench] in evaluation.py.
 """
 
 from typing import Annotated

@@ -8,21 +8,27 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
+from edgefair import __version__
 from edgefair.errors import RecipeError, nearest
 from edgefair.files import digest
 from edgefair.recipe.base import Section
-from edgefair.recipe.data import DataRecipe, without_groups
+from edgefair.recipe.choice import Choice
+from edgefair.recipe.data import DATA, AnyData, TrifeatureSettings, without_groups
 from edgefair.recipe.deployment import DeployRecipe, ExportRecipe, QuantizeRecipe
-from edgefair.recipe.distillation import LossRecipe, StrategyRecipe
 from edgefair.recipe.evaluation import BenchRecipe, GateRecipe
+from edgefair.recipe.losses import LOSS, AnyLoss, RkdSettings
+from edgefair.recipe.strategies import STRATEGY, AdversarialSettings, AnyStrategy
 from edgefair.recipe.training import StudentRecipe, TeacherRecipe, TrainRecipe
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:  # a Jetson with JetPack 6, whose TensorRT comes for its own Python
     import tomli as tomllib
+
+WRITTEN_BY = "# written by edgefair "  # how the first line of a recipe in TOML begins; 0.1 wrote none
 
 
 class Recipe(Section):
@@ -32,11 +38,14 @@ class Recipe(Section):
     """Every random choice comes from a generator named after this seed and its purpose."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where networks are trained."""
-    data: DataRecipe = DataRecipe()
+    data: AnyData = TrifeatureSettings()
+    """Which images, what is asked of them, and how they fall into the five lists."""
     teacher: TeacherRecipe = TeacherRecipe()
     student: StudentRecipe = StudentRecipe()
-    loss: LossRecipe = LossRecipe()
-    strategy: StrategyRecipe = StrategyRecipe()
+    loss: AnyLoss = RkdSettings()
+    """What the student learns from the teacher."""
+    strategy: AnyStrategy = AdversarialSettings()
+    """How one training step keeps the student fair."""
     train: TrainRecipe = TrainRecipe()
     export: ExportRecipe = ExportRecipe()
     deploy: DeployRecipe = DeployRecipe()
@@ -47,32 +56,39 @@ class Recipe(Section):
     @model_validator(mode="before")
     @classmethod
     def _fitting_defaults(cls, values: Any) -> Any:
-        """How networks are trained, where it is not given, follows the data and the device.
+        """What is not given follows the data and the device, names of loss, strategy and data set among it.
 
         Photographs are fewer and harder than rendered shapes: augmented, seen more often, in gentler steps. A GPU
         trains in bf16. Where there are no groups, there is nothing to debias: the strategy is plain.
         """
         if not isinstance(values, dict):
             return values
-        fitting: dict[str, Any] = {}
-        data = values.get("data")
-        if isinstance(data, dict) and data.get("name", "trifeature") != "trifeature":
-            fitting |= {"augment": "crop-flip", "optimizer": "adamw", "lr": 2e-3, "epochs": 15}
+        data = values.get("data", {})
+        data = data if isinstance(data, dict) else {}
+        training: dict[str, Any] = {}
+        if data.get("name", "trifeature") != "trifeature":
+            training |= {"augment": "crop-flip", "optimizer": "adamw", "lr": 2e-3, "epochs": 15}
         if values.get("device", "cpu") != "cpu":
-            fitting["precision"] = "bf16"
-        sections = {name: (fitting, values.get(name, {})) for name in ("teacher", "train")} if fitting else {}
-        if isinstance(data, dict) and without_groups(data):
-            sections["strategy"] = ({"name": "plain"}, values.get("strategy", {}))
-        return {**values, **{k: {**fit, **v} if isinstance(v, dict) else v for k, (fit, v) in sections.items()}}
+            training["precision"] = "bf16"
+        strategy = "plain" if without_groups(data) else "adversarial"
+        fitting = {"teacher": training, "train": training, "strategy": {"name": strategy}}
+        fitting |= {"data": {"name": "trifeature"}, "loss": {"name": "rkd"}}
+        given = {name: values.get(name, {}) for name in fitting}
+        return {**values, **{k: {**fitting[k], **v} if isinstance(v, dict) else v for k, v in given.items()}}
 
     def to_toml(self) -> str:
-        """The recipe as TOML text, every field written out; `parse` reads it back to an equal recipe."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+        """The recipe as TOML text, every field written out, below the version; `parse` reads back an equal recipe."""
+        values = tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+        return f"{WRITTEN_BY}{__version__}\n{values}"
 
     @property
     def hash(self) -> str:
         """SHA-256 of the recipe's canonical form."""
         return digest(self.model_dump(mode="json"))
+
+
+CHOICES: dict[str, Choice] = {"data": DATA, "loss": LOSS, "strategy": STRATEGY}
+"""The sections whose settings depend on their name."""
 
 
 def parse(values: dict) -> Recipe:
@@ -116,11 +132,18 @@ def assignment(text: str) -> tuple[str, Any]:
         return name.strip(), value.strip()
 
 
-def _explain(problem: dict) -> str:
-    name = ".".join(str(part) for part in problem["loc"]) or "recipe"
+def _explain(problem: ErrorDetails) -> str:
+    """One error in the words of a recipe: the setting, what is allowed, the value."""
+    location = [str(part) for part in problem["loc"]]
+    choice = CHOICES.get(location[0]) if location else None
+    chosen = location.pop(1) if choice and len(location) > 1 else ""  # pydantic puts the name after the section
+    name = ".".join(location) or "recipe"
+    if choice and problem["type"] == "union_tag_invalid":
+        return choice.unknown_name(problem["input"]["name"]) + (" Or give a path." if name == "data" else "")
+    if choice and problem["type"] == "extra_forbidden":
+        return choice.unknown_setting(name, chosen)
     if problem["type"] == "extra_forbidden":
-        section = _section(problem["loc"][:-1])
-        return f"'{name}' is not a setting: {nearest(str(problem['loc'][-1]), section.model_fields)}"
+        return f"'{name}' is not a setting: {nearest(location[-1], _section(location[:-1]).model_fields)}"
     # Pydantic's message says what is allowed; the value and the name are ours.
     value = problem["input"]
     given = "" if isinstance(value, dict) else f" (given: {value!r})"
@@ -140,8 +163,8 @@ _PLAINLY |= dict.fromkeys(
 )
 
 
-def _section(location: tuple) -> type[BaseModel]:
-    section = Recipe
+def _section(location: list[str]) -> type[Section]:
+    section: Any = Recipe
     for part in location:
         section = section.model_fields[part].annotation
     return section

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from edgefair.errors import RecipeError, nearest
 from edgefair.losses.gradient_reversal import reverse_gradient
 from edgefair.models import seeded
+from edgefair.recipe.strategies import AdversarialSettings
 from edgefair.strategies.adversary import TARGETS, Adversary
 from edgefair.strategies.base import Parts, Strategy
 from edgefair.tensors import Batch, Output
@@ -28,27 +29,30 @@ class Adversarial(Strategy):
     "Towards fairness in visual recognition" (CVPR 2020), which is bounded below and cannot run away.
     """
 
+    settings_class = AdversarialSettings
+    settings: AdversarialSettings
+
     def __init__(self, parts: Parts):
         super().__init__(parts)
-        recipe = parts.strategy
-        self.target = TARGETS[recipe.target]
-        width = getattr(parts.probe, recipe.adversary_input).shape[1]
+        settings = self.settings
+        self.target = TARGETS[settings.target]
+        width = getattr(parts.probe, settings.adversary_input).shape[1]
         outputs = self.target.outputs(parts.num_groups)
         with seeded(parts.seed):
             adversary = Adversary(
-                width, recipe.adversary_hidden, parts.probe.logits.shape[1], outputs, recipe.conditional
+                width, settings.adversary_hidden, parts.probe.logits.shape[1], outputs, settings.conditional
             )
         self.adversary = adversary.to(self.device)
-        self.adversary_optimizer = torch.optim.Adam(self.adversary.parameters(), lr=recipe.adversary_lr)
-        self.class_weights = class_weights(recipe.class_weights, parts.class_names).to(self.device)
+        self.adversary_optimizer = torch.optim.Adam(self.adversary.parameters(), lr=settings.adversary_lr)
+        self.class_weights = class_weights(settings.class_weights, parts.class_names).to(self.device)
 
     @property
     def meaning(self) -> str:
-        recipe = self.parts.strategy
-        form = "the true class is known to it: equalised odds" if recipe.conditional else "demographic parity"
+        settings = self.settings
+        form = "the true class is known to it: equalised odds" if settings.conditional else "demographic parity"
         return (
-            f"adversarial: {FORMS[recipe.form]}, lambda = {recipe.lam:g}; L_adv is the {self.target.words} "
-            f"from the student's {recipe.adversary_input} ({form})."
+            f"adversarial: {FORMS[settings.form]}, lambda = {settings.lam:g}; L_adv is the {self.target.words} "
+            f"from the student's {settings.adversary_input} ({form})."
         )
 
     def extra_modules(self) -> dict[str, nn.Module]:
@@ -69,7 +73,7 @@ class Adversarial(Strategy):
         """Mean of a loss of (guess, truth) over the K rows whose truth is known, weighted by class."""
         values = self.target.values(batch)
         known = self.target.known(values)
-        z = reverse_gradient(getattr(student, self.parts.strategy.adversary_input)[known], strength)
+        z = reverse_gradient(getattr(student, self.settings.adversary_input)[known], strength)
         weight = self.class_weights[batch.labels[known]]  # [K]
         rows = loss(self.adversary(z, batch.labels[known]), values[known])
         return (weight * rows).sum() / weight.sum().clamp(min=1e-12)
@@ -78,21 +82,21 @@ class Adversarial(Strategy):
         student, terms = self.forward(batch)
         frozen = Output(student.logits.detach(), student.features.detach())
         # With the reversal the last of the adversary's steps is taken along with the student's.
-        for _ in range(self.parts.strategy.adversary_steps - (self.parts.strategy.form == "reversal")):
+        for _ in range(self.settings.adversary_steps - (self.settings.form == "reversal")):
             self.adversary_optimizer.zero_grad(set_to_none=True)
             self.adversary_loss(frozen, batch, 0.0).backward()
             self.adversary_optimizer.step()
-        return getattr(self, f"_{self.parts.strategy.form}")(student, batch, terms)
+        return getattr(self, f"_{self.settings.form}")(student, batch, terms)
 
     def _reversal(self, student: Output, batch: Batch, terms: dict[str, Tensor]) -> dict[str, float]:
-        lam = self.parts.strategy.lam
+        lam = self.settings.lam
         adversary = {"adversary": self.adversary_loss(student, batch, lam)}
         values = self.descend(terms, self.adversary_optimizer, extra=adversary)
         # The sum that was differentiated holds L_adv with its own sign, for the adversary's sake.
         return values | {"loss": values["task"] - lam * values["adversary"]}
 
     def _confusion(self, student: Output, batch: Batch, terms: dict[str, Tensor]) -> dict[str, float]:
-        return self.descend(terms, extra={"confusion": self.parts.strategy.lam * self.confusion_loss(student, batch)})
+        return self.descend(terms, extra={"confusion": self.settings.lam * self.confusion_loss(student, batch)})
 
     def _projection(self, student: Output, batch: Batch, terms: dict[str, Tensor]) -> dict[str, float]:
         parameters = [p for p in self.parts.student.parameters() if p.requires_grad]
@@ -103,7 +107,7 @@ class Adversarial(Strategy):
         def adjust() -> None:
             for parameter, g_adv in zip(parameters, against, strict=True):
                 if g_adv is not None:
-                    parameter.grad = projected(parameter.grad, g_adv, self.parts.strategy.lam)
+                    parameter.grad = projected(parameter.grad, g_adv, self.settings.lam)
 
         values = self.descend(terms, adjust=adjust)
         return values | {"adversary": loss.item()}

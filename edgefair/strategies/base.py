@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 from edgefair.losses import Loss
 from edgefair.models import Classifier
 from edgefair.models.parallel import ALONE, Ranks
-from edgefair.recipe import StrategyRecipe, TrainRecipe
+from edgefair.recipe.strategies import StrategySettings
+from edgefair.recipe.training import TrainRecipe
 from edgefair.strategies.optim import Accumulator, make_optimizer, schedule
 from edgefair.tensors import Batch, Output, widened
 
@@ -28,7 +30,7 @@ class Parts:
     teacher: Callable[[Batch], Output | None]
     loss: Loss
     train: TrainRecipe
-    strategy: StrategyRecipe
+    strategy: StrategySettings
     steps: int
     probe: Output
     class_names: tuple[str, ...]
@@ -44,11 +46,14 @@ class Parts:
 class Strategy(ABC):
     """Owns one training step: `step(batch)` updates the student and returns each term's value as a float."""
 
+    settings_class: ClassVar[type[StrategySettings]]
+    settings: StrategySettings
     meaning = ""
     """One sentence that says what lambda means; the report prints it."""
 
     def __init__(self, parts: Parts):
         self.parts = parts
+        self.settings = parts.strategy
         self.device = parts.probe.logits.device
         self.optimizer = make_optimizer((parts.student, parts.loss), parts.train)
         self.done = 0

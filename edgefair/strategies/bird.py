@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from edgefair.models.parallel import ALONE, Ranks
+from edgefair.recipe.strategies import BirdSettings
 from edgefair.strategies.base import Parts, Strategy
 from edgefair.strategies.cell_sums import cell_sums
 from edgefair.tensors import Batch, Output
@@ -127,18 +128,21 @@ class Gate(nn.Module):
 class Bird(Strategy):
     """L = L_task(gated teacher) + lambda * L_o; the gate follows the meta-gradient after `warmup_epochs`."""
 
+    settings_class = BirdSettings
+    settings: BirdSettings
+
     def __init__(self, parts: Parts):
         super().__init__(parts)
-        recipe = parts.strategy
+        settings = self.settings
         self.gate = None
         if parts.teacher_probe is not None:
-            self.gate = Gate(parts.teacher_probe, parts.loss.needs_maps, recipe.gate_start).to(self.device)
+            self.gate = Gate(parts.teacher_probe, parts.loss.needs_maps, settings.gate_start).to(self.device)
         self.epoch = 1
 
     @property
     def meaning(self) -> str:
         return (
-            f"bird: L = L_task(gated teacher) + lambda * L_o, lambda = {self.parts.strategy.lam:g}; L_o is the "
+            f"bird: L = L_task(gated teacher) + lambda * L_o, lambda = {self.settings.lam:g}; L_o is the "
             "sum over classes of the largest gap between a group's cross-entropy and the class's."
         )
 
@@ -150,24 +154,24 @@ class Bird(Strategy):
         self.epoch = epoch
 
     def step(self, batch: Batch) -> dict[str, float]:
-        recipe, seen = self.parts.strategy, self.see(batch)
+        settings, seen = self.settings, self.see(batch)
         if seen is None or self.gate is None:
             student, terms = self.learn(batch, seen)
         else:
-            if recipe.meta and self.epoch > recipe.warmup_epochs:
+            if settings.meta and self.epoch > settings.warmup_epochs:
                 self._meta_step(batch, seen)
             # phi follows the meta-gradient alone, so the joint step asks for no gradient of the gate.
             with torch.no_grad():
                 gated = self.gate(seen)
             student, terms = self.learn(batch, gated)
         gap = group_loss_gap(student.logits, batch.labels, batch.groups, self.parts.num_groups)
-        values = self.descend(terms, extra={"group_gap": recipe.lam * gap})
+        values = self.descend(terms, extra={"group_gap": settings.lam * gap})
         if self.gate is not None:
             values["gate"] = float(torch.cat([torch.sigmoid(p.detach()) for p in self.gate.phi]).mean())
         return values
 
     def _meta_step(self, batch: Batch, seen: Output) -> None:
-        recipe, loss, meta = self.parts.strategy, self.parts.loss, self.parts.meta(self.done)
+        settings, loss, meta = self.settings, self.parts.loss, self.parts.meta(self.done)
 
         def inner(output: Output) -> Tensor:
             return sum(loss.terms(output, self.gate(seen), batch).values())
@@ -177,7 +181,7 @@ class Bird(Strategy):
 
         phi = list(self.gate.phi)
         images = (batch.images, meta.images)
-        gradients = meta_gradient(self.parts.student, inner, outer, phi, *images, recipe.inner_lr, self.parts.ranks)
+        gradients = meta_gradient(self.parts.student, inner, outer, phi, *images, settings.inner_lr, self.parts.ranks)
         with torch.no_grad():
             for parameter, gradient in zip(phi, gradients, strict=True):
-                parameter -= recipe.meta_lr * gradient
+                parameter -= settings.meta_lr * gradient

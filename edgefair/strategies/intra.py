@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgefair.models import seeded
+from edgefair.recipe.strategies import IntraSettings
 from edgefair.strategies.base import Parts, Strategy
 from edgefair.strategies.cell_sums import cell_sums
 from edgefair.tensors import Batch, Output
@@ -58,19 +59,22 @@ class Critic(nn.Module):
 class Intra(Strategy):
     """L = max(1, lambda * (|g| - epsilon + delta) + 1) * L_task, g the critic's prediction of the batch's disparity."""
 
+    settings_class = IntraSettings
+    settings: IntraSettings
+
     def __init__(self, parts: Parts):
         super().__init__(parts)
         with seeded(parts.seed):
-            critic = Critic(parts.probe.logits.shape[1], parts.num_groups, parts.strategy.adversary_hidden)
+            critic = Critic(parts.probe.logits.shape[1], parts.num_groups, self.settings.adversary_hidden)
         self.critic = critic.to(self.device)
-        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=parts.strategy.adversary_lr)
+        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=self.settings.adversary_lr)
 
     @property
     def meaning(self) -> str:
-        recipe = self.parts.strategy
+        settings = self.settings
         return (
-            f"intra: L = max(1, lambda * (|g| - {recipe.epsilon:g} + {recipe.margin:g}) + 1) * L_task, "
-            f"lambda = {recipe.lam:g}; g is a critic's prediction of the mean absolute disparity on the batch."
+            f"intra: L = max(1, lambda * (|g| - {settings.epsilon:g} + {settings.margin:g}) + 1) * L_task, "
+            f"lambda = {settings.lam:g}; g is a critic's prediction of the mean absolute disparity on the batch."
         )
 
     def extra_modules(self) -> dict[str, nn.Module]:
@@ -84,11 +88,11 @@ class Intra(Strategy):
         bias = batch_disparity(student.logits.detach(), batch.labels, batch.groups, self.parts.num_groups)
         if bias is None:  # no class is seen in two groups: there is nothing to learn or to weigh
             return self.descend(terms)
-        for _ in range(self.parts.strategy.adversary_steps):
+        for _ in range(self.settings.adversary_steps):
             self._critic_step(student, batch, bias)
-        recipe = self.parts.strategy
+        settings = self.settings
         predicted = self.critic(student.logits, batch.labels, batch.groups)
-        multiplier = objective_multiplier(predicted, recipe.lam, recipe.epsilon, recipe.margin)
+        multiplier = objective_multiplier(predicted, settings.lam, settings.epsilon, settings.margin)
         values = self.descend({name: multiplier * term for name, term in terms.items()})
         seen = {"bias": bias.item(), "predicted_bias": predicted.item(), "multiplier": multiplier.item()}
         return values | seen | {"task": values["task"] / seen["multiplier"]}

@@ -1,11 +1,15 @@
 """No debiasing: the loss alone."""
 
+from edgefair.recipe.strategies import PlainSettings
 from edgefair.strategies.base import Strategy
 from edgefair.tensors import Batch
 
 
 class Plain(Strategy):
     """L = L_task: distillation and cross-entropy, nothing for fairness."""
+
+    settings_class = PlainSettings
+    settings: PlainSettings
 
     meaning = "plain: L = L_task; lambda is not used."
 

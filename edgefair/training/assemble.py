@@ -4,20 +4,23 @@ import torch
 
 from edgefair.data import Examples
 from edgefair.errors import RecipeError
-from edgefair.losses import LOSSES, Loss, Setup
+from edgefair.losses import LOSSES, Loss, LossContext
 from edgefair.models import Classifier, seeded
 from edgefair.models.parallel import this_process
-from edgefair.recipe import LossRecipe, StrategyRecipe, TrainRecipe
+from edgefair.recipe import LossSettings, StrategySettings, TrainRecipe
 from edgefair.seeds import derive
 from edgefair.strategies import STRATEGIES, Parts, Strategy
 from edgefair.training.loader import Draw, Feed
 from edgefair.training.teacher import _probe, _Teacher
 
+WITHOUT_MAPS = tuple(name for name, kind in LOSSES.items() if kind.needs_teacher and not kind.needs_maps)
+"""The losses that distil without stage maps, for messages."""
+
 
 def assemble(
     train: TrainRecipe,
-    loss_recipe: LossRecipe,
-    strategy_recipe: StrategyRecipe,
+    loss_settings: LossSettings,
+    strategy_settings: StrategySettings,
     examples: Examples,
     student: Classifier,
     teacher: Classifier | None,
@@ -29,8 +32,8 @@ def assemble(
 
     Without `means`, a loss that needs the teacher's class means gets zeros, so that nothing looks at the training rows.
     """
-    kind = LOSSES[loss_recipe.name]
-    refuse_without_maps(kind, loss_recipe.name, student=student, teacher=teacher)
+    kind = LOSSES[loss_settings.name]
+    refuse_without_maps(kind, loss_settings.name, student=student, teacher=teacher)
     for model in (student, teacher):
         if model is not None:
             model.to(memory_format=torch.channels_last)
@@ -40,7 +43,7 @@ def assemble(
         raise RecipeError(f"{len(feed.rows)} training rows make no batch; two or more rows are needed.")
     probe = _probe(student, examples, device)
     shown = _Teacher(teacher, examples, train, device)
-    setup = Setup(
+    context = LossContext(
         student=probe,
         teacher=teacher and _probe(teacher, examples, device),
         num_classes=len(examples.class_names),
@@ -49,15 +52,16 @@ def assemble(
         label_smoothing=train.label_smoothing,
         student_layers=student.map_names,
         teacher_layers=teacher.map_names if teacher else (),
+        without_maps=WITHOUT_MAPS,
     )
     with seeded(derive(seed, "loss")):
-        loss = kind(loss_recipe, setup).to(device)
+        loss = kind(loss_settings, context).to(device)
     parts = Parts(
         student=student,
         teacher=shown.source(loss),
         loss=loss,
         train=train,
-        strategy=strategy_recipe,
+        strategy=strategy_settings,
         steps=feed.steps * train.epochs,
         epoch_steps=feed.steps,
         ranks=this_process(),
@@ -65,10 +69,10 @@ def assemble(
         class_names=examples.class_names,
         num_groups=len(examples.group_names),
         seed=derive(seed, "strategy"),
-        teacher_probe=setup.teacher,
+        teacher_probe=context.teacher,
         meta=Draw(examples, "meta" if len(examples.rows["meta"]) else "train", train.batch_size, seed, device),
     )
-    return STRATEGIES[strategy_recipe.name](parts), feed
+    return STRATEGIES[strategy_settings.name](parts), feed
 
 
 def refuse_without_maps(kind: type[Loss], name: str, **models: Classifier | None) -> None:
@@ -77,6 +81,6 @@ def refuse_without_maps(kind: type[Loss], name: str, **models: Classifier | None
         if kind.needs_maps and model is not None and model.backbone.no_maps:
             raise RecipeError(
                 f"loss '{name}' compares stage maps, which the {whose} '{model.spec}' does not give: "
-                f"{model.backbone.no_maps}. Choose a loss that needs no maps (ckd, ctkd, rkd, kdpp, mfd), or another "
+                f"{model.backbone.no_maps}. Choose a loss that needs no maps ({', '.join(WITHOUT_MAPS)}), or another "
                 f"{whose}."
             )

@@ -122,7 +122,7 @@ def _remedy(strategy: Strategy, epoch: int) -> str:
     strength = f"the strength of '{chosen.name}' (--lambda, now {chosen.lam:g}), "
     return (
         f"{kept}Lower {'' if chosen.name == 'plain' else strength}the learning rate (train.lr or teacher.lr, now "
-        f"{strategy.parts.train.lr:g}) or the weights of the loss '{strategy.parts.loss.recipe.name}'."
+        f"{strategy.parts.train.lr:g}) or the weights of the loss '{strategy.parts.loss.settings.name}'."
     )
 
 
@@ -151,7 +151,7 @@ def _epoch(strategy: Strategy, feed: Feed, epoch: int, log, title: str, average=
                 sums.setdefault(key, []).append(value)
             advance(1)
     # Gradient norms are measured once an epoch, everything else at every step.
-    return {key: sum(values) / len(values) for key, values in sums.items()} | strategy.parts.loss.logged()
+    return {key: sum(values) / len(values) for key, values in sums.items()} | strategy.parts.loss.extra_metrics()
 
 
 def validation_judge(examples: Examples, device: torch.device) -> Callable[[Classifier], dict]:

@@ -46,5 +46,4 @@ def finetune(
 def sections(recipe: Recipe, epochs: int) -> tuple:
     """[train] [loss] [strategy] for fine-tuning: few epochs at a low rate, and the terms' warm-ups left out."""
     train = recipe.train.model_copy(update={"epochs": epochs, "lr": recipe.train.lr * LR_SHARE})
-    loss = recipe.loss.model_copy(update={"kd_warmup_epochs": 0, "curriculum_epochs": 1})
-    return train, loss, recipe.strategy.model_copy(update={"warmup_epochs": 0})
+    return train, recipe.loss.without_warmup(), recipe.strategy.without_warmup()

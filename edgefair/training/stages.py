@@ -6,25 +6,16 @@ from pathlib import Path
 import torch
 
 from edgefair.data import Examples
-from edgefair.errors import RecipeError, nearest
-from edgefair.losses import LOSSES
+from edgefair.errors import RecipeError
 from edgefair.models import Classifier, create
 from edgefair.models.factory import AS_IT_IS
 from edgefair.models.parallel import this_process
-from edgefair.recipe import LossRecipe, Recipe, StrategyRecipe, StudentRecipe, TeacherRecipe
+from edgefair.recipe import Recipe, StudentRecipe, TeacherRecipe
+from edgefair.recipe.losses import CrossEntropySettings
+from edgefair.recipe.strategies import PlainSettings
 from edgefair.seeds import derive
-from edgefair.strategies import STRATEGIES
 from edgefair.training.assemble import assemble
 from edgefair.training.loop import fit, validation_judge
-
-
-def check_names(recipe: Recipe) -> None:
-    """Raise RecipeError for a loss, strategy or device that is not there, before anything is trained."""
-    if recipe.loss.name not in LOSSES:
-        raise RecipeError(f"unknown loss '{recipe.loss.name}'; {nearest(recipe.loss.name, LOSSES)}")
-    if recipe.strategy.name not in STRATEGIES:
-        raise RecipeError(f"unknown strategy '{recipe.strategy.name}'; {nearest(recipe.strategy.name, STRATEGIES)}")
-    training_device(recipe)
 
 
 def training_device(recipe: Recipe) -> torch.device:
@@ -87,7 +78,7 @@ def train_teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> tupl
     if recipe.teacher.freeze:
         model.freeze()
     call_others("teacher")
-    alone = (LossRecipe(name="none"), StrategyRecipe(name="plain"))
+    alone = (CrossEntropySettings(), PlainSettings())
     strategy, feed = assemble(recipe.teacher, *alone, examples, model, None, derive(recipe.seed, "teacher"), device)
     return model, fit(strategy, feed, validation_judge(examples, device), folder, log, "teacher")
 

@@ -112,7 +112,7 @@ def test_what_is_no_class(damaged, tmp_path):
 def test_notices(damaged, copy_of, tmp_path):
     folder = damaged("celeba")
     (folder / "identity_CelebA.txt").unlink()
-    result, _ = info(str(folder), "--set", "data.age_buckets=9", out=tmp_path)
+    result, _ = info(str(folder), "--set", "data.image_size=32", out=tmp_path)
     assert "no identity_CelebA.txt: who is shown is not known" in result.output
     assert "cells with fewer than the 10 rows that INT8 calibration takes of each: 4" in result.output
     result, _ = info(str(copy_of("utkface")), out=tmp_path)

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from edgefair.losses import LOSSES, Setup
-from edgefair.recipe import LossRecipe
+from edgefair.losses import LOSSES, LossContext
 from edgefair.tensors import Batch, Output
 
 every_loss = pytest.mark.parametrize("name", sorted(LOSSES))
@@ -29,7 +28,7 @@ def batch_of(rows, classes=5, groups=2, seed=0):
 def make(name, student, teacher):
     torch.manual_seed(0)
     means = torch.randn(5, teacher.features.shape[1], generator=torch.Generator().manual_seed(9))
-    loss = LOSSES[name](LossRecipe(name=name), Setup(student, teacher, 5, 2, means))
+    loss = LOSSES[name](LOSSES[name].settings_class(), LossContext(student, teacher, 5, 2, means))
     loss.start_epoch(3)
     return loss.eval()  # projectors hold dropout
 

@@ -35,10 +35,10 @@ def build(examples):
     """A strategy with its feed, past the warm-up epochs of the methods that have some."""
 
     def make(strategy, loss, **changes):
-        changes = {"strategy__warmup_epochs": 0, "train__batch_size": 20, **changes}
-        recipe = tiny(strategy__name=strategy, loss__name=loss, **changes)
+        recipe = tiny(strategy__name=strategy, loss__name=loss, **{"train__batch_size": 20, **changes})
+        settings = recipe.strategy.without_warmup()
         networks = [create("cifar:resnet8", 10, seed) for seed in (0, 1)]
-        parts = (recipe.train, recipe.loss, recipe.strategy, examples, *networks, 0, torch.device("cpu"))
+        parts = (recipe.train, recipe.loss, settings, examples, *networks, 0, torch.device("cpu"))
         made, feed = assemble(*parts)
         made.start_epoch(2)
         made.parts.student.train()

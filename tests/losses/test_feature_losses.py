@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from edgefair.errors import RecipeError
-from edgefair.losses import LOSSES, Setup
+from edgefair.losses import LOSSES, LossContext
 from edgefair.losses.at import attention_loss
 from edgefair.losses.ctkd import CurriculumTemperature
 from edgefair.losses.fitnet import Regressor, hint_loss
 from edgefair.losses.kdpp import norm_direction_loss
 from edgefair.losses.mfd import group_mmd
 from edgefair.losses.soft_targets import soft_target_loss
-from edgefair.recipe import LossRecipe
+from edgefair.recipe.losses import CtkdSettings, KdppSettings
 from edgefair.tensors import Batch, Output
 
 
@@ -48,11 +48,13 @@ def test_ctkd_loss_and_reversed_gradient_equal_the_authors(vector):
 
 def test_ctkd_attenuated_temperature_falls():
     probe = Output(torch.zeros(2, 5), torch.zeros(2, 8))
-    loss = LOSSES["ctkd"](LossRecipe(schedule="attenuated", temperature=20, attenuation=0.5), Setup(probe, probe, 5, 2))
+    loss = LOSSES["ctkd"](
+        CtkdSettings(schedule="attenuated", temperature=20, attenuation=0.5), LossContext(probe, probe, 5, 2)
+    )
     seen = []
     for epoch in (1, 2, 5):
         loss.start_epoch(epoch)
-        seen.append(loss.logged()["temperature"])
+        seen.append(loss.extra_metrics()["temperature"])
     assert seen == pytest.approx([20, 20 / 1.5, 20 / 3])
     assert list(loss.parameters()) == []
 
@@ -79,7 +81,7 @@ def test_kdpp_warm_up_turns_the_soft_target_on():
     output = Output(torch.randn(4, 5, generator=random), torch.randn(4, 8, generator=random))
     teacher = Output(torch.randn(4, 5, generator=random), torch.randn(4, 8, generator=random))
     batch = Batch(torch.zeros(4, 3, 8, 8), torch.arange(4), torch.zeros(4, dtype=torch.long), torch.arange(4))
-    loss = LOSSES["kdpp"](LossRecipe(kd_warmup_epochs=4), Setup(output, teacher, 5, 2, torch.ones(5, 8)))
+    loss = LOSSES["kdpp"](KdppSettings(kd_warmup_epochs=4), LossContext(output, teacher, 5, 2, torch.ones(5, 8)))
     values = []
     for epoch in (1, 3, 5, 9):
         loss.start_epoch(epoch)
@@ -130,7 +132,7 @@ def test_shapes_that_do_not_fit_are_refused_with_both():
     missing = r"there are 0 \(student: none\) and 1 \(teacher: stage 0 \(4, 4, 4\)\)"
     for name, words in (("fitnet", "the student has 0 stage maps"), ("at", missing)):
         with pytest.raises(RecipeError, match=words):
-            LOSSES[name](LossRecipe(hint_stage=0), Setup(bare, full, 5, 2))
+            LOSSES[name](LOSSES[name].settings_class(), LossContext(bare, full, 5, 2))
 
 
 def test_at_equals_the_authors(vector):
@@ -188,6 +190,6 @@ def test_a_projector_bridges_widths_and_learns(name):
     student = Output(torch.randn(6, 5, generator=random), torch.randn(6, 8, generator=random))
     teacher = Output(torch.randn(6, 5, generator=random), torch.randn(6, 12, generator=random))
     batch = Batch(torch.zeros(6, 3, 8, 8), torch.arange(6) % 5, torch.arange(6) % 2, torch.arange(6))
-    loss = LOSSES[name](LossRecipe(), Setup(student, teacher, 5, 2, torch.ones(5, 12)))
+    loss = LOSSES[name](LOSSES[name].settings_class(), LossContext(student, teacher, 5, 2, torch.ones(5, 12)))
     loss(student, teacher, batch).backward()
     assert all(p.grad is not None for p in loss.project.parameters())

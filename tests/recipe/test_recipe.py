@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgefair.cli import cli
 from edgefair.errors import RecipeError
-from edgefair.recipe import Recipe, assign, assignment, parse, read
+from edgefair.recipe import CHOICES, Recipe, assign, assignment, parse, read
 
 
 def test_default_survives_toml(tmp_path):
@@ -25,7 +25,14 @@ def test_default_survives_toml(tmp_path):
     path=st.text(st.characters(codec="utf-8"), max_size=20),
 )
 def test_any_recipe_survives_toml(tmp_path_factory, lam, seed, batches, path):
-    recipe = parse({"seed": seed, "strategy": {"lam": lam}, "bench": {"batches": batches}, "data": {"path": path}})
+    recipe = parse(
+        {
+            "seed": seed,
+            "strategy": {"lam": lam},
+            "bench": {"batches": batches},
+            "data": {"name": "manifest", "path": path},
+        }
+    )
     file = tmp_path_factory.mktemp("recipe") / "recipe.toml"
     file.write_text(recipe.to_toml(), encoding="utf-8", newline="")
     again = parse(read(file))
@@ -42,7 +49,7 @@ def test_any_recipe_survives_toml(tmp_path_factory, lam, seed, batches, path):
         ("strategy.lam", float("nan"), ["--lambda", "nan"]),
         ("train.epochs", "many", ["train.epochs", "a whole number is needed", "many"]),
         ("train.milestones", "0.3,0.6", ["train.milestones", "a list is needed, such as [0.3, 0.6]"]),
-        ("data.skip_broken", "perhaps", ["data.skip_broken", "true or false is needed", "perhaps"]),
+        ("strategy.conditional", "perhaps", ["strategy.conditional", "true or false is needed", "perhaps"]),
         ("train.lr", "fast", ["train.lr", "a number is needed", "fast"]),
         ("train.precision", "fp17", ["train.precision", "'fp32'", "'bf16'", "fp17"]),
         ("data.size_min", 0.9, ["data.size_min", "data.size_max"]),
@@ -102,12 +109,17 @@ def test_defaults_fit_the_data():
     assert parse({"data": {"name": "manifest"}, "train": {"augment": "none"}}).train.augment == "none"
 
 
-@pytest.mark.parametrize("settings", [(), ("--set=strategy.class_weights={cat=2.5}", "--data=hf:some/set")])
+WEIGHTED = ("--strategy=adversarial", "--set=strategy.class_weights={cat=2.5}", "--data=hf:some/set")
+
+
+@pytest.mark.parametrize("settings", [(), WEIGHTED])
 def test_the_printed_recipe_reads_back_and_says_what_each_field_means(tmp_path, settings):
     result = CliRunner().invoke(cli, ["recipe", *settings])
     assert result.exit_code == 0, result.output
     given = (
-        {"strategy": {"class_weights": {"cat": 2.5}}, "data": {"name": "hf", "path": "some/set"}} if settings else {}
+        {"strategy": {"name": "adversarial", "class_weights": {"cat": 2.5}}, "data": {"name": "hf", "path": "some/set"}}
+        if settings
+        else {}
     )
     (tmp_path / "printed.toml").write_text(result.output)
     assert parse(read(tmp_path / "printed.toml")) == parse(given)
@@ -123,7 +135,10 @@ def test_the_recipe_that_writes_the_default_out_is_the_default():
 
 
 def test_every_field_is_described():
-    for name, section in Recipe.model_fields.items():
-        fields = getattr(section.annotation, "model_fields", {name: section})
-        for field, info in fields.items():
-            assert info.description, f"{name}.{field} has no sentence"
+    sections = {name: section.annotation for name, section in Recipe.model_fields.items()}
+    sections |= {f"{name} {one}": part for name, choice in CHOICES.items() for one, part in choice.classes.items()}
+    for name, section in sections.items():
+        for field, info in getattr(section, "model_fields", {}).items():
+            assert info.description or field == "name", f"{name}.{field} has no sentence"
+    for name in ("seed", "device", *CHOICES):
+        assert Recipe.model_fields[name].description

@@ -48,11 +48,12 @@ def test_the_main_job_runs_on_the_device(tmp_path, quiet):
 
 @pytest.mark.parametrize(("strategy", "loss"), sorted(itertools.product(STRATEGIES, LOSSES)))
 def test_every_pair_takes_a_finite_step(quiet, strategy, loss):
-    changes = {"strategy__name": strategy, "loss__name": loss, "strategy__warmup_epochs": 0, "train__augment": "flip"}
+    changes = {"strategy__name": strategy, "loss__name": loss, "train__augment": "flip"}
     recipe = tiny(device="cuda", **changes)
     examples = load_examples(recipe.data, 0, quiet)
     networks = [create("cifar:resnet8", 10, seed).to("cuda") for seed in (0, 1)]
-    made, feed = assemble(recipe.train, recipe.loss, recipe.strategy, examples, *networks, 0, torch.device("cuda"))
+    settings = (recipe.train, recipe.loss, recipe.strategy.without_warmup())
+    made, feed = assemble(*settings, examples, *networks, 0, torch.device("cuda"))
     made.start_epoch(2)
     made.parts.student.train()
     values = made.step(next(feed.epoch(1)))

@@ -178,6 +178,9 @@ def test_fine_tuning_stopped_and_gone_on_with_ends_with_the_same_weights(example
 
 
 def test_warm_ups_are_not_gone_through_anew():
-    train, loss, strategy = sections(tiny(train__epochs=9, train__lr=0.1), 3)
+    names = {"loss__name": "kdpp", "strategy__name": "bird"}
+    train, loss, strategy = sections(tiny(train__epochs=9, train__lr=0.1, **names), 3)
     assert (train.epochs, train.lr) == (3, pytest.approx(0.005))
-    assert (loss.kd_warmup_epochs, loss.curriculum_epochs, strategy.warmup_epochs) == (0, 1, 0)
+    assert (loss.kd_warmup_epochs, strategy.warmup_epochs) == (0, 0)
+    _, loss, strategy = sections(tiny(loss__name="ctkd"), 3)
+    assert (loss.curriculum_epochs, strategy) == (1, tiny().strategy)

@@ -19,7 +19,7 @@ from edgefair.data.balance import balanced
 from edgefair.data.listing import Entry, FilePart, Listing, first_folder, needed_folder
 from edgefair.data.tables import read_text
 from edgefair.errors import DataError
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data import CelebaSettings
 
 TERMS = "non-commercial research only, not to be passed on; cite Liu et al., ICCV 2015"
 ATTRIBUTES, PARTITION = "list_attr_celeba.txt", "list_eval_partition.txt"
@@ -33,13 +33,13 @@ def recognise(path: Path) -> bool:
     return any(first_folder(path, _INSIDE, name) is not None for name in (ATTRIBUTES, _csv(ATTRIBUTES)))
 
 
-def read(recipe: DataRecipe, seed: int, log) -> Listing:
-    """The entries of the folder `recipe.path`; raises DataError or RecipeError naming what is missing or wrong."""
-    root = Path(recipe.path)
+def read(settings: CelebaSettings, seed: int, log) -> Listing:
+    """The entries of the folder `settings.path`; raises DataError or RecipeError naming what is missing or wrong."""
+    root = Path(settings.path)
     place = {name: _place(root, name) for name in (ATTRIBUTES, PARTITION, IMAGES)}
     names, rows = read_attributes(place[ATTRIBUTES])
     known = {name: (f"not {name}", name) for name in names}
-    chosen = choose(recipe, known, "CelebA")
+    chosen = choose(settings, known, "CelebA")
     columns = {name: names.index(name) for name in (chosen.task, *chosen.protected)}
     parts = _pairs(place[PARTITION])
     people = _people(root)
@@ -55,10 +55,10 @@ def read(recipe: DataRecipe, seed: int, log) -> Listing:
         label, group = chosen.label(values), chosen.group(values)
         entries.append(Entry(image, label, group, file, where, part, people.get(file, "")))
     entries, seen_elsewhere = one_part_a_person(entries)
-    if recipe.balanced_test:
+    if settings.balanced_test:
         entries = balanced(entries, seed, "celeba")
     about = {"name": "celeba", "source": str(root), "terms": TERMS, **chosen.about()}
-    about |= {"identities": len(set(people.values())), "balanced_test": recipe.balanced_test}
+    about |= {"identities": len(set(people.values())), "balanced_test": settings.balanced_test}
     left_out = {"the same person is judged": seen_elsewhere}
     return Listing(entries, about, chosen.class_names, chosen.group_names, left_out)
 

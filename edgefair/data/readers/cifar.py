@@ -33,7 +33,7 @@ from edgefair.data.readers.cifar_pickle import Pictures, read_pictures
 from edgefair.data.splits import deal
 from edgefair.files import digest
 from edgefair.preprocess import VERSION, square
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data import Cifar100Settings, CifarSettings, SkewedCifarSettings
 from edgefair.seeds import generator
 
 TERMS = "no licence stated by the author; cite Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
@@ -82,18 +82,19 @@ CONSTRUCTIONS = {
 }
 
 
-def load(recipe: DataRecipe, seed: int, log) -> Examples:
-    """Examples of `recipe.name`, a key of CONSTRUCTIONS, from the batches in `recipe.path`; raises DataError."""
-    made = CONSTRUCTIONS[recipe.name]
-    pictures = read_pictures(recipe.path, made.kind, recipe.label_set)
-    groups, about = _train_groups(pictures.labels[: pictures.num_train], made, recipe)
-    lists = _lists(pictures, groups, len(made.groups), recipe, seed)
+def load(settings: CifarSettings, seed: int, log) -> Examples:
+    """Examples of `settings.name`, a key of CONSTRUCTIONS, from the batches in `settings.path`; raises DataError."""
+    made = CONSTRUCTIONS[settings.name]
+    label_set = settings.label_set if isinstance(settings, Cifar100Settings) else "fine"
+    pictures = read_pictures(settings.path, made.kind, label_set)
+    groups, about = _train_groups(pictures.labels[: pictures.num_train], made, settings)
+    lists = _lists(pictures, groups, len(made.groups), settings, seed)
     source, group = (np.concatenate([lists[name][column] for name in LISTS]) for column in (0, 1))
     edges = np.cumsum([0, *(len(lists[name][0]) for name in LISTS)])
     identity = [_identity(pictures, image) for image in source.tolist()]
     if made.mask:
         ids = [f"{image}-{made.groups[view]}" for image, view in zip(identity, group.tolist(), strict=True)]
-    images, content = _images(pictures, source, np.array(made.groups)[group] == "grey", recipe.image_size, log)
+    images, content = _images(pictures, source, np.array(made.groups)[group] == "grey", settings.image_size, log)
     return Examples(
         images=images,
         content=content,
@@ -103,36 +104,39 @@ def load(recipe: DataRecipe, seed: int, log) -> Examples:
         class_names=pictures.class_names,
         group_names=made.groups,
         rows={name: np.arange(*edges[at : at + 2]) for at, name in enumerate(LISTS)},
-        about={"name": recipe.name, "source": str(recipe.path), "terms": TERMS, **about},
+        about={"name": settings.name, "source": str(settings.path), "terms": TERMS, **about},
         identities=np.array(identity),
     )
 
 
-def _train_groups(labels: np.ndarray, made: Construction, recipe: DataRecipe) -> tuple[np.ndarray, dict]:
+def _train_groups(labels: np.ndarray, made: Construction, settings: CifarSettings) -> tuple[np.ndarray, dict]:
     """Group of every training image, int64 [N], and what the report says of how they came about."""
-    if not made.mask:
-        return np.zeros(len(labels), np.int64), {"label_set": recipe.label_set} if made.kind == "cifar100" else {}
-    seed = made.mask_seed if recipe.mask_seed is None else recipe.mask_seed
-    grey = made.mask(labels, recipe.skew, seed)
-    about = {"skew": recipe.skew, "mask_seed": seed, "grey_training_images": int(grey.sum())}
+    if isinstance(settings, Cifar100Settings):
+        return np.zeros(len(labels), np.int64), {"label_set": settings.label_set}
+    if not isinstance(settings, SkewedCifarSettings):
+        return np.zeros(len(labels), np.int64), {}
+    seed = made.mask_seed if settings.mask_seed is None else settings.mask_seed
+    grey = made.mask(labels, settings.skew, seed)
+    about = {"skew": settings.skew, "mask_seed": seed, "grey_training_images": int(grey.sum())}
     about["mask_sha256"] = hashlib.sha256(np.packbits(grey)).hexdigest()
     return np.where(grey, made.groups.index("grey"), made.groups.index("colour")), about
 
 
 def _lists(
-    pictures: Pictures, groups: np.ndarray, views: int, recipe: DataRecipe, seed: int
+    pictures: Pictures, groups: np.ndarray, views: int, settings: CifarSettings, seed: int
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Images and groups of each list: training images in the view of their group, all others once in every view."""
     labels, num_train = pictures.labels, pictures.num_train
-    shares = {"validation": recipe.validation_share, "calibration": recipe.calibration_share, "meta": recipe.meta_share}
-    pool = draw_balanced(labels[:num_train], groups, recipe.max_rows, seed, "train")
+    shares = {"validation": settings.validation_share, "calibration": settings.calibration_share}
+    shares |= {"meta": settings.meta_share}
+    pool = draw_balanced(labels[:num_train], groups, settings.max_rows, seed, "train")
     dealt: dict[str, list[int]] = {name: [] for name in LISTS}
     for cell in sorted(set(zip(groups[pool].tolist(), labels[pool].tolist(), strict=True))):
         members = pool[(groups[pool] == cell[0]) & (labels[pool] == cell[1])].tolist()
         for name, part in deal(members, shares, seed, cell).items():
             dealt[name] += part
     test = labels[num_train:]
-    most = recipe.max_rows and max(1, recipe.max_rows // views)
+    most = settings.max_rows and max(1, settings.max_rows // views)
     shown = draw_balanced(test, np.zeros_like(test), most, seed, "gate")
     dealt["gate"] = (num_train + shown).tolist()
     sources = {name: np.sort(np.array(images, np.int64)) for name, images in dealt.items()}

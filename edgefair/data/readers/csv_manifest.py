@@ -13,7 +13,7 @@ from edgefair.data.attributes import Chosen, protected_of
 from edgefair.data.listing import ALL, Entry, FilePart, Listing, list_name
 from edgefair.data.tables import read_rows
 from edgefair.errors import DataError
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data import ManifestSettings
 
 TERMS = "those of the images' owner"
 USUAL = Chosen("label", ("group",))
@@ -25,14 +25,14 @@ def recognise(path: Path) -> bool:
     return any((path / name).is_file() for name in FILES)
 
 
-def read(recipe: DataRecipe, seed: int, log) -> Listing:
-    """The entries of the manifest `recipe.path`; raises DataError naming file and row of whatever is wrong."""
-    path = Path(recipe.path)
+def read(settings: ManifestSettings, seed: int, log) -> Listing:
+    """The entries of the manifest `settings.path`; raises DataError naming file and row of whatever is wrong."""
+    path = Path(settings.path)
     if path.is_dir():
         path = next((path / name for name in FILES if (path / name).is_file()), path / FILES[0])
-    chosen = Chosen(recipe.task, protected_of(recipe))
+    chosen = Chosen(settings.task, protected_of(settings))
     about = {"name": "manifest", "source": str(path), "terms": TERMS, **chosen.about()}
-    return Listing(read_manifest(path, chosen), about, recipe.classes, recipe.groups if chosen.protected else ALL)
+    return Listing(read_manifest(path, chosen), about, settings.classes, settings.groups if chosen.protected else ALL)
 
 
 def read_manifest(path: Path, chosen: Chosen = USUAL) -> list[Entry]:

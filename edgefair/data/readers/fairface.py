@@ -10,7 +10,7 @@ from pathlib import Path
 from edgefair.data.attributes import AGES, GENDERS, THREE_AGES, age_names, choose
 from edgefair.data.listing import Entry, FilePart, Listing
 from edgefair.data.tables import read_rows
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data import FairfaceSettings
 
 TERMS = "CC BY 4.0; cite Kärkkäinen and Joo, WACV 2021"
 RACES = ("Black", "East Asian", "Indian", "Latino_Hispanic", "Middle Eastern", "Southeast Asian", "White")
@@ -22,22 +22,22 @@ def recognise(path: Path) -> bool:
     return (path / _FILES[""]).is_file()
 
 
-def read(recipe: DataRecipe, seed: int, log) -> Listing:
-    """The entries of the folder `recipe.path`; raises DataError or RecipeError naming what is missing or wrong."""
-    known = {"age": age_names(recipe), "gender": GENDERS, "race": RACES}
-    chosen = choose(recipe, known, "FairFace")
-    folder, entries = Path(recipe.path), []
+def read(settings: FairfaceSettings, seed: int, log) -> Listing:
+    """The entries of the folder `settings.path`; raises DataError or RecipeError naming what is missing or wrong."""
+    known = {"age": age_names(settings), "gender": GENDERS, "race": RACES}
+    chosen = choose(settings, known, "FairFace")
+    folder, entries = Path(settings.path), []
     for split, file in _FILES.items():
         for where, values in read_rows(folder / file, ("file", *known), "FairFace's labels"):
-            values["age"] = _age(values["age"], recipe)
+            values["age"] = _age(values["age"], settings)
             image = FilePart(str(folder / values["file"]))
             entries.append(Entry(image, chosen.label(values), chosen.group(values), values["file"], where, split))
     about = {"name": "fairface", "source": str(folder), "terms": TERMS, **chosen.about()}
     return Listing(entries, about, chosen.class_names, chosen.group_names)
 
 
-def _age(text: str, recipe: DataRecipe) -> str:
+def _age(text: str, settings: FairfaceSettings) -> str:
     """The bucket of a published one, such as 20-29 or `more than 70`; anything else stays, and will be refused."""
-    if recipe.age_buckets == 3 and text in AGES:
+    if settings.age_buckets == 3 and text in AGES:
         return THREE_AGES[(AGES.index(text) >= 3) + (AGES.index(text) >= 5)]
     return text

@@ -14,7 +14,7 @@ from edgefair.data.dataset import LISTS
 from edgefair.data.listing import ALL, Entry, Held, Listing, list_name
 from edgefair.errors import DataError, RecipeError, nearest, require
 from edgefair.log import say_retries_once
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data import HuggingFaceSettings
 
 
 def recognise(path: Path) -> bool:
@@ -61,31 +61,31 @@ class Part:
         ]
 
 
-def read(recipe: DataRecipe, seed: int, log) -> Listing:
-    """The entries of the data set `recipe.path`; raises DataError or RecipeError naming what is missing or wrong."""
-    splits = open_splits(recipe.path, recipe.subset)
-    chosen = Chosen(recipe.task, protected_of(recipe))
+def read(settings: HuggingFaceSettings, seed: int, log) -> Listing:
+    """The entries of the data set `settings.path`; raises DataError or RecipeError naming what is missing or wrong."""
+    splits = open_splits(settings.path, settings.subset)
+    chosen = Chosen(settings.task, protected_of(settings))
     parts = [Part(split, name) for name, split in splits.items() if len(splits) == 1 or list_name(name) in LISTS]
     if not parts:
-        raise DataError(f"none of the splits {', '.join(splits)} of {recipe.path} is train, validation or test.")
+        raise DataError(f"none of the splits {', '.join(splits)} of {settings.path} is train, validation or test.")
     entries = [entry for part in parts for entry in _entries(part, chosen, len(splits) == 1)]
     unlabelled = {"no class": [entry.id for entry in entries if not entry.label]}
     told = next(iter(splits.values())).info
     terms = told.license or "not stated by the data set; see its page"
-    about = {"name": "hf", "source": recipe.path, "terms": terms, **chosen.about()}
+    about = {"name": "hf", "source": settings.path, "terms": terms, **chosen.about()}
     return Listing(
         [entry for entry in entries if entry.label],
         about,
-        recipe.classes or parts[0].names.get(chosen.task, ()),
-        _groups(parts[0], chosen, recipe),
+        settings.classes or parts[0].names.get(chosen.task, ()),
+        _groups(parts[0], chosen, settings),
         unlabelled,
     )
 
 
-def _groups(part: Part, chosen: Chosen, recipe: DataRecipe) -> tuple[str, ...]:
+def _groups(part: Part, chosen: Chosen, settings: HuggingFaceSettings) -> tuple[str, ...]:
     if not chosen.protected:
         return ALL
-    return recipe.groups or (part.names.get(chosen.protected[0], ()) if len(chosen.protected) == 1 else ())
+    return settings.groups or (part.names.get(chosen.protected[0], ()) if len(chosen.protected) == 1 else ())
 
 
 def _entries(part: Part, chosen: Chosen, alone: bool) -> list[Entry]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgefair.data.dataset import LISTS
 from edgefair.data.listing import ALL, Entry, FilePart, Listing, image_files, list_name
 from edgefair.errors import DataError, RecipeError
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data import ImagefolderSettings
 
 TERMS = "those of the images' owner"
 
@@ -30,14 +30,14 @@ def recognise(path: Path) -> bool:
     return False
 
 
-def read(recipe: DataRecipe, seed: int, log) -> Listing:
-    """The entries of the folder `recipe.path`; raises DataError or RecipeError naming what is missing or wrong."""
-    if recipe.group not in ("", "folder"):
+def read(settings: ImagefolderSettings, seed: int, log) -> Listing:
+    """The entries of the folder `settings.path`; raises DataError or RecipeError naming what is missing or wrong."""
+    if settings.group not in ("", "folder"):
         raise RecipeError(
-            f"data.group '{recipe.group}': the groups of an imagefolder are the folders under the class (--group "
+            f"data.group '{settings.group}': the groups of an imagefolder are the folders under the class (--group "
             "folder), or there are none. For other attributes write a manifest."
         )
-    root, entries, depths = Path(recipe.path), [], set()
+    root, entries, depths = Path(settings.path), [], set()
     if not root.is_dir():
         raise DataError(f"{root} is no folder; an imagefolder has a folder for each class.")
     for part, folder in _parts(root).items():
@@ -45,12 +45,12 @@ def read(recipe: DataRecipe, seed: int, log) -> Listing:
             label, *inside = Path(file).parent.parts
             depths.add(len(inside))
             where = f"{folder.name}/{file}" if part else file
-            if not label or (recipe.group and len(inside) != 1):
-                raise DataError(f"{where} lies in no folder of a class{' and a group' if recipe.group else ''}.")
-            group = inside[0] if recipe.group else ALL[0]
+            if not label or (settings.group and len(inside) != 1):
+                raise DataError(f"{where} lies in no folder of a class{' and a group' if settings.group else ''}.")
+            group = inside[0] if settings.group else ALL[0]
             group = "" if group == "unknown" else group
             entries.append(Entry(FilePart(str(folder / file)), label, group, where, where, part))
     about = {"name": "imagefolder", "source": str(root), "terms": TERMS}
-    if not recipe.group and depths == {1}:
+    if not settings.group and depths == {1}:
         about["may_be_groups"] = ["folder"]
-    return Listing(entries, about, recipe.classes, recipe.groups if recipe.group else ALL)
+    return Listing(entries, about, settings.classes, settings.groups if settings.group else ALL)

@@ -14,7 +14,7 @@ from edgefair.data.listing import ALL, Entry, FilePart, Listing, image_files
 from edgefair.data.readers.wordnet import read_lines, readable
 from edgefair.data.tables import read_rows
 from edgefair.errors import DataError
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data import ImagenetSettings
 
 TERMS = "non-commercial research and education only; cite Russakovsky et al., IJCV 2015"
 _INSIDE = (".", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")
@@ -35,9 +35,9 @@ def recognise(path: Path) -> bool:
     return _images(path) is not None and not (path / "wnids.txt").exists()
 
 
-def read(recipe: DataRecipe, seed: int, log) -> Listing:
-    """The entries of the folder `recipe.path`; raises DataError naming what is missing or wrong."""
-    root = Path(recipe.path)
+def read(settings: ImagenetSettings, seed: int, log) -> Listing:
+    """The entries of the folder `settings.path`; raises DataError naming what is missing or wrong."""
+    root = Path(settings.path)
     folder = _images(root)
     if folder is None:
         raise DataError(f"no ImageNet in {root}: there is no folder train with folders such as n01440764 in it.")

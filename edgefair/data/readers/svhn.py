@@ -12,7 +12,7 @@ import numpy as np
 from edgefair.data.listing import ALL, Entry, Held, Listing
 from edgefair.errors import DataError, require
 from edgefair.files import sha256
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data import SvhnSettings
 
 TERMS = "non-commercial use only; cite Netzer et al., NIPS workshop 2011"
 _FILES = {"train": "train_32x32.mat", "gate": "test_32x32.mat"}
@@ -36,9 +36,9 @@ def recognise(path: Path) -> bool:
     return (path / _FILES["train"]).is_file()
 
 
-def read(recipe: DataRecipe, seed: int, log) -> Listing:
-    """The entries of the folder `recipe.path`; raises DataError naming what is missing or wrong."""
-    folder, entries = Path(recipe.path), []
+def read(settings: SvhnSettings, seed: int, log) -> Listing:
+    """The entries of the folder `settings.path`; raises DataError naming what is missing or wrong."""
+    folder, entries = Path(settings.path), []
     for part, file in _FILES.items():
         if not (folder / file).is_file():
             raise DataError(f"no SVHN in {folder}: there is no {file}. Put the author's two files there (format 2).")

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgefair.data.listing import ALL, Entry, FilePart, Listing, image_files, needed_folder
 from edgefair.data.readers.wordnet import read_lines, readable
 from edgefair.errors import DataError, nearest
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data import TinyImagenetSettings
 
 TERMS = "non-commercial research and education only (ImageNet); cite Wu, Zhang and Xu, Tiny ImageNet Challenge"
 _NAME = "tiny-imagenet-200"
@@ -21,9 +21,9 @@ def recognise(path: Path) -> bool:
     return any((folder / "wnids.txt").is_file() for folder in (path, path / _NAME))
 
 
-def read(recipe: DataRecipe, seed: int, log) -> Listing:
-    """The entries of the folder `recipe.path`; raises DataError naming what is missing or wrong."""
-    folder = needed_folder(Path(recipe.path), (_NAME,), "wnids.txt", "Tiny ImageNet")
+def read(settings: TinyImagenetSettings, seed: int, log) -> Listing:
+    """The entries of the folder `settings.path`; raises DataError naming what is missing or wrong."""
+    folder = needed_folder(Path(settings.path), (_NAME,), "wnids.txt", "Tiny ImageNet")
     classes = [line for _, line in read_lines(folder / "wnids.txt")]
     words = dict(line.partition("\t")[::2] for _, line in read_lines(folder / "words.txt"))
     names = readable(classes, words)

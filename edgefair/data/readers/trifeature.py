@@ -15,7 +15,7 @@ import numpy as np
 from edgefair.data.cache.store import cached_images
 from edgefair.data.dataset import LISTS, Examples
 from edgefair.files import digest
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data import TrifeatureSettings
 from edgefair.seeds import generator
 
 RENDERER = 1  # part of the cache key: raise it when a pixel changes
@@ -139,7 +139,7 @@ def factors(rows: int, skew: float, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(np.stack([shape, texture, colour], axis=1))
 
 
-def render(rows: np.ndarray, recipe: DataRecipe, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def render(rows: np.ndarray, settings: TrifeatureSettings, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Draw rows of (shape, texture, colour), yielding uint8 [n, 3, S, S] in order, a few megabytes at a time.
 
     image = m * colour + (1 - m) * grey + noise, with m = mask * (1 - contrast * (1 - texture)), sizes and the texture
@@ -147,16 +147,16 @@ def render(rows: np.ndarray, recipe: DataRecipe, rng: np.random.Generator) -> It
     """
     tables = _distance_tables()
     palette = np.array(list(COLOURS.values()), np.float32)
-    side = recipe.image_size
+    side = settings.image_size
     chunk = max(1, 2**19 // side**2)  # so many that the intermediate arrays stay in the processor's cache
     for start in range(0, len(rows), chunk):
         part = rows[start : start + chunk]
-        mask = _masks(part[:, 0], tables, recipe, rng)  # [n, S, S]
-        texture = _textures(part[:, 1], recipe, rng)  # [n, S, S]
-        cover = (mask * (1 - recipe.texture_contrast * (1 - texture)))[:, None]
+        mask = _masks(part[:, 0], tables, settings, rng)  # [n, S, S]
+        texture = _textures(part[:, 1], settings, rng)  # [n, S, S]
+        cover = (mask * (1 - settings.texture_contrast * (1 - texture)))[:, None]
         image = BACKGROUND + cover * (palette[part[:, 2]][:, :, None, None] - BACKGROUND)  # [n, 3, S, S]
-        if recipe.noise:
-            image += recipe.noise * rng.standard_normal((len(part), 3, side, side), dtype=np.float32)
+        if settings.noise:
+            image += settings.noise * rng.standard_normal((len(part), 3, side, side), dtype=np.float32)
         yield (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
@@ -169,10 +169,10 @@ def _angles(n: int, rng: np.random.Generator) -> np.ndarray:
     return np.radians(rng.uniform(-MAX_ANGLE_DEGREES, MAX_ANGLE_DEGREES, n)).astype(np.float32)
 
 
-def _masks(shape: np.ndarray, tables: np.ndarray, recipe: DataRecipe, rng: np.random.Generator) -> np.ndarray:
+def _masks(shape: np.ndarray, tables: np.ndarray, settings: TrifeatureSettings, rng: np.random.Generator) -> np.ndarray:
     """Coverage of each pixel by its shape, 0 to 1, float32 [n, S, S]; the border is anti-aliased over one pixel."""
-    n, side = len(shape), recipe.image_size
-    half = (rng.uniform(recipe.size_min, recipe.size_max, n) * side / 2).astype(np.float32)  # half template, pixels
+    n, side = len(shape), settings.image_size
+    half = (rng.uniform(settings.size_min, settings.size_max, n) * side / 2).astype(np.float32)  # half template, pixels
     room = np.maximum(side / 2 - half * 1.2, 0)  # keeps most of a turned template inside the canvas
     centre = side / 2 + rng.uniform(-1, 1, (2, n)).astype(np.float32) * room
     axis = np.arange(side, dtype=np.float32) + 0.5
@@ -185,10 +185,10 @@ def _masks(shape: np.ndarray, tables: np.ndarray, recipe: DataRecipe, rng: np.ra
     return np.clip(0.5 - distance, 0, 1)
 
 
-def _textures(texture: np.ndarray, recipe: DataRecipe, rng: np.random.Generator) -> np.ndarray:
+def _textures(texture: np.ndarray, settings: TrifeatureSettings, rng: np.random.Generator) -> np.ndarray:
     """Texture value of each pixel, 0 or 1, float32 [n, S, S]."""
-    n, side = len(texture), recipe.image_size
-    axis = np.arange(side, dtype=np.float32) / (recipe.texture_period * side)
+    n, side = len(texture), settings.image_size
+    axis = np.arange(side, dtype=np.float32) / (settings.texture_period * side)
     u, v = _turned(_angles(n, rng), axis[None, None, :], axis[None, :, None])
     shift = rng.uniform(0, 8, (2, n)).astype(np.float32)
     u, v = u + shift[0][:, None, None], v + shift[1][:, None, None]
@@ -199,26 +199,26 @@ def _textures(texture: np.ndarray, recipe: DataRecipe, rng: np.random.Generator)
     return value
 
 
-def load(recipe: DataRecipe, seed: int, log) -> Examples:
+def load(settings: TrifeatureSettings, seed: int, log) -> Examples:
     """Examples rendered for a seed: training rows skewed, other lists balanced; images come from the cache if there."""
-    sizes = {name: getattr(recipe, f"{name}_rows") for name in LISTS}
+    sizes = {name: getattr(settings, f"{name}_rows") for name in LISTS}
     rows = {
-        name: factors(n, recipe.skew if name == "train" else 0.5, generator(seed, "trifeature", name))
+        name: factors(n, settings.skew if name == "train" else 0.5, generator(seed, "trifeature", name))
         for name, n in sizes.items()
     }
     every = np.concatenate(list(rows.values()))
     starts = np.cumsum([0, *sizes.values()])
     fields = ("image_size", "skew", "noise", "size_min", "size_max", "texture_period", "texture_contrast")
-    key = digest([RENDERER, seed, sizes, {name: getattr(recipe, name) for name in fields}])[:24]
-    blocks = render(every, recipe, generator(seed, "trifeature", "render"))
+    key = digest([RENDERER, seed, sizes, {name: getattr(settings, name) for name in fields}])[:24]
+    blocks = render(every, settings, generator(seed, "trifeature", "render"))
     return Examples(
         content=key,
-        images=cached_images(f"trifeature-{key}", len(every), recipe.image_size, blocks, log),
+        images=cached_images(f"trifeature-{key}", len(every), settings.image_size, blocks, log),
         labels=every[:, 0],
         groups=every[:, 2] // (len(COLOURS) // len(FAMILIES)),
         ids=np.array([f"{name}-{index:06d}" for name, n in sizes.items() for index in range(n)]),
         class_names=tuple(SHAPES),
         group_names=FAMILIES,
         rows={name: np.arange(start, start + n) for (name, n), start in zip(sizes.items(), starts, strict=False)},
-        about={"name": "trifeature", "source": f"rendered, seed {seed}", "terms": "none", "skew": recipe.skew},
+        about={"name": "trifeature", "source": f"rendered, seed {seed}", "terms": "none", "skew": settings.skew},
     )

@@ -20,7 +20,7 @@ from edgefair.data.attributes import GENDERS, age_name, age_names, choose
 from edgefair.data.balance import by_cell
 from edgefair.data.listing import Entry, FilePart, Listing, image_files
 from edgefair.errors import DataError
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data import UtkfaceSettings
 
 TERMS = "non-commercial research only; cite Zhang et al., CVPR 2017"
 RACES = ("White", "Black", "Asian", "Indian")
@@ -47,10 +47,10 @@ def parse(name: str) -> tuple[int, str, str] | None:
     return int(found[1]), GENDERS[1 - int(found[2])], RACES[race] if race < len(RACES) else ""
 
 
-def read(recipe: DataRecipe, seed: int, log) -> Listing:
-    """The entries of the folder `recipe.path`; raises DataError or RecipeError naming what is missing or wrong."""
-    chosen = choose(recipe, {"age": age_names(recipe), "gender": GENDERS, "race": RACES}, "UTKFace")
-    folder = Path(recipe.path)
+def read(settings: UtkfaceSettings, seed: int, log) -> Listing:
+    """The entries of the folder `settings.path`; raises DataError or RecipeError naming what is missing or wrong."""
+    chosen = choose(settings, {"age": age_names(settings), "gender": GENDERS, "race": RACES}, "UTKFace")
+    folder = Path(settings.path)
     entries: list[Entry] = []
     left_out: dict[str, list[str]] = {"file name without a known age, gender and race": [], "race 'others'": []}
     for file in image_files(folder):
@@ -58,7 +58,7 @@ def read(recipe: DataRecipe, seed: int, log) -> Listing:
         if fields is None:
             left_out["file name without a known age, gender and race"].append(file)
             continue
-        values = {"age": age_name(fields[0], recipe), "gender": fields[1], "race": fields[2]}
+        values = {"age": age_name(fields[0], settings), "gender": fields[1], "race": fields[2]}
         if not fields[2] and "race" in (chosen.task, *chosen.protected):
             left_out["race 'others'"].append(file)
             continue
@@ -66,12 +66,12 @@ def read(recipe: DataRecipe, seed: int, log) -> Listing:
         entries.append(Entry(image, chosen.label(values), chosen.group(values), file, file))
     if not entries:
         raise DataError(f"no UTKFace in {folder}: no image is named [age]_[gender]_[race]_[date].jpg.")
-    if recipe.balanced_test:
+    if settings.balanced_test:
         entries, count = _with_gate(entries)
         if count < _PER_CELL:
             log.line(f"the gate has {count} rows of every cell, half of the smallest, not the published {_PER_CELL}")
     about = {"name": "utkface", "source": str(folder), "terms": TERMS, **chosen.about()}
-    about["balanced_test"] = recipe.balanced_test
+    about["balanced_test"] = settings.balanced_test
     return Listing(entries, about, chosen.class_names, chosen.group_names, left_out)
 
 

@@ -13,7 +13,7 @@ from edgefair.data.attributes import choose
 from edgefair.data.listing import Entry, FilePart, Listing
 from edgefair.data.tables import read_rows
 from edgefair.errors import DataError
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data import WaterbirdsSettings
 
 TERMS = "non-commercial research and education only; cite Sagawa et al., ICLR 2020"
 FILE = "metadata.csv"
@@ -33,10 +33,10 @@ def recognise(path: Path) -> bool:
         return False
 
 
-def read(recipe: DataRecipe, seed: int, log) -> Listing:
-    """The entries of the folder `recipe.path`; raises DataError or RecipeError naming what is missing or wrong."""
-    chosen = choose(recipe, KNOWN, "Waterbirds")
-    folder = Path(recipe.path)
+def read(settings: WaterbirdsSettings, seed: int, log) -> Listing:
+    """The entries of the folder `settings.path`; raises DataError or RecipeError naming what is missing or wrong."""
+    chosen = choose(settings, KNOWN, "Waterbirds")
+    folder = Path(settings.path)
     entries = []
     for where, row in read_rows(folder / FILE, ("img_filename", "split", *KNOWN), "Waterbirds' list"):
         values = {name: _coded(where, name, row[name]) for name in KNOWN}

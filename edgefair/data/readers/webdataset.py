@@ -16,7 +16,7 @@ from edgefair.data.attributes import Chosen, protected_of
 from edgefair.data.dataset import LISTS
 from edgefair.data.listing import ALL, SUFFIXES, Entry, FilePart, Listing, list_name, natural
 from edgefair.errors import DataError, RecipeError, nearest
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data import WebdatasetSettings
 
 TERMS = "those of the images' owner"
 
@@ -33,10 +33,10 @@ def recognise(path: Path) -> bool:
     return any(True for pattern in ("*.tar", "*/*.tar") for _ in path.glob(pattern))
 
 
-def read(recipe: DataRecipe, seed: int, log) -> Listing:
-    """The entries of the shards in `recipe.path`; raises DataError or RecipeError naming what is missing or wrong."""
-    chosen = Chosen(recipe.task, protected_of(recipe))
-    root, entries, known = Path(recipe.path), [], set()
+def read(settings: WebdatasetSettings, seed: int, log) -> Listing:
+    """The entries of the shards in `settings.path`; raises DataError or RecipeError naming what is missing or wrong."""
+    chosen = Chosen(settings.task, protected_of(settings))
+    root, entries, known = Path(settings.path), [], set()
     without: dict[str, list[str]] = {"sample without an image": []}
     for shard in shards(root):
         part = _list_of(shard.relative_to(root) if root.is_dir() else Path(shard.name))
@@ -55,7 +55,7 @@ def read(recipe: DataRecipe, seed: int, log) -> Listing:
     about = {"name": "webdataset", "source": str(root), "terms": TERMS, **chosen.about()}
     if others := sorted(known - {chosen.task}):
         about["may_be_groups"] = others
-    return Listing(entries, about, recipe.classes, recipe.groups if chosen.protected else ALL, without)
+    return Listing(entries, about, settings.classes, settings.groups if chosen.protected else ALL, without)
 
 
 def _list_of(place: Path) -> str:

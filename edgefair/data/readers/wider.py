@@ -19,7 +19,7 @@ from edgefair.data.attributes import choose
 from edgefair.data.listing import Entry, FilePart, Listing, first_folder, list_name, needed_folder
 from edgefair.data.tables import read_text
 from edgefair.errors import DataError
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data import WiderSettings
 
 TERMS = "non-commercial research only; cite Li et al., ECCV 2016"
 FILES = ("wider_attribute_trainval.json", "wider_attribute_test.json")
@@ -60,11 +60,11 @@ def recognise(path: Path) -> bool:
     return first_folder(path, _INSIDE, FILES[0]) is not None
 
 
-def read(recipe: DataRecipe, seed: int, log) -> Listing:
-    """The entries of the folder `recipe.path`; raises DataError or RecipeError naming what is missing or wrong."""
-    root = Path(recipe.path)
+def read(settings: WiderSettings, seed: int, log) -> Listing:
+    """The entries of the folder `settings.path`; raises DataError or RecipeError naming what is missing or wrong."""
+    root = Path(settings.path)
     known = {"cluster": tuple(CLUSTERS), "scene": SCENES, "gender": GENDERS}
-    chosen = choose(recipe, known, "WIDER")
+    chosen = choose(settings, known, "WIDER")
     images = needed_folder(root, ("WIDER",), "Image", "WIDER Attribute") / "Image"
     entries = []
     for file in FILES:

@@ -238,8 +238,9 @@ def test_unknown_names_of_data_sets(tmp_path):
     with pytest.raises(DataError, match="there is no file or folder"):
         recognise(f"celeba={tmp_path / 'none'}")
     for name, field in (("trifeature", "group"), ("trifeature", "task"), ("svhn", "group"), ("cifar10s", "group")):
+        path = {} if name == "trifeature" else {"path": str(tmp_path)}
         with pytest.raises(RecipeError, match=rf"data\.{field} 'banana': {name} has no such attribute"):
-            load_examples(parse({"data": {"name": name, "path": str(tmp_path), field: "banana"}}).data, 0, None)
+            load_examples(parse({"data": {"name": name, **path, field: "banana"}}).data, 0, None)
     for name in ("celeba", "svhn", "imagenet", "imagefolder", "webdataset"):
         with pytest.raises(DataError):
             load_examples(parse({"data": {"name": name, "path": str(tmp_path)}}).data, 0, None)

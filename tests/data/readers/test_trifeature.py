@@ -5,13 +5,13 @@ import pytest
 
 from edgefair.data import LISTS, load_examples
 from edgefair.data.readers.trifeature import COLOURS, SHAPES, TEXTURES, factors, render
-from edgefair.recipe import DataRecipe
+from edgefair.recipe.data import TrifeatureSettings
 from edgefair.seeds import generator
 from tests.conftest import tiny
 
 
 def picture(shape, texture="solid", colour="white", **changes):
-    recipe = DataRecipe(
+    recipe = TrifeatureSettings(
         **{"image_size": 64, "noise": 0.0, "size_min": 0.8, "size_max": 0.8, "texture_contrast": 1.0, **changes}
     )
     row = [list(SHAPES).index(shape), list(TEXTURES).index(texture), list(COLOURS).index(colour)]
@@ -71,7 +71,7 @@ def test_colours_are_the_colours():
 
 
 def test_papers_geometry():
-    recipe = DataRecipe(
+    recipe = TrifeatureSettings(
         geometry="paper", train_rows=10, validation_rows=10, calibration_rows=20, gate_rows=20, meta_rows=0
     )
     images = np.concatenate(list(render(factors(20, 0.5, generator(0, "x")), recipe, generator(0, "test"))))

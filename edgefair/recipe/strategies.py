@@ -1,0 +1,90 @@
+"""[strategy]: how a step keeps the student fair. One class a strategy, of the settings that this strategy reads.
+
+The strategy itself is the class of the same name in edgefair.strategies, which this file may not import: recipes need
+no torch.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from edgefair.recipe.base import Count, Positive, Section, Weight
+from edgefair.recipe.choice import Choice
+
+
+class StrategySettings(Section):
+    """What every strategy has."""
+
+    name: str
+    lam: Weight = 0.5
+    """Strength of the debiasing (`--lambda`); its meaning is the strategy's, and the report prints it."""
+
+    def without_warmup(self) -> "StrategySettings":
+        """The same without epochs in which it does less: for a student that is trained already."""
+        return self
+
+
+class PlainSettings(StrategySettings):
+    """No debiasing; lambda is accepted and not used."""
+
+    name: Literal["plain"] = "plain"
+
+
+class OpponentSettings(StrategySettings):
+    """The network that a student is trained against: an adversary or a critic."""
+
+    adversary_hidden: Count = 64
+    """Width of the adversary's or critic's hidden layers."""
+    adversary_lr: Positive = 3e-3
+    """Learning rate of the adversary's or critic's Adam."""
+    adversary_steps: Count = 3
+    """Steps of the adversary or critic for every step of the student."""
+
+
+class AdversarialSettings(OpponentSettings):
+    """The student unlearns what lets an adversary guess the group."""
+
+    name: Literal["adversarial"] = "adversarial"
+    conditional: bool = True
+    """The adversary knows the class (equalised odds) rather than not (demographic parity)."""
+    adversary_input: Literal["features", "logits"] = "logits"
+    """What the adversary sees."""
+    form: Literal["reversal", "projection", "confusion"] = "reversal"
+    """Gradient reversal, Zhang et al.'s projection, or Wang et al.'s confusion loss."""
+    target: Literal["group", "soft_group"] = "group"
+    """What the adversary guesses: the group, or a continuous attribute in 0 .. 1 (column `soft_group`)."""
+    class_weights: dict[str, Weight] = {}  # noqa: RUF012 (pydantic copies it)
+    """Weight of a class in the adversary's loss, 1 unless named: the classes that matter first."""
+
+
+class IntraSettings(OpponentSettings):
+    """The objective weighs more where a critic predicts a disparity."""
+
+    name: Literal["intra"] = "intra"
+    epsilon: Weight = 0.05
+    """Predicted disparity that is let pass."""
+    margin: Weight = 0.01
+    """What is kept clear of epsilon (delta)."""
+
+
+class BirdSettings(StrategySettings):
+    """A gate on the teacher's features follows the student's gaps on meta rows."""
+
+    name: Literal["bird"] = "bird"
+    inner_lr: Positive = 0.1
+    """Size of the imagined step of the student (mu_1)."""
+    meta_lr: Positive = 1.0
+    """Size of the gate's step (mu_2)."""
+    warmup_epochs: Annotated[int, Field(ge=0)] = 1
+    """Epochs before the gate begins to move."""
+    gate_start: float = 2.0
+    """phi at the start; sigmoid(2) lets 88 % of every teacher feature through."""
+    meta: bool = True
+    """Move the gate; off leaves the regulariser alone (the paper's ablation)."""
+
+    def without_warmup(self) -> "BirdSettings":
+        return self.model_copy(update={"warmup_epochs": 0})
+
+
+AnyStrategy = Annotated[PlainSettings | AdversarialSettings | IntraSettings | BirdSettings, Field(discriminator="name")]
+STRATEGY = Choice.of(AnyStrategy, "strategy", "strategies")
