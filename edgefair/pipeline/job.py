@@ -79,7 +79,7 @@ def _load(recipe: Recipe, log) -> Examples:
 
 def _check_tools(recipe: Recipe, log) -> None:
     """Refuse missing packages and devices now, not after an hour of training."""
-    for module in ("torch", "timm", "safetensors", "onnxscript", "onnxruntime", "jinja2", "yaml"):
+    for module in ("torch", "timm", "safetensors", "onnxscript", "onnxruntime", "jinja2", "huggingface_hub"):
         require(module, "all", "distill-and-export")
     from edgefair.training.stages import training_device
 
