@@ -2,14 +2,9 @@
 
 import importlib.metadata
 import json
-import sys
+import statistics
 from datetime import UTC, datetime
 from pathlib import Path
-
-# This folder goes last on the path: its statistics.py must not stand in for the standard library's module.
-sys.path.sort(key=lambda folder: folder == str(Path(__file__).parent))
-
-import statistics
 
 from edgefair.files import write_json
 from edgefair.runtimes.machine import describe_machine

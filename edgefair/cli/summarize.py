@@ -7,27 +7,20 @@ import click
 FOLDER = click.Path(path_type=Path, exists=True)
 
 
-class _Runs(click.Command):
-    """Everything after --against, up to the next option, belongs to it."""
-
-    def parse_args(self, ctx, args):
-        """Write `--against A B` as `--against A --against B`, which click understands."""
-        spread, after = [], False
-        for arg in args:
-            if arg.startswith("-"):
-                after = arg == "--against"
-                spread += [] if after else [arg]
-            else:
-                spread += ["--against", arg] if after else [arg]
-        return super().parse_args(ctx, spread)
-
-
-@click.command(cls=_Runs)
+@click.command()
 @click.argument("runs", nargs=-1, required=True, type=FOLDER)
-@click.option("--against", multiple=True, type=FOLDER, metavar="RUN...", help="Runs of another recipe to test against.")
+@click.option(
+    "--against",
+    multiple=True,
+    type=FOLDER,
+    metavar="RUN",
+    help="A run of another recipe to test against; given once for each run.",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all numbers to this file.")
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a page to this file.")
-def summarize(runs, against, json_file, html_file) -> None:
+def summarize(
+    runs: tuple[Path, ...], against: tuple[Path, ...], json_file: Path | None, html_file: Path | None
+) -> None:
     """Summarise RUNS, which differ in their seed only: mean, interval and range over seeds, beside noise floors.
 
     With --against, every metric is tested, paired by seed where both sides have the same seeds; "fairer" is said only
@@ -37,14 +30,14 @@ def summarize(runs, against, json_file, html_file) -> None:
 
     from edgefair import __version__
     from edgefair.files import finite, write_bytes, write_json
-    from edgefair.pipeline.summarize import class_bias, compare_runs, load_runs, summarise
+    from edgefair.pipeline.summarize import class_bias, compare_runs, load_runs, summarize_runs
     from edgefair.report.terminal.summary import print_summary
 
     ours, theirs = load_runs(list(runs)), load_runs(list(against)) if against else []
-    result = {"schema": 1, "edgefair": __version__, "summary": summarise(ours)}
+    result = {"schema": 1, "edgefair": __version__, "summary": summarize_runs(ours)}
     result["class_bias"] = {"teacher against student": class_bias(ours, "teacher", ours, "student")}
     if theirs:
-        result |= {"against": summarise(theirs), "comparison": compare_runs(ours, theirs)}
+        result |= {"against": summarize_runs(theirs), "comparison": compare_runs(ours, theirs)}
         undistilled = theirs[0]["recipe"]["loss"]["name"] == "none"
         name = (
             "undistilled student against distilled" if undistilled else "the other recipe's student against this one's"

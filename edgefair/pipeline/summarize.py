@@ -43,7 +43,8 @@ def load_runs(folders: list[Path]) -> list[dict]:
             ]
             raise RecipeError(
                 f"{report['folder']} is not another seed of {reports[0]['folder']}:\n  " + "\n  ".join(differing) + "\n"
-                "Runs that are summarised together differ in their seed only; give the others to --against."
+                "Runs that are summarised together differ in their seed only; give each of the others to an --against "
+                "of its own: --against RUN --against RUN."
             )
     seeds = [report["recipe"]["seed"] for report in reports]
     twice = next((seed for seed in seeds if seeds.count(seed) > 1), None)
@@ -52,7 +53,7 @@ def load_runs(folders: list[Path]) -> list[dict]:
     return reports
 
 
-def summarise(reports: list[dict]) -> dict:
+def summarize_runs(reports: list[dict]) -> dict:
     """{"seeds", "recipe", "artefacts": {artefact: {metric: {mean, interval, range, floor, n, undefined}}}}.
 
     mean +- t(0.975, n - 1) s / sqrt(n) over seeds; floor is the mean noise floor of a disparity. A metric that is

@@ -12,7 +12,7 @@ from edgefair.errors import RecipeError, RunFolderError
 from edgefair.files import finite, write_json
 from edgefair.metrics.fairness_claim import NO_WORD
 from edgefair.metrics.hypothesis_tests import holm
-from edgefair.pipeline.summarize import HEADLINES, class_bias, compare_runs, load_runs, summarise
+from edgefair.pipeline.summarize import HEADLINES, class_bias, compare_runs, load_runs, summarize_runs
 from edgefair.recipe import parse
 from edgefair.report.terminal.summary import bias_sentence, claims
 from tests.helpers.report_data import entry, predictions
@@ -57,7 +57,7 @@ def values(reports, artefact, metric):
 
 def test_mean_and_interval_equal_scipy(runs):
     reports = load_runs(runs[0])
-    summary = summarise(reports)
+    summary = summarize_runs(reports)
     assert summary["seeds"] == [0, 1, 2, 3]
     assert list(summary["artefacts"]) == ["teacher", "student", "ort-cpu-int8"]
     for artefact, metrics in summary["artefacts"].items():
@@ -124,7 +124,7 @@ def test_undefined_stays_undefined_with_its_count(tmp_path):
     report = json.loads((folders[0] / "report.json").read_text())
     report["artefacts"][1]["metrics"]["disparities"]["deo_max"] |= {"value": None, "floor": None}
     write_json(folders[0] / "report.json", report)
-    spread = summarise(load_runs(folders))["artefacts"]["student"]["deo_max"]
+    spread = summarize_runs(load_runs(folders))["artefacts"]["student"]["deo_max"]
     assert np.isnan([spread["mean"], *spread["interval"], spread["floor"]]).all()
     assert (spread["undefined"], spread["n"]) == (1, 3)
 
@@ -149,11 +149,22 @@ def test_runs_that_do_not_belong_together_are_refused(tmp_path):
     load_runs([run(tmp_path / f"p{i}", i, data=data) for i, data in enumerate(paths)])
 
 
+def against(folders):
+    return [word for folder in folders for word in ("--against", folder)]
+
+
+def test_several_runs_behind_one_against_are_refused_with_the_remedy(runs):
+    theirs, ours = ([str(folder) for folder in side] for side in runs)
+    done = CliRunner().invoke(cli, ["summarize", *ours, "--against", *theirs])
+    assert isinstance(done.exception, RecipeError)
+    assert "--against RUN --against RUN" in str(done.exception)
+
+
 def test_the_command_prints_tables_and_writes_json(runs, tmp_path):
     unequal, fair = ([str(folder) for folder in side] for side in runs)
     file, page = tmp_path / "summary.json", tmp_path / "summary.html"
     outputs = ["--json", str(file), "--html", str(page)]
-    done = CliRunner().invoke(cli, ["summarize", *fair, "--against", *unequal, *outputs])
+    done = CliRunner().invoke(cli, ["summarize", *fair, *against(unequal), *outputs])
     assert done.exit_code == 0, done.output
     assert "student is fairer (paired t-test" in done.output
     assert "undistilled student against distilled" in done.output

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgefair.files import finite
-from edgefair.pipeline.summarize import class_bias, compare_runs, summarise
+from edgefair.pipeline.summarize import class_bias, compare_runs, summarize_runs
 from edgefair.report.html import render_html
 from edgefair.report.seeds_html import render_seeds
 from tests.helpers.report_data import HOSTILE, make_gallery, make_report
@@ -261,7 +261,7 @@ def test_the_page_of_several_seeds_is_as_sound(browser, tmp_path):
     for seed, report in enumerate(reports):
         report["recipe"]["seed"] = seed
         report["artefacts"][1]["metrics"]["disparities"]["mean_abs_disparity"]["value"] = 0.1 + seed / 50
-    summary = summarise(reports)
+    summary = summarize_runs(reports)
     bias = {"teacher against student": class_bias(reports, "teacher", reports, "student")}
     result = {"edgefair": "0", "summary": summary, "against": summary, "class_bias": bias}
     file = tmp_path / "seeds.html"

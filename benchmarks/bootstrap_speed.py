@@ -1,6 +1,6 @@
 """Resampling from counts beside fairlearn's bootstrap of rows: the same metric, the same rows, side by side.
 
-    OMP_NUM_THREADS=1 python benchmarks/statistics.py [--repeats 5] [--fairlearn-replicates 100]
+    OMP_NUM_THREADS=1 python benchmarks/bootstrap_speed.py [--repeats 5] [--fairlearn-replicates 100]
 
 Claims: 10,000 replicates of mean and largest gap drift at 200,000 rows, 16 classes and 2 groups take under 0.2 s on one
 core; a replicate of one class's recall gap from counts costs less than a ten-thousandth of one of fairlearn's
