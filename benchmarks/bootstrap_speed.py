@@ -89,7 +89,7 @@ def main() -> None:
         times["rows"].append(cpu / args.fairlearn_replicates)
         theirs.append(quantiles)
     common.write(
-        "statistics",
+        "bootstrap-speed",
         {
             "seeds": [SEED],
             "rows": ROWS,

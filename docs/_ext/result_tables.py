@@ -79,7 +79,7 @@ TABLES = {
         Table("Bare loop of calls", "bare_loop", LATENCY),
         Table("OpenVINO's benchmark_app", "openvino_benchmark_app"),
     ),
-    "statistics": (
+    "bootstrap-speed": (
         Table("Time", "", ("drift_bounds_cpu_seconds", "drift_bounds_wall_seconds")),
         Table(
             "A replicate of a class gap",
