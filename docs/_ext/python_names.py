@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -35,19 +36,19 @@ def section(module: str, names: list[str]) -> str:
 
 
 def directive(module: str, name: str, value) -> list[str]:
-    """The autodoc directive of a name; a table is shown by its keys."""
+    """The autodoc directive of a name; a table is shown by its keys, another value by what its class says of itself."""
     if inspect.isclass(value):
         own = [] if issubclass(value, BaseModel) else ["   :members:"]  # settings: the recipe reference
         return [f".. autoclass:: {name}", *own, ""]
     if callable(value):
         return [f".. autofunction:: {name}", ""]
-    keys = ", ".join(f"``{key}``" for key in value)
-    return [f".. py:data:: {name}", "", f"   {keys}", ""]
+    text = ", ".join(f"``{key}``" for key in value) if isinstance(value, Iterable) else first_sentence(type(value))
+    return [f".. py:data:: {name}", "", f"   {text}", ""]
 
 
-def first_sentence(module) -> str:
-    """What a module says of itself, in one paragraph."""
-    return " ".join((inspect.getdoc(module) or "").split("\n\n")[0].split())
+def first_sentence(thing) -> str:
+    """What a module or a class says of itself, in one paragraph."""
+    return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
 
 
 def escape_docstring(app, what, name, value, options, lines: list[str]) -> None:
