@@ -52,8 +52,8 @@ def bench(artefacts, runtimes, scenario, batches, cores, json_file, max_p90_ms, 
     Exit codes: 0 pass or no limit, 1 fail, 2 wrong input, 3 inconclusive.
     """
     from edgefair.errors import EXIT
-    from edgefair.files import write_json
     from edgefair.gate.verdict import worst
+    from edgefair.latency import record as latency
     from edgefair.latency.clocks import pin
     from edgefair.log import Log
     from edgefair.pipeline.bench.inputs import bench_artefacts
@@ -73,7 +73,7 @@ def bench(artefacts, runtimes, scenario, batches, cores, json_file, max_p90_ms, 
     outcomes = [check["outcome"] for check in record["checks"]]
     record["outcome"] = worst(outcomes) if outcomes else None
     if json_file:
-        write_json(json_file, record)
+        latency.write(json_file, record)
     show(record, record["checks"], plain_console())
     sys.exit(EXIT[record["outcome"]] if outcomes else 0)
 

@@ -1,21 +1,12 @@
-"""The latency file: what was timed where, by the SHA-256 of each file, as `bench`, the main job and devices write it.
+"""The latency file: the numbers of one row, and how the file is read and written (see `records` for its fields)."""
 
-    {"schema": 1, "kind": "edgefair-latency", "measured", "machine", "threads", "scenario", "rules", "preprocessing",
-     "clocks", "energy", "files": {NAME: {"sha256", "bytes", "runtime", "load_ms", ...}},
-     "artefacts": {NAME: {BATCH: {"p50_ms", "p90_ms", "p99_ms", "mean_ms", "calls", "p90_upper_ms", "images_per_s",
-                                  "joules_per_image", "speedup": {"to", "p50", "p90", "mean"}}}},
-     "control": {BATCH: {"ratio", "interval", "quiet"}}, "rounds": {BATCH: {NAME: {"p50_ms", "p90_ms", "mean_ms"}}}}
-
-A batch is a text, for JSON has no other keys. control is the first artefact beside itself: how still the machine was.
-"""
-
-import json
 from pathlib import Path
 
 import numpy as np
 
-from edgefair.errors import DataError
+from edgefair.files import read_record, write_record
 from edgefair.latency.early_stopping import upper_estimate
+from edgefair.latency.records import LatencyRecord
 
 SCHEMA, KIND = 1, "edgefair-latency"
 PERCENTILES = (50, 90, 99)
@@ -34,30 +25,11 @@ def summary(times_ms: np.ndarray, batch: int = 1, joules: float | None = None) -
     }
 
 
-def read(path: Path) -> dict:
+def read(path: Path) -> LatencyRecord:
     """A latency file; raises DataError where it is missing, damaged, or something else."""
-    try:
-        record = json.loads(Path(path).read_text())
-        kind, schema = record["kind"], record["schema"]
-        for name, file in record["files"].items():
-            numbers = [file["batch"], *(row["p90_ms"] for row in record["artefacts"][name].values())]
-            if not all(isinstance(number, int | float) for number in numbers):
-                raise ValueError(f"of {name}, batch or p90_ms is no number")
-        if not isinstance(record["control"], dict) or not isinstance(record["machine"], dict):
-            raise ValueError("control and machine are no tables")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{path} is not a readable latency file ({type(error).__name__}: {error}). "
-            "Write one with edgefair bench ... --json FILE."
-        ) from error
-    if (kind, schema) != (KIND, SCHEMA):
-        raise DataError(f"{path} is a '{kind}' of schema {schema}; this version reads '{KIND}' of schema {SCHEMA}.")
-    return record
+    return read_record(path, LatencyRecord, "Write one with edgefair bench ... --json FILE.")
 
 
-def of_file(record: dict, sha256: str | None) -> tuple[str, dict]:
-    """Name and rows, {batch: row}, of the file of that hash; ("", {}) where it was not timed."""
-    for name, file in record["files"].items():
-        if sha256 and file["sha256"] == sha256:
-            return name, record["artefacts"].get(name, {})
-    return "", {}
+def write(path: Path, values: dict) -> None:
+    """Write a latency file."""
+    write_record(path, LatencyRecord, values)

@@ -5,16 +5,18 @@ import json
 import numpy as np
 
 from edgefair import __version__
-from edgefair.files import flat
+from edgefair.errors import RunFolderError
+from edgefair.files import flat, read_record
 from edgefair.gate import Timing, judge_artefact
 from edgefair.gate.limits import recipe_limits
 from edgefair.gate.verdict import worst
+from edgefair.latency.records import LatencyRecord
 from edgefair.metrics.evaluate import evaluate_with_floor
 from edgefair.metrics.fairness_claim import fairness_claim
 from edgefair.metrics.flips import flips_by_group
 from edgefair.metrics.noise_floor import NoiseFloor
 from edgefair.metrics.power import minimum_tolerances
-from edgefair.pipeline.run_folder import RunFolder
+from edgefair.pipeline.run_folder import AGAIN, RunFolder
 from edgefair.predictions import Predictions
 from edgefair.recipe import GateRecipe, Recipe
 from edgefair.runtimes.artefact import Artefact
@@ -33,7 +35,7 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
     the report says of the data set.
     """
     recipe = run.recipe
-    latency = _json(run, "latency/latency.json")
+    latency = _latency(run)
     could_run = [artefact for artefact in artefacts if not artefact.blocked]
     evaluated = {
         one.name: evaluate_with_floor(predictions[one.name], recipe.gate.replicates, recipe.seed) for one in could_run
@@ -152,6 +154,12 @@ def _supported(cells: np.ndarray) -> str:
     found = minimum_tolerances(cells)
     said = [f"{one.mean_points:.1f} (any class: {one.max_points:.1f}) if {one.flip_percent:g} %" for one in found]
     return f"{said[0]} of the predictions flip, {said[1]} do"
+
+
+def _latency(run: RunFolder) -> dict:
+    """What the run measured, as JSON values."""
+    record = read_record(run.path / "latency" / "latency.json", LatencyRecord, AGAIN, RunFolderError)
+    return record.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def _json(run: RunFolder, name: str):

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from edgefair.errors import ArtefactError, DataError, RunFolderError, nearest
-from edgefair.files import read_json, sha256
+from edgefair.files import read_record, sha256
 from edgefair.gate.verification import Source
+from edgefair.latency.records import LatencyRecord
 from edgefair.log import Log
 from edgefair.pipeline.run_artefacts import artefact_list
-from edgefair.pipeline.run_folder import RunFolder, run_recipe, stage_record
+from edgefair.pipeline.run_folder import AGAIN, RunFolder, run_recipe, stage_record
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe
 from edgefair.runtimes.artefact import Artefact
@@ -91,8 +92,8 @@ def _latency(folder: Path, artefact: Artefact) -> tuple[dict, dict]:
     stage = stage_record(folder)
     if not stage.finished or stage.made_from.get(artefact.name) != artefact.sha256:
         return {}, {}
-    record = read_json(folder / "latency.json")
-    return record.get("artefacts", {}).get(artefact.name, {}), record.get("control", {})
+    record = read_record(folder / "latency.json", LatencyRecord, AGAIN, RunFolderError)
+    return record.rows(artefact.name), record.controls()
 
 
 def _refuse_stale(artefact: Artefact, predictions: Predictions, path: Path) -> None:

@@ -13,6 +13,7 @@ from edgefair.gate.claims import EQUIVALENCE, canonical_claim
 from edgefair.gate.limits import Limits, diff, recipe_limits, with_flags
 from edgefair.gate.verification import CandidateVerdict, Result, Source
 from edgefair.latency import record as latency
+from edgefair.latency.records import LatencyRecord
 from edgefair.pipeline.references import candidate_names, reference_source
 from edgefair.recipe import Recipe, parse, read
 from edgefair.runtimes.machine import describe_machine
@@ -89,7 +90,7 @@ def _changed(runs: dict[str, Recipe], limits: Limits) -> list[str]:
     return lines
 
 
-def _external_latency(latency_file: Path | None, limits: Limits) -> dict | None:
+def _external_latency(latency_file: Path | None, limits: Limits) -> LatencyRecord | None:
     if latency_file is None:
         return None
     if limits.max_latency_p90_ms is None:
@@ -97,7 +98,9 @@ def _external_latency(latency_file: Path | None, limits: Limits) -> dict | None:
     return latency.read(latency_file)
 
 
-def _judge(reference: Source, candidate: Source, limits: Limits, seed: int, external: dict | None) -> CandidateVerdict:
+def _judge(
+    reference: Source, candidate: Source, limits: Limits, seed: int, external: LatencyRecord | None
+) -> CandidateVerdict:
     try:
         judgement = judge_artefact(
             reference.predictions,
@@ -118,14 +121,13 @@ def _own_timing(candidate: Source) -> Timing:
     return Timing(candidate.latency, candidate.control, only or _first_batch(candidate))
 
 
-def _external_timing(candidate: Source, record: dict) -> Timing:
+def _external_timing(candidate: Source, record: LatencyRecord) -> Timing:
     """What a latency file says of the file whose hash is the candidate's; no rows where it has none."""
-    name, rows = latency.of_file(record, candidate.predictions.about.get("sha256"))
+    name, control = record.of_file(candidate.predictions.about.get("sha256")), record.controls()
     if not name:
-        return Timing(rows, record["control"], _first_batch(candidate), "in the latency file")
-    only = record["files"][name]["batch"]
-    where = f"on {record['machine'].get('processor')}"
-    return Timing(rows, record["control"], str(only or _first_batch(candidate)), where)
+        return Timing({}, control, _first_batch(candidate), "in the latency file")
+    batch = str(record.files[name].batch or _first_batch(candidate))
+    return Timing(record.rows(name), control, batch, f"on {record.machine.get('processor')}")
 
 
 def _first_batch(candidate: Source) -> str:

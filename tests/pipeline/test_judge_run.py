@@ -16,6 +16,7 @@ from edgefair.runtimes.artefact import Artefact
 from tests.conftest import tiny
 from tests.gate.test_verdict import changed, example
 from tests.helpers.calls import counted
+from tests.helpers.run_records import write_latency
 
 RECIPE = tiny(gate__replicates=200)
 NAMES = {
@@ -37,9 +38,7 @@ def judged(tmp_path, quiet):
     made = {name: replace(reference, about={"artefact": name, "bytes": 1_000_000}) for name in NAMES}
     made["int8"] = replace(worse, **shuffled, about={"artefact": "int8", "bytes": 9_000_000})
     row = {"p50_ms": 1.0, "p90_ms": 2.0, "p90_upper_ms": 3.0}
-    latency = {"artefacts": {name: {"1": row} for name in NAMES}, "files": {name: {"load_ms": 1.0} for name in NAMES}}
-    latency |= dict.fromkeys(("measured", "scenario", "rules", "preprocessing", "clocks", "energy"), "")
-    write_json(tmp_path / "latency" / "latency.json", latency | {"machine": {}, "control": {"1": {"quiet": True}}})
+    write_latency(tmp_path / "latency" / "latency.json", {name: {"1": row} for name in NAMES})
     for name, value in (("teacher/history", []), ("student/history", []), ("student/lambda", {})):
         write_json(tmp_path / f"{name}.json", value)
     write_json(tmp_path / "artefacts" / "export.json", {})

@@ -17,6 +17,7 @@ from edgefair.runtimes import manifest
 from tests.cli.test_app import run
 from tests.conftest import tiny
 from tests.gate.test_verdict import changed, example, predictions
+from tests.helpers.run_records import write_latency
 
 pytestmark = pytest.mark.integration
 
@@ -48,7 +49,7 @@ def make_run(folder, latency_ms=1.0):
     ]
     manifest.write(folder / "artefacts", entries)
     times = {name: {"1": {"p50_ms": latency_ms / 2, "p90_ms": latency_ms}} for name in files}
-    write_json(folder / "latency" / "latency.json", {"artefacts": times})
+    write_latency(folder / "latency" / "latency.json", times)
     for stage in ("teacher", "student", "artefacts", "predictions", "latency"):
         kept = {path.name: sha256(path) for path in (folder / stage).iterdir()}
         write_json(folder / stage / "stage.json", {"finished": True, "made_from": hashes, "files": kept})

@@ -1,0 +1,30 @@
+"""Whole records of a run folder whose numbers are made up, written as the main job writes them."""
+
+from edgefair.latency import record as latency
+
+RATIO = {"ratio": 1.0, "interval": [0.9, 1.1]}
+
+
+def write_latency(path, times, batch=0, **about):
+    """A latency file. times: {artefact: {batch size: some fields of a timing}}; about: fields in place of the usual."""
+    rows = {"p99_ms": 9.0, "mean_ms": 1.0, "calls": 100, "images_per_s": 1e3, "joules_per_image": None}
+    file = {"sha256": "0" * 64, "bytes": 1, "precision": "fp32", "batch": batch, "runtime": "ort", "load_ms": 1.0}
+    files = dict.fromkeys(times, file)
+    rules = {"scenario": "single-stream", "minimum": 1, "seconds": 1.0, "rounds": 1, "warmup": 1, "mlperf": False}
+    record = {
+        "schema": latency.SCHEMA,
+        "kind": latency.KIND,
+        "measured": "2026-01-02T03:04:05+00:00",
+        "machine": {"processor": "made up"},
+        "threads": 1,
+        "scenario": "single-stream",
+        "rules": rules,
+        "preprocessing": {"included": False, "what": "none", "images": 1, "size": 32, "source": "made up"},
+        "clocks": {"cores": [0], "governor": None, "mhz": None},
+        "energy": "not reported",
+        "files": files,
+        "artefacts": {name: {size: rows | row for size, row in sizes.items()} for name, sizes in times.items()},
+        "control": {"1": {"of": next(iter(times)), **RATIO, "quiet": True}},
+        "rounds": {},
+    }
+    latency.write(path, record | about)
