@@ -1,5 +1,6 @@
 """What the documents tell to type exists: each command line parses, and each Python block runs."""
 
+import re
 import shutil
 
 import click
@@ -7,12 +8,13 @@ import numpy as np
 import pytest
 import recipe_fields
 
+import edgefair
 from edgefair.cli import cli
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe
 
 from ..fairness_regression.conftest import ENGINES
-from ..helpers.pages import PAGES, ROOT, blocks, commands, words
+from ..helpers.pages import FENCE, PAGES, ROOT, blocks, commands, words
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -62,8 +64,6 @@ def settings() -> set[str]:
 
 @pages
 def test_every_command_line_parses(page):
-    if page.name == "README.md" and len(page.read_text().splitlines()) > 200:
-        pytest.skip("the long README is being taken apart")
     found = {command: problem(command) for command in commands(page.read_text())}
     assert {command: wrong for command, wrong in found.items() if wrong} == {}
 
@@ -103,12 +103,31 @@ def workplace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pages
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.parent.name != "extending"],  # test_extending.py runs those
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
 def test_every_python_block_runs(page, workplace):
     """In the order of the page, in one namespace; `<!-- not run: REASON -->` above a block leaves it out."""
-    if page.parent.name == "extending" or len(page.read_text().splitlines()) > 500:
-        pytest.skip("test_extending.py runs it" if page.parent.name == "extending" else "the long README")
     namespace: dict = {"__name__": "page"}
     for block in blocks(page.read_text(), "python"):
         if not block.not_run:
             exec(compile("\n" * block.line + block.text, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+def test_links_of_the_pages_outside_the_site_lead_somewhere(name):
+    """Sphinx looks after the links of the site itself."""
+    text = FENCE.sub("", (ROOT / name).read_text())
+    targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)]+)\)", text)]
+    assert [target for target in targets if "://" not in target and not (ROOT / target).exists()] == []
+
+
+def test_the_versions_agree():
+    assert f"\nversion: {edgefair.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"\n## {edgefair.__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 180
