@@ -28,11 +28,17 @@ def markdown() -> str:
 def section(module: str, names: list[str]) -> str:
     """A module: its first sentence, then each public name."""
     loaded = importlib.import_module(module)
-    names = sorted({*names, *getattr(loaded, "__all__", ())}, key=lambda name: (name.isupper(), name.lower()))
+    also = [name for name in getattr(loaded, "__all__", ()) if describable(getattr(loaded, name))]
+    names = sorted({*names, *also}, key=lambda name: (name.isupper(), name.lower()))
     lines = [f"## {module}", "", first_sentence(loaded), "", "```{eval-rst}", f".. currentmodule:: {module}", ""]
     for name in names:
         lines += directive(module, name, getattr(loaded, name))
     return "\n".join([*lines, "```", ""])
+
+
+def describable(value) -> bool:
+    """Whether autodoc or a list of keys says what a value is."""
+    return callable(value) or isinstance(value, dict | tuple)
 
 
 def directive(module: str, name: str, value) -> list[str]:

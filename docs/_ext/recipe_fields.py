@@ -34,24 +34,42 @@ def models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def choice(section: str, members: list[type[BaseModel]], default: Any) -> list[str]:
-    """A section whose settings depend on `name`: what all members share, then each member's own."""
-    shared = set.intersection(*(set(member.model_fields) for member in members)) - {"name"}
-    names = [member.model_fields["name"].default for member in members]
+    """A section whose settings depend on `name`: the names, then tables of settings by the names that have them."""
+    named = {member.model_fields["name"].default: member for member in members}
     chosen = getattr(default, "name", None)
+    said = [f"- `{name}`: {' '.join((member.__doc__ or '').split())}" for name, member in named.items()]
     parts = [
         f"## [{section}]",
-        f"`name` is one of {', '.join(f'`{name}`' for name in names)}"
-        + (f"; `{chosen}` where it is not given." if chosen else ".")
-        + " A setting of another name is refused.",
+        f"`name` is one of those below{f', `{chosen}` where it is not given' if chosen else ''}. A setting that the "
+        "chosen name has not is refused.",
+        "\n".join(said),
     ]
-    if shared:
-        fields = members[0].model_fields
-        parts += ["With every name:", table({name: fields[name] for name in fields if name in shared})]
-    for name, member in zip(names, members, strict=True):
-        own = {key: field for key, field in member.model_fields.items() if key not in shared | {"name"}}
-        doc = (member.__doc__ or "").strip()
-        parts += [f'### name = "{name}"', doc, table(own) if own else "No settings of its own."]
+    for owners, fields in by_owners(named).items():
+        parts += [f"### [{section}] of {whose(owners, list(named))}", table(fields)]
     return parts
+
+
+def by_owners(named: dict[str, type[BaseModel]]) -> dict[tuple[str, ...], dict[str, FieldInfo]]:
+    """Settings under the names that have them with one meaning and one default; what most have comes first."""
+    owners: dict[tuple, list[str]] = {}
+    for name, member in named.items():
+        for setting, field in member.model_fields.items():
+            if setting != "name":
+                owners.setdefault((setting, repr(field.default), field.description), []).append(name)
+    grouped: dict[tuple[str, ...], dict[str, FieldInfo]] = {}
+    for (setting, *_), names in sorted(owners.items(), key=lambda item: -len(item[1])):
+        grouped.setdefault(tuple(names), {})[setting] = named[names[0]].model_fields[setting]
+    return grouped
+
+
+def whose(owners: tuple[str, ...], names: list[str]) -> str:
+    """Names as a phrase; of most names those that are left out."""
+    if len(owners) == len(names):
+        return "every name"
+    others = [name for name in names if name not in owners]
+    if len(others) < len(owners) / 2:
+        return "all but " + ", ".join(others)
+    return ", ".join(owners)
 
 
 def table(fields: dict[str, FieldInfo]) -> str:

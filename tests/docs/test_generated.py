@@ -100,10 +100,11 @@ def test_settings_that_depend_on_a_name_stand_under_that_name():
         both: int = 1
         """Shared."""
 
-    parts = recipe_fields.choice("loss", recipe_fields.models(One | Two), One())
-    text = "\n".join(parts)
-    assert "one of `one`, `two`; `one` where it is not given" in text
-    assert "| `weight` | number, 0 to 1 | `0.5` | Of the term. |" in text[text.index('name = "one"') :]
+    text = "\n".join(recipe_fields.choice("loss", recipe_fields.models(One | Two), One()))
+    assert "`one` where it is not given" in text
+    assert "- `two`: The second." in text
+    assert "| `weight` | number, 0 to 1 | `0.5` | Of the term. |" in text[text.index("### [loss] of one") :]
+    assert text.index("### [loss] of every name") < text.index("| `both` |") < text.index("### [loss] of one")
     assert text.count("| `both` |") == 1
 
 
