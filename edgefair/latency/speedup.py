@@ -17,7 +17,7 @@ STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
 
 @dataclass(frozen=True)
 class Noise:
-    """When nothing is said: as ratios. A stable machine measures one artefact twice and finds the same."""
+    """When no difference is claimed, as ratios. A stable machine measures one artefact twice and finds the same."""
 
     control: float = 1.05  # the first artefact beside itself may differ by this factor
     widest: float = 1.25  # upper end over lower end of an interval that is to show "no difference"

@@ -5,6 +5,7 @@ from pathlib import Path
 from edgefair.data import Examples
 from edgefair.data.calibration import calibration_images, calibration_rows
 from edgefair.files import digest, write_bytes, write_json
+from edgefair.log import Log
 from edgefair.recipe import Recipe
 from edgefair.runtimes import Built, manifest, runtime_class
 from edgefair.runtimes.records import ManifestEntry
@@ -12,7 +13,7 @@ from edgefair.runtimes.targets import TARGETS
 
 
 def make_artefacts(
-    recipe: Recipe, examples: Examples, student: Path, folder: Path, builds: list[tuple[str, str]], log
+    recipe: Recipe, examples: Examples, student: Path, folder: Path, builds: list[tuple[str, str]], log: Log
 ) -> None:
     """Write the file of every (target, precision) pair, manifest.json and export.json into `folder`."""
     images, cells = calibration_images(recipe, examples)

@@ -15,7 +15,7 @@ from edgefair.recipe import DeployRecipe
 class Built:
     """One file that a runtime executes; batch is the only batch size it takes, 0 where any.
 
-    facts: what the builder said of it, as JSON values: versions, settings, share of layers by datatype, warnings.
+    facts: what the builder recorded, as JSON values: versions, settings, share of layers by datatype, warnings.
     """
 
     path: Path

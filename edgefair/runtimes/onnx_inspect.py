@@ -59,7 +59,7 @@ def _all(ports: list[Port]) -> str:
 
 
 def cannot_load(library: str, path: Path, error: Exception) -> ArtefactError:
-    """What a library said of a file that it does not load, with what to do."""
+    """The error of a file that a library does not load: its message, and what to do."""
     return ArtefactError(
         f"{library} cannot load {path} ({type(error).__name__}: {_short(error)}). "
         "Is the file whole, and is there memory for it? Export it again, or free memory."
@@ -67,7 +67,7 @@ def cannot_load(library: str, path: Path, error: Exception) -> ArtefactError:
 
 
 def cannot_run(library: str, path: Path, images: int, error: Exception) -> ArtefactError:
-    """What a library said while it ran a file; memory is what mostly lacks there."""
+    """The error of a library while it ran a file, most often for want of memory."""
     return ArtefactError(
         f"{library} cannot run {path} on {images} images ({type(error).__name__}: {_short(error)}). "
         "Where memory ran out, use a smaller batch or stop what else uses the device."

@@ -124,7 +124,7 @@ class OrtCuda(Ort):
 
     def _options(self):
         options = super()._options()
-        with contextlib.suppress(Exception):  # what cannot be read is said when it is loaded
+        with contextlib.suppress(Exception):  # what cannot be read is an error when it is loaded
             self.simulates = "int8" in census(self.path)
         if self.simulates:  # the optimiser makes other numbers of this dialect's quantisers than the file says
             options.graph_optimization_level = self.ort.GraphOptimizationLevel.ORT_DISABLE_ALL

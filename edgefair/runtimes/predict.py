@@ -4,6 +4,7 @@ from pathlib import Path
 
 from edgefair.data.gate_rows import GateRows
 from edgefair.errors import DataError
+from edgefair.log import Log
 from edgefair.predictions import Predictions
 from edgefair.runtimes import load_runtime, manifest, predict_rows
 from edgefair.runtimes.artefact import Artefact, exported
@@ -14,7 +15,9 @@ from edgefair.runtimes.onnx_inspect import narrowest
 BATCH = 64
 
 
-def predict(artefact: Artefact, gate: GateRows, log, threads: int = 0, runtime: Runtime | None = None) -> Predictions:
+def predict(
+    artefact: Artefact, gate: GateRows, log: Log, threads: int = 0, runtime: Runtime | None = None
+) -> Predictions:
     """Logits of the gate rows with what made them: the file, its runtime, this machine.
 
     runtime: what executes it instead of the artefact's own, such as a simulator of one that is not here; its owner

@@ -45,7 +45,7 @@ def resolve_targets(deploy: DeployRecipe) -> list[tuple[str, str]]:
         found = [(name, precision) for precision in offered if precision in wanted]
         if not found and deploy.targets:
             raise RecipeError(
-                f"target '{name}' executes {', '.join(offered)}; asked for is {', '.join(deploy.precisions)}. "
+                f"target '{name}' executes {', '.join(offered)}; requested: {', '.join(deploy.precisions)}. "
                 "Change --precision or --target."
             )
         if reason := runtime_class(TARGETS[name].runtime).build_unavailable_reason():

@@ -7,15 +7,20 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
+from edgefair.data import load_examples
 from edgefair.errors import ArtefactError, RecipeError
 from edgefair.models import create, save_weights
+from edgefair.pipeline.bench.stage import time_artefacts
 from edgefair.predictions import Predictions
 from edgefair.recipe import DeployRecipe, parse
 from edgefair.recipe.targets import TARGETS, Target
 from edgefair.runtimes import RUNTIMES, Built, Runtime, load_runtime, manifest, runtime_class
+from edgefair.runtimes.artefact import Artefact
 from edgefair.runtimes.ort import OrtCuda
 from edgefair.runtimes.targets import is_engine, resolve_targets, runs_on_gpu
+from edgefair.testing import predict_engine
 from tests.cli.test_app import run
+from tests.conftest import tiny
 from tests.helpers.fake_trt import VERSIONS
 from tests.helpers.toy_run import make_run, toy_onnx
 from tests.helpers.trt_fixtures import Machine, forget_device
@@ -170,6 +175,20 @@ def test_bench_times_it_beside_another(capsys, folder):
     assert code in (0, None), text
     assert "student.onnx on reference" in text
     assert Reference.most == 2  # the first is loaded twice, for the control
+
+
+@pytest.mark.usefixtures("reference")
+def test_who_predicts_for_a_test_or_times_for_the_main_job_closes_it(tmp_path, quiet):
+    toy_onnx(tmp_path / "m.onnx")
+    labels, names = np.zeros(3, np.int64), [f"class {i}" for i in range(10)]
+    found = predict_engine(tmp_path / "m.onnx", IMAGES, labels, labels, names, ["all"], runtime="reference")
+    assert found.about["runtime"] == "onnx-reference"
+    assert (Reference.opened, Reference.most) == (0, 1)
+    artefact = Artefact("m", tmp_path / "m.onnx", "reference", "fp32", "0" * 64, claim="same")
+    recipe = tiny(bench__batches=[1], bench__repeats=20, bench__warmup=1)
+    record = time_artefacts([artefact], load_examples(recipe.data, 0, quiet), recipe, quiet)
+    assert record["artefacts"]["m"]["1"]["calls"] >= 20
+    assert (Reference.opened, Reference.most) == (0, 2)  # twice, for the control
 
 
 @pytest.mark.integration

@@ -59,7 +59,7 @@ def test_a_precision_is_made_for_the_targets_that_execute_it(machine):
         (
             {"targets": ["ort-cpu"], "precisions": ["fp16"]},
             ("ort",),
-            "'ort-cpu' executes fp32, int8; asked for is fp16",
+            "'ort-cpu' executes fp32, int8; requested: fp16",
         ),
         ({"precisions": ["fp8"]}, ("ort",), r"none of the targets that this machine can run \(ort-cpu\) executes fp8"),
         ({"targets": ["tensorrt"]}, ("ort",), "'tensorrt' cannot be built here: the library is missing"),

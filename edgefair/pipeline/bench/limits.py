@@ -27,21 +27,21 @@ def judge_bench(record: dict, batch: int, max_p90_ms: float | None, min_speedup:
 def _speedup_check(row: dict, batch: str, limit: float, quiet: bool | None, scenario: str) -> Check:
     """Passes where the whole interval is above the limit, fails where it is below, else inconclusive."""
     if "speedup" not in row:
-        said = "has no ratio, for the first artefact was not timed at this batch size"
-        return _check(math.nan, math.nan, limit, f"at batch {batch} it {said}", "inconclusive")
+        message = f"at batch {batch} it has no ratio, for the first artefact was not timed at this batch size"
+        return _check(math.nan, math.nan, limit, message, "inconclusive")
     what = headline(scenario)
     found = row["speedup"][what]
     low, high = found["interval"]
     outcome = "pass" if low >= limit else "fail" if high < limit else "inconclusive"
-    said = f"at batch {batch} it is {found['ratio']:.2f} times as fast as {row['speedup']['to']} by {WORDS[what]}"
-    said += f" (95 % interval {low:.2f} to {high:.2f})"
+    message = f"at batch {batch} it is {found['ratio']:.2f} times as fast as {row['speedup']['to']} by {WORDS[what]}"
+    message += f" (95 % interval {low:.2f} to {high:.2f})"
     if quiet is False:
-        outcome, said = "inconclusive", f"{said}, on a machine too noisy to say"
-    return _check(found["ratio"], low, limit, said, outcome)
+        outcome, message = "inconclusive", f"{message}, on a machine too noisy to say"
+    return _check(found["ratio"], low, limit, message, outcome)
 
 
 WORDS = {"p50": "median", "mean": "throughput"}
 
 
-def _check(value: float, bound: float, limit: float, said: str, outcome: str) -> Check:
-    return Check("speedup", value, bound, limit, "times", outcome, f"{said}; needed are {limit:g}: {outcome}.")
+def _check(value: float, bound: float, limit: float, message: str, outcome: str) -> Check:
+    return Check("speedup", value, bound, limit, "times", outcome, f"{message}; needed are {limit:g}: {outcome}.")

@@ -97,8 +97,10 @@ def _queries(runtimes: list[Runtime], plan: Plan) -> Queries:
     sizes = {runtime.size for runtime in runtimes if runtime.size}
     sizes |= {plan.size} if plan.size else set()
     if len(sizes) != 1:
-        said = f"are for images of {sorted(sizes)} pixels a side" if sizes else "do not say how large their images are"
-        raise RecipeError(f"these artefacts {said}; give one size with --size, and files that take it.")
+        reason = (
+            f"are for images of {sorted(sizes)} pixels a side" if sizes else "do not say how large their images are"
+        )
+        raise RecipeError(f"these artefacts {reason}; give one size with --size, and files that take it.")
     (size,) = sizes
     if plan.images is None:
         return random_queries(size, plan.seed)

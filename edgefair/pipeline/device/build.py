@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgefair.errors import ArtefactError, EdgefairError, RunFolderError
 from edgefair.files import atomic_path
+from edgefair.log import Log
 from edgefair.pipeline.build_artefacts import built_entry, file_name
 from edgefair.pipeline.device import kit
 from edgefair.recipe import DeployRecipe
@@ -16,7 +17,7 @@ from edgefair.runtimes.targets import ON_REQUEST, TARGETS, target_of
 
 
 def build(
-    source: Path, runtime: str, folder: Path | None, settings: DeployRecipe, precisions: tuple[str, ...], log
+    source: Path, runtime: str, folder: Path | None, settings: DeployRecipe, precisions: tuple[str, ...], log: Log
 ) -> list[ManifestEntry]:
     """Build every precision of a kit, or one ONNX file, into `folder`; returns the entries added to its manifest.
 
@@ -84,5 +85,5 @@ def _of_file(path: Path, precisions: tuple[str, ...]) -> list[tuple[Path, str]]:
     except Exception as error:  # protobuf's and onnx's own classes share no public base
         raise ArtefactError(f"{path} is no readable ONNX file ({type(error).__name__}). Export it again.") from error
     if precisions and precision not in precisions:
-        raise ArtefactError(f"{path} holds {precision}, asked for is {', '.join(precisions)}.")
+        raise ArtefactError(f"{path} holds {precision}; requested: {', '.join(precisions)}.")
     return [(path, precision)]

@@ -25,6 +25,7 @@ from edgefair.data import load_examples
 from edgefair.data.gate_rows import GateRows
 from edgefair.errors import ArtefactError, DataError, RunFolderError
 from edgefair.files import atomic_folder, atomic_path, sha256, write_bytes, write_json
+from edgefair.log import Log
 from edgefair.pipeline.build_artefacts import built_entry, file_name
 from edgefair.pipeline.references import run_artefacts
 from edgefair.pipeline.run_folder import RunFolder
@@ -39,8 +40,8 @@ SCHEMA = 1
 SCRIPT = "run_on_device.sh"
 
 
-def bundle(run: Path, out: Path, log) -> int:
-    """Write the kit of a finished run to `out`, a new folder or a .tar.gz, whole or not at all; returns its bytes.
+def bundle(run: Path, out: Path, log: Log) -> int:
+    """Write the kit of a finished run to `out`, a new folder or a .tar.gz, atomically; returns its bytes.
 
     Raises RunFolderError where the run is not finished or `out` exists, ArtefactError where an exported file was
     changed, DataError where the data is no longer what the run predicted.
@@ -177,5 +178,5 @@ def check(folder: Path) -> None:
     missing = [name for name in files if not (folder / name).is_file()]
     changed = [n for n in files if n not in missing and n != manifest.NAME and sha256(folder / n) != files[n]]
     if missing or changed:
-        said = [f"{', '.join(names)} {what}" for names, what in ((missing, "missing"), (changed, "changed")) if names]
-        raise ArtefactError(f"the kit {folder} is not whole: {'; '.join(said)}. Copy it again.")
+        faults = [f"{', '.join(names)} {what}" for names, what in ((missing, "missing"), (changed, "changed")) if names]
+        raise ArtefactError(f"the kit {folder} is incomplete or changed: {'; '.join(faults)}. Copy it again.")

@@ -1,6 +1,7 @@
 """A latency file on the terminal."""
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from edgefair.latency.rules import headline
@@ -19,19 +20,19 @@ def show(record: dict, checks: list[dict], console: Console) -> None:
         line(console, Text.assemble((check["outcome"].upper(), "bold"), f" {check['artefact']}: {check['sentence']}"))
 
 
-def _times(record: dict):
+def _times(record: dict) -> Table:
     what = headline(record["scenario"])
     table = plain_table(("artefact",), ("batch", "p50 ms", "p90", "p90 <=", "p99", "images/s", "speedup"), ("shown",))
     for name, rows in record["artefacts"].items():
         for batch, row in rows.items():
             found = row.get("speedup", {}).get(what)
             numbers = [_number(row[key]) for key in TIMES]
-            said = (_ratio(found), found["word"]) if found else ("", "")
-            table.add_row(name, batch, *numbers, f"{row['images_per_s']:,.0f}", *said)
+            speedup = (_ratio(found), found["word"]) if found else ("", "")
+            table.add_row(name, batch, *numbers, f"{row['images_per_s']:,.0f}", *speedup)
     return table
 
 
-def _files(record: dict):
+def _files(record: dict) -> Table:
     table = plain_table(("artefact", "runtime"), ("MB", "load ms", "first call ms", "memory MB", "GPU MB", "J/image"))
     for name, file in record["files"].items():
         needs = [_number(file.get(key)) for key in ("load_ms", "first_call_ms", "memory_mb", "gpu_memory_mb")]
@@ -72,7 +73,7 @@ def _failed(record: dict) -> list[tuple[str, str]]:
 
 def _control(batch: str, one: dict) -> str:
     state = "quiet enough to compare" if one["quiet"] else "TOO NOISY: all comparisons are inconclusive"
-    return f"Batch {batch}: {one['of']} beside itself {_ratio(one)}: {state}."
+    return f"Batch {batch}: {one['of']} loaded twice, one beside the other: {_ratio(one)}: {state}."
 
 
 def _ratio(found: dict) -> str:

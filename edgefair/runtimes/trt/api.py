@@ -2,7 +2,10 @@
 
 import functools
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
 
 from edgefair.errors import MissingExtra
 
@@ -44,17 +47,17 @@ TENSORRT = Flavour(
 RTX = Flavour("tensorrt-rtx", "TensorRT-RTX", "tensorrt_rtx", "rtx", "", True)
 
 
-def library(flavour: Flavour):
+def library(flavour: Flavour) -> ModuleType:
     """The imported Python module; raises MissingExtra where it, or a library that it needs, is not installed."""
     return _import(flavour.module, flavour, flavour.title)
 
 
-def cuda_runtime(flavour: Flavour):
+def cuda_runtime(flavour: Flavour) -> ModuleType:
     """cuda-python's binding of the CUDA runtime; raises MissingExtra where there is none."""
     return _import("cuda.bindings.runtime", flavour, f"running a {flavour.title} engine")
 
 
-def _import(module: str, flavour: Flavour, purpose: str):
+def _import(module: str, flavour: Flavour, purpose: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except (ImportError, OSError, RuntimeError) as error:  # a shared library that is missing raises any of these
@@ -64,7 +67,7 @@ def _import(module: str, flavour: Flavour, purpose: str):
         ) from error
 
 
-def why_missing(flavour: Flavour, *needed) -> str:
+def why_missing(flavour: Flavour, *needed: Callable[[Flavour], ModuleType]) -> str:
     """Why one of the needed modules (functions of a flavour that import) is missing, "" where all are there."""
     try:
         for need in needed:
@@ -75,7 +78,7 @@ def why_missing(flavour: Flavour, *needed) -> str:
 
 
 @functools.cache
-def logger(trt):
+def logger(trt: ModuleType) -> Any:
     """The one logger of a library: it keeps the first that it is given for as long as any of its objects lives."""
 
     class Collector(trt.ILogger):
@@ -83,7 +86,7 @@ def logger(trt):
             super().__init__()
             self.messages: list[tuple[str, str]] = []
 
-        def log(self, severity, text):
+        def log(self, severity: Any, text: str) -> None:
             if severity.name not in ("INFO", "VERBOSE"):
                 self.messages.append((severity.name, text))
 

@@ -10,6 +10,7 @@ Layers that only move or convert values are left out.
 import collections
 import json
 import re
+from typing import Any
 
 from edgefair.errors import ArtefactError
 
@@ -23,12 +24,12 @@ ENGINE_PRODUCTS = ("conv", "gemm", "matrix", "matmul")
 _DATATYPE = re.compile(r"(bf16|fp32|fp16|fp8|fp4|u?int8|int4|int32|int64|bool|float|half)", re.IGNORECASE)
 
 
-def datatype(dtype) -> str:
+def datatype(dtype: Any) -> str:
     """edgefair's name of a datatype of TensorRT's."""
     return NAMES.get(dtype.name, dtype.name.lower())
 
 
-def network_summary(network) -> dict:
+def network_summary(network: Any) -> dict:
     """Count the layers of a parsed network, strongly typed, by the datatype that they compute in."""
     layers = [network.get_layer(index) for index in range(network.num_layers)]
     codes = {

@@ -1,6 +1,9 @@
 """Memory and stream of a running engine, through cuda-python: no torch on the device."""
 
 import ctypes
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +18,7 @@ class Memory:
     taken is given back.
     """
 
-    def __init__(self, cudart, arrays: dict[str, tuple[tuple[int, ...], type]]):
+    def __init__(self, cudart: ModuleType, arrays: dict[str, tuple[tuple[int, ...], type]]):
         self.cudart = cudart
         self._give_back: list[tuple] = []
         self.device: dict[str, int] = {}  # addresses
@@ -35,7 +38,7 @@ class Memory:
         self._give_back.append((give_back, got))
         return got
 
-    def call(self, function, *arguments):
+    def call(self, function: Callable, *arguments: Any) -> Any:
         """Call a function of the CUDA runtime and return what it returns besides its error code."""
         code, *values = function(*arguments)
         if int(code):

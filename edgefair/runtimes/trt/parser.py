@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from edgefair.errors import ArtefactError
 
@@ -19,14 +21,14 @@ class Parsed:
     parser: object  # OnnxParser
 
 
-def parse(trt, builder, log, source: Path) -> Parsed:
+def parse(trt: ModuleType, builder: Any, log: Any, source: Path) -> Parsed:
     """Parse `source`; raises ArtefactError with every error's node, operator, code and text."""
     parsed = _empty(trt, builder, log)
     network, parser = parsed.network, parsed.parser
     if not parser.parse_from_file(str(source)) or parser.num_errors:
         faults = [parser.get_error(index) for index in range(parser.num_errors)]
         raise ArtefactError(
-            f"{trt.__name__} {trt.__version__} refuses {source}: {'; '.join(map(_said, faults)) or log.last()}. "
+            f"{trt.__name__} {trt.__version__} refuses {source}: {'; '.join(map(_fault_text, faults)) or log.last()}. "
             + (OF_NODES if any(fault.node_name() for fault in faults) else "Is the file whole? Export it again.")
         )
     _check_ends(trt, network, source)
@@ -39,7 +41,7 @@ def _empty(trt, builder, log) -> Parsed:
     return Parsed(network, trt.OnnxParser(network, log))
 
 
-def _said(fault) -> str:
+def _fault_text(fault) -> str:
     lines = [line for line in fault.desc().splitlines() if "catchCudaError" not in line]
     where = f"node '{fault.node_name()}' ({fault.node_operator()})" if fault.node_name() else "the file"
     return f"{where}: {fault.code().name}: {' '.join(' '.join(lines).split())}"

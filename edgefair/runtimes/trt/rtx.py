@@ -1,5 +1,8 @@
 """What only TensorRT-RTX has: engines for several compute capabilities, and a test of whether one fits this device."""
 
+from types import ModuleType
+from typing import Any
+
 from edgefair.errors import ArtefactError
 from edgefair.runtimes.gpu import device
 
@@ -7,7 +10,7 @@ OLDEST = {"fp8": 89}  # compute capability times ten that a datatype needs; Turi
 EVERY = "every one that the library supports"
 
 
-def set_compute_capabilities(trt, config, datatypes: set[str]) -> list[str]:
+def set_compute_capabilities(trt: ModuleType, config: Any, datatypes: set[str]) -> list[str]:
     """Build for all capabilities from 8.0 on (8.9 with fp8) that the library can name; returns them as text.
 
     On a GPU whose capability it cannot name, none is set, which the library takes as all that it supports.
@@ -31,7 +34,7 @@ def _dotted(number: int) -> str:
     return f"{number // 10}.{number % 10}"
 
 
-def validity(trt, runtime, content: bytes) -> tuple[str, list[str]]:
+def validity(trt: ModuleType, runtime: Any, content: bytes) -> tuple[str, list[str]]:
     """What the library thinks of running an engine here: VALID, SUBOPTIMAL or INVALID, and its reasons."""
     answer, bits = runtime.get_engine_validity(content)
     reasons = [name for name, reason in trt.EngineInvalidityDiagnostics.__members__.items() if int(reason) & bits]
