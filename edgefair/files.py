@@ -104,6 +104,11 @@ def read_record(path: Path, model, remedy: str, error: type = DataError):
         raise error(f"{path} {_unreadable(problem.errors(), model.WHAT)}. {remedy}") from None
 
 
+def read_values(path: Path, model, remedy: str, error: type = DataError):
+    """The same as plain JSON values, for what passes them on as they are."""
+    return read_record(path, model, remedy, error).model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
 def write_record(path: Path, model, values) -> None:
     """Write `values` as JSON with NaN as null, atomically.
 
@@ -119,14 +124,15 @@ def _unreadable(problems: list[dict], what: str) -> str:
     problems = sorted(problems, key=lambda one: one["loc"] not in (("kind",), ("schema",)))
     first = problems[0]
     field, kind = _field(first["loc"]), first["type"]
-    value = _shortened(first["input"])
+    value = _shortened(first["input"]) if first["loc"] else ""
     if field == "schema" and kind == "literal_error":
         return f"has schema {value}; this version reads {first['ctx']['expected']}"
     return f"is not a readable {what}: " + {
         "json_invalid": f"it is no JSON ({first.get('ctx', {}).get('error', '')})",
         "missing": f"{field} is missing",
         "extra_forbidden": f"{field} is {value}, which is no field of it",
-    }.get(kind, f"{field or 'it'} is {value}; {_needed(first)}")
+        "value_error": f"{field} is {value}; {_needed(first)}" if field else _needed(first),
+    }.get(kind, f"{field or 'it'} is {value or 'no object'}; {_needed(first)}")
 
 
 def _field(location: tuple) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from edgefair import __version__
 from edgefair.errors import RunFolderError
-from edgefair.files import flat, read_record
+from edgefair.files import flat, read_values
 from edgefair.gate import Timing, judge_artefact
 from edgefair.gate.limits import recipe_limits
 from edgefair.gate.verdict import worst
@@ -158,8 +158,7 @@ def _supported(cells: np.ndarray) -> str:
 
 def _latency(run: RunFolder) -> dict:
     """What the run measured, as JSON values."""
-    record = read_record(run.path / "latency" / "latency.json", LatencyRecord, AGAIN, RunFolderError)
-    return record.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return read_values(run.path / "latency" / "latency.json", LatencyRecord, AGAIN, RunFolderError)
 
 
 def _json(run: RunFolder, name: str):

@@ -4,17 +4,17 @@ Everything is read from the report.json of finished run folders. A word such as 
 supports it: p below 0.05 after Holm's correction over the metrics of an artefact.
 """
 
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 
 from edgefair.errors import RecipeError, RunFolderError
-from edgefair.files import digest, flat
+from edgefair.files import digest, flat, read_values
 from edgefair.metrics.distributions import student_t_p
 from edgefair.metrics.fairness_claim import NO_WORD
 from edgefair.metrics.hypothesis_tests import holm, welch_class_bias
+from edgefair.report.records import Report
 
 # metric: (where it stands in a report, what more of it is called, what less of it is called)
 HEADLINES = {
@@ -116,14 +116,8 @@ def class_bias(first: list[dict], first_name: str, second: list[dict], second_na
 
 def _report(folder: Path) -> dict:
     file = folder / "report.json" if folder.is_dir() else folder
-    try:
-        report = json.loads(file.read_text())
-        return {name: report[name] for name in ("recipe", "data", "artefacts")} | {"folder": str(folder)}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunFolderError(
-            f"{file} is not the report of a finished run ({type(error).__name__}: {error}). Give run folders that "
-            "edgefair distill-and-export has finished."
-        ) from None
+    remedy = "Give run folders that edgefair distill-and-export has finished."
+    return read_values(file, Report, remedy, RunFolderError) | {"folder": str(folder)}
 
 
 def _settings(report: dict) -> dict:

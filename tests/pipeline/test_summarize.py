@@ -9,13 +9,14 @@ from scipy import stats
 
 from edgefair.cli import cli
 from edgefair.errors import RecipeError, RunFolderError
-from edgefair.files import finite, write_json
+from edgefair.files import write_json, write_record
 from edgefair.metrics.fairness_claim import NO_WORD
 from edgefair.metrics.hypothesis_tests import holm
 from edgefair.pipeline.summarize import HEADLINES, class_bias, compare_runs, load_runs, summarize_runs
 from edgefair.recipe import parse
+from edgefair.report.records import Report
 from edgefair.report.terminal.summary import bias_sentence, claims
-from tests.helpers.report_data import entry, predictions
+from tests.helpers.report_data import entry, make_report, predictions
 
 pytestmark = pytest.mark.integration
 
@@ -32,12 +33,12 @@ def run(folder, seed: int, wrong=(0.1, 0.3), about=None, **recipe):
         p.logits[flip] = np.roll(p.logits[flip], 1, axis=1)
         made.append(entry(p))
     values = {"seed": seed, **recipe}
-    report = {
+    report = make_report(CLASSES, GROUPS) | {
         "recipe": parse(values).model_dump(mode="json"),
         "data": {"class_names": CLASSES, "group_names": GROUPS, **(about or {})},
         "artefacts": made,
     }
-    write_json(folder / "report.json", finite(report))
+    write_record(folder / "report.json", Report, report)
     return folder
 
 
@@ -140,10 +141,10 @@ def test_runs_that_do_not_belong_together_are_refused(tmp_path):
     with pytest.raises(RecipeError, match="same classes and groups"):
         compare_runs(load_runs([first]), load_runs([run(tmp_path / "e", 0, about={"group_names": ("x", "y")})]))
     (tmp_path / "f").mkdir()
-    with pytest.raises(RunFolderError, match="not the report of a finished run"):
+    with pytest.raises(RunFolderError, match="not a readable report of a finished run"):
         load_runs([tmp_path / "f"])
     (tmp_path / "f" / "report.json").write_text('{"recipe": {}')
-    with pytest.raises(RunFolderError, match="JSONDecodeError"):
+    with pytest.raises(RunFolderError, match="it is no JSON"):
         load_runs([tmp_path / "f"])
     paths = {"name": "manifest", "path": "x.csv"}, {"name": "manifest", "path": "y.csv"}
     load_runs([run(tmp_path / f"p{i}", i, data=data) for i, data in enumerate(paths)])
