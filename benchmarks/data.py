@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import v2
 
-from edgefair.data import LISTS, Examples
+from edgefair.data import SPLITS, Examples
 from edgefair.data.cache.build import prepared
 from edgefair.data.cache.decode_pool import cores
 from edgefair.data.listing import Entry, FilePart
@@ -145,7 +145,7 @@ def RANDOM(size: int) -> list:
 
 def examples_of(images: np.ndarray) -> Examples:
     rows, every = len(images), np.arange(len(images))
-    lists = {name: every[:-4] if name == "train" else every[rows - 4 :][at - 1 : at] for at, name in enumerate(LISTS)}
+    lists = {name: every[:-4] if name == "train" else every[rows - 4 :][at - 1 : at] for at, name in enumerate(SPLITS)}
     return Examples(
         images=images,
         labels=every % 2,

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, flushed, then renamed; hashed by content."""
+"""Atomic file writes: a file is written beside its place, flushed, then renamed; hashes of content."""
 
 import contextlib
 import hashlib
@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgefair.errors import DataError, RunFolderError
@@ -18,23 +18,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Raises RunFolderError where the disk is full or the folder cannot be written.
     """
-    path = Path(path)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+    with _renamed(Path(path), _temporary_file) as temporary:
         yield temporary
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -43,37 +31,47 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     Raises RunFolderError as `atomic_path` does.
     """
-    path = Path(path)
+    with _renamed(Path(path), tempfile.mkdtemp) as temporary:
+        yield temporary
+        temporary.chmod(0o755)
+
+
+@contextlib.contextmanager
+def _renamed(path: Path, make: Callable[..., str]) -> Iterator[Path]:
+    """Give what `make` makes beside `path`; rename it to `path` on success, and remove it on any error."""
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        temporary = Path(make(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
         yield temporary
-        temporary.chmod(0o755)
-        temporary.rename(path)
+        temporary.replace(path)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise RunFolderError(
+            f"cannot write {path}: {error.strerror or error}. Nothing half-written was left; free some space or choose "
+            "a writable folder (--out for the run, EDGEFAIR_CACHE for prepared images), then run the same "
+            "command again."
+        ) from error
     finally:
-        if temporary is not None:
+        if temporary is not None and temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
+        elif temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
-def _cannot_write(path: Path, error: OSError) -> RunFolderError:
-    return RunFolderError(
-        f"cannot write {path}: {error.strerror or error}. Nothing half-written was left; free some space or choose "
-        "a writable folder (--out for the run, EDGEFAIR_CACHE for prepared images), then run the same "
-        "command again."
-    )
+def _temporary_file(**place: str | Path) -> str:
+    handle, name = tempfile.mkstemp(**place)
+    os.close(handle)
+    return name
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all."""
+    """Write `content` to `path` atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_json(path: Path, value) -> None:
-    """Write `value` as indented JSON with NaN as null, whole or not at all."""
+    """Write `value` as indented JSON with NaN as null, atomically."""
     write_bytes(path, (json.dumps(finite(value), indent=1) + "\n").encode())
 
 
@@ -189,7 +187,7 @@ def digest(value) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-CHECKPOINT = "checkpoint.pt"  # what an unfinished stage goes on from; removed once the stage is finished
+CHECKPOINT = "checkpoint.pt"  # what an unfinished stage is resumed from; removed once the stage is finished
 
 
 def flat(values: dict, prefix: str = "") -> dict:

@@ -28,7 +28,7 @@ class Log:
 
     @contextlib.contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Show how much of `total` is done; yields a function that is told of each advance."""
+        """Show how much of `total` is done; yields a function that takes each advance."""
         if self.quiet or not self.console.is_terminal:
             with self._plain(what, total) as advance:
                 yield advance

@@ -2,8 +2,8 @@
 
 Scaling and normalisation are not here: they are inside the exported graph, so that nothing can differ on the device.
 
-Run as a program (`python -m edgefair.preprocess`) it is a process that decodes images and writes them into a file, told
-by data/cache/decode_pool.py through its standard input. One job is a line of JSON {"file", "at", "size", "images"},
+Run as a program (`python -m edgefair.preprocess`) it is a process that decodes images and writes them into a file, for
+data/cache/decode_pool.py, through its standard input. One job is a line of JSON {"file", "at", "size", "images"},
 where an image is [path, offset, length] or the number of its bytes, and then those bytes. The answer is a line of JSON:
 {"broken": {position: why}, "digest": SHA-256}, or {"error": [errno, why]} where the file cannot be written. The process
 ends when its input does, so none is left over. It imports little on purpose, NumPy not at all.

@@ -29,16 +29,16 @@ def info(name, path, task, group, check, picture, json_file, seed, settings) -> 
     NAME is a data set such as celeba, or alone a folder or file that is recognised, or hf:NAME. Exit code 1 says that
     files are missing or, with --check, cannot be read.
     """
-    from edgefair.data import recognise
+    from edgefair.data import recognize
     from edgefair.data.contact_sheet import draw_cells
-    from edgefair.data.overview import describe, look
+    from edgefair.data.overview import describe, load_overview
     from edgefair.errors import RecipeError
     from edgefair.files import write_json
     from edgefair.log import Log
     from edgefair.recipe import assignment, parse
     from edgefair.report.terminal.data import print_data_info
 
-    values = recognise(f"{name}={path}" if path else name)
+    values = recognize(f"{name}={path}" if path else name)
     values |= {field: value for field, value in (("task", task), ("group", group)) if value is not None}
     fields = dict(assignment(text.removeprefix("data.")) for text in settings)
     for field in fields:
@@ -46,7 +46,7 @@ def info(name, path, task, group, check, picture, json_file, seed, settings) -> 
             raise RecipeError(f"--set {field}: only fields of [data] mean something here, such as data.image_size=64.")
     values |= fields
     recipe = parse({"seed": seed, "data": values}).data
-    examples = look(recipe, seed, Log(), check)
+    examples = load_overview(recipe, seed, Log(), check)
     figures = describe(examples)
     print_data_info(figures, check)
     picture = picture or Path(f"{recipe.name}-cells.png")

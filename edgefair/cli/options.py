@@ -94,9 +94,9 @@ def recipe_values(
         "group": "data.group",
     }
     if data is not None:
-        from edgefair.data import recognise
+        from edgefair.data import recognize
 
-        for field, value in recognise(data).items():
+        for field, value in recognize(data).items():
             assign(values, f"data.{field}", value)
     for name, value in options.items():
         if value not in (None, ()):

@@ -1,11 +1,11 @@
-"""Data sets: a table of readers, each giving Examples with five disjoint lists of rows."""
+"""Data sets: a table of readers, each giving Examples with five disjoint splits."""
 
 from functools import partial
 
 from edgefair.data import detect as recognition
 from edgefair.data.build import build
 from edgefair.data.calibration import rows_of_cells
-from edgefair.data.dataset import LISTS, Examples
+from edgefair.data.dataset import SPLITS, Examples
 from edgefair.data.listing import Listing
 from edgefair.data.readers import (
     celeba,
@@ -28,9 +28,11 @@ from edgefair.data.readers import (
     huggingface as hf,
 )
 from edgefair.errors import RecipeError
+from edgefair.log import Log
 from edgefair.recipe.data_base import DataSettings, ImageFileSettings, StoredSettings
 
-# Readers of image files: each gives entries (`read`) and knows its own folder (`recognise`); the last is the loosest.
+# Readers of image files, in the order in which a folder is recognised, the last the loosest: `read` gives a Listing,
+# `recognize` says whether a folder is of its kind. Settings, their defaults and fixed attributes are in recipe/data.py.
 READERS = {
     "manifest": manifest,
     "fairface": fairface,
@@ -47,7 +49,7 @@ READERS = {
 }
 
 
-def _from_files(settings: ImageFileSettings, seed: int, log, name: str) -> Examples:
+def _from_files(settings: ImageFileSettings, seed: int, log: Log, name: str) -> Examples:
     return build(READERS[name].read(settings, seed, log), settings, seed, log)
 
 
@@ -57,7 +59,7 @@ DATASETS = {
     **{name: partial(_from_files, name=name) for name in READERS},
 }
 
-__all__ = ["DATASETS", "LISTS", "READERS", "Examples", "Listing", "load_examples", "recognise", "rows_of_cells"]
+__all__ = ["DATASETS", "READERS", "SPLITS", "Examples", "Listing", "load_examples", "recognize", "rows_of_cells"]
 
 
 def check_settings(settings: DataSettings) -> None:
@@ -76,12 +78,12 @@ def check_settings(settings: DataSettings) -> None:
             )
 
 
-def load_examples(settings: DataSettings, seed: int, log) -> Examples:
+def load_examples(settings: DataSettings, seed: int, log: Log) -> Examples:
     """The examples that [data] names; raises RecipeError for settings that do not fit it, DataError for bad data."""
     check_settings(settings)
     return DATASETS[settings.name](settings, seed, log)
 
 
-def recognise(value: str) -> dict[str, str]:
+def recognize(value: str) -> dict[str, str]:
     """Turn `--data NAME`, `PATH`, `NAME=PATH` or `hf:NAME` into recipe fields; a bare path is recognised."""
-    return recognition.recognise(value, READERS, tuple(DATASETS))
+    return recognition.recognize(value, READERS, tuple(DATASETS))

@@ -1,4 +1,4 @@
-"""Data sets made of image files: decode all, sort into the five lists, keep people together."""
+"""Data sets made of image files: decode all, sort into the five splits, keep identities together."""
 
 import numpy as np
 
@@ -7,14 +7,15 @@ from edgefair.data.dataset import Examples
 from edgefair.data.listing import Entry, Listing
 from edgefair.data.splits import split
 from edgefair.errors import DataError, RecipeError, nearest
+from edgefair.log import Log
 from edgefair.recipe.data_base import ImageFileSettings
 from edgefair.seeds import generator
 
 _NAMED = 20  # so many of the rows that were left out are named in a report
 
 
-def build(listing: Listing, settings: ImageFileSettings, seed: int, log) -> Examples:
-    """Examples of image files; raises DataError for unreadable files, undeclared labels or groups, or an empty list."""
+def build(listing: Listing, settings: ImageFileSettings, seed: int, log: Log) -> Examples:
+    """Examples of image files; raises DataError for unreadable files, undeclared labels or groups, an empty split."""
     class_names, group_names, entries = checked(listing, settings, seed)
     entries, lost = present(entries)
     if lost and not settings.skip_broken:
@@ -49,9 +50,9 @@ def checked(
     entries = listing.entries
     if not entries:
         raise DataError(
-            f"{listing.about['source']} names no images; at least a few for every class, group and list are needed."
+            f"{listing.about['source']} names no images; at least a few for every class, group and split are needed."
         )
-    _refuse_repeated(entries)
+    _check_ids(entries)
     for field, given, own in (
         ("classes", settings.classes, listing.class_names),
         ("groups", settings.groups, listing.group_names),
@@ -71,11 +72,11 @@ def checked(
     return class_names, group_names, fewer(entries, settings.max_rows, seed, listing.about["name"])
 
 
-def _refuse_repeated(entries: list[Entry]) -> None:
+def _check_ids(entries: list[Entry]) -> None:
     first: dict[str, Entry] = {}
     for entry in entries:
         if (earlier := first.setdefault(entry.id, entry)) is not entry:
-            raise DataError(f"{entry.where}: id '{entry.id}' stands at {earlier.where} too; ids must be unique.")
+            raise DataError(f"{entry.where}: id '{entry.id}' repeats the one at {earlier.where}; ids must be unique.")
 
 
 def indices(entries: list[Entry], class_names: tuple[str, ...], group_names: tuple[str, ...]):
@@ -93,13 +94,13 @@ def left_out(listing: Listing) -> dict:
 
 
 def fewer(entries: list[Entry], most: int, seed: int, purpose: str) -> list[Entry]:
-    """At most `most` entries of every list that is named, drawn by seed; 0 means all."""
+    """At most `most` entries of every split that is named, drawn by seed; 0 means all."""
     if not most:
         return entries
-    told = np.array([entry.split for entry in entries])
+    declared_split = np.array([entry.split for entry in entries])
     chosen = []
-    for name in sorted(set(told.tolist())):
-        rows = np.flatnonzero(told == name)
+    for name in sorted(set(declared_split.tolist())):
+        rows = np.flatnonzero(declared_split == name)
         chosen += rows[generator(seed, purpose, name or "train").permutation(len(rows))[:most]].tolist()
     return [entries[row] for row in sorted(chosen)]
 
@@ -133,7 +134,7 @@ def _in_order(names: set[str]) -> tuple[str, ...]:
 
 
 def present(entries: list[Entry]) -> tuple[list[Entry], list[str]]:
-    """The entries whose file is there, and what is to be said of the others; broken content shows later."""
+    """The entries whose file is there, and a message for each of the others; broken content shows later."""
     missing = {at for at, entry in enumerate(entries) if entry.image.missing()}
     kept = [entry for at, entry in enumerate(entries) if at not in missing] if missing else entries
     return kept, [f"{entries[at].where}: there is no image {entries[at].image}" for at in sorted(missing)]

@@ -26,7 +26,7 @@ AUTO_PER_CELL = 10  # calibration rows of a cell where nobody asks for another n
 def rows_of_cells(
     examples: Examples, name: str, per_cell: int | str, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Rows of every (class, group) cell of a list: rows int64 [K], their cells [K], and what is said of short cells.
+    """Rows of every (class, group) cell of a split: rows int64 [K], their cells [K], and a message for each short cell.
 
     `per_cell` rows of each, or for "auto" ten, of a smaller cell all. Raises DataError naming the cells that have fewer
     than a number that was asked for, or where no row has a known group.
@@ -43,7 +43,7 @@ def rows_of_cells(
         first = ", ".join(short[:4]) + (", ..." if len(short) > 4 else "")
         raise DataError(
             f"{len(short)} (group, class) cells of the {name} rows have fewer than {wanted} rows: {first}. Set "
-            f"quantize.rows_per_cell to auto, or to {max(1, counts.min())} or less, or give the list more rows with "
+            f"quantize.rows_per_cell to auto, or to {max(1, counts.min())} or less, or give the split more rows with "
             f"data.{name}_share."
         )
     rows, chosen, cells = examples.rows[name], [], []

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from edgefair.data.dataset import LISTS
+from edgefair.data.dataset import SPLITS
 from edgefair.errors import DataError
 from edgefair.files import write_bytes
 from edgefair.seeds import generator
@@ -49,8 +49,8 @@ def draw_cells(data, path: Path, seed: int) -> None:
 
 
 def _chosen(data, group: int, label: int, seed: int) -> list[int]:
-    """Rows of a cell, drawn by seed, from the first list that has any."""
-    for name in LISTS:
+    """Rows of a cell, drawn by seed, from the first split that has any."""
+    for name in SPLITS:
         rows = data.rows[name]
         cell = rows[(data.groups[rows] == group) & (data.labels[rows] == label)]
         if len(cell):

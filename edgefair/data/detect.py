@@ -9,8 +9,8 @@ from edgefair.errors import DataError, RecipeError, nearest
 _FILE_KINDS = {".csv": "manifest", ".parquet": "manifest", ".tar": "webdataset"}
 
 
-def recognise(value: str, readers: dict[str, Any], names: tuple[str, ...]) -> dict[str, str]:
-    """Recipe fields; `readers` are the modules whose `recognise` is asked, in order, the last where no other agrees."""
+def recognize(value: str, readers: dict[str, Any], names: tuple[str, ...]) -> dict[str, str]:
+    """Recipe fields; `readers` are the modules whose `recognize` is asked, in order, the last where no other agrees."""
     if value in names:
         return {"name": value}
     path, on_disk = Path(value), tuple(name for name in names if name != "trifeature")
@@ -26,7 +26,7 @@ def recognise(value: str, readers: dict[str, Any], names: tuple[str, ...]) -> di
     raise RecipeError(f"--data '{value}' is neither a data set nor an existing path; {nearest(value, names)}")
 
 
-def _refuse_unread_list(path: Path, last: str) -> None:
+def _check_no_list(path: Path, last: str) -> None:
     """A list beside folders of images says what they are; to take the folders for classes would not heed it."""
     lists = sorted(p.name for p in path.iterdir() if p.suffix.lower() in (".csv", ".parquet") and p.is_file())
     if lists:
@@ -48,10 +48,10 @@ def _named(name: str, path: str, on_disk: tuple[str, ...]) -> dict[str, str]:
 
 def _folder(path: Path, readers: dict[str, Any], on_disk: tuple[str, ...]) -> dict[str, str]:
     *sure, last = readers
-    found = [name for name in sure if readers[name].recognise(path)]
+    found = [name for name in sure if readers[name].recognize(path)]
     found += [name for name in LAYOUTS if find_folder(path, name)]
-    if not found and readers[last].recognise(path):
-        _refuse_unread_list(path, last)
+    if not found and readers[last].recognize(path):
+        _check_no_list(path, last)
         found = [last]
     if not found:
         raise DataError(

@@ -34,7 +34,7 @@ class GateRows(LabelledRows):
 
     @staticmethod
     def of(examples: Examples) -> "GateRows":
-        """The gate list of a data set, with its hashes."""
+        """The gate split of a data set, with its hashes."""
         rows = examples.rows["gate"]
         return GateRows(
             images=examples.images,

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from edgefair.errors import DataError
 
-# Common words for the lists.
-_LIST_WORDS = {
+# Common words for the splits.
+_SPLIT_WORDS = {
     "training": "train",
     "val": "validation",
     "valid": "validation",
@@ -23,10 +23,10 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", "
 ALL = ("all",)  # the groups of data that declare none
 
 
-def list_name(word: str) -> str:
-    """The list that a word such as `val` or `test` means; another word stays as it is, in lower case."""
+def normalize_split(word: str) -> str:
+    """The split that a word such as `val` or `test` means; another word stays as it is, in lower case."""
     word = word.strip().lower()
-    return _LIST_WORDS.get(word, word)
+    return _SPLIT_WORDS.get(word, word)
 
 
 def natural(text: str) -> tuple:
@@ -102,7 +102,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One image: where it is, what it shows, and where it says it belongs (a list's name, or empty)."""
+    """One image: where it is, what it shows, and where it says it belongs (a split's name, or empty)."""
 
     image: FilePart | Held
     label: str

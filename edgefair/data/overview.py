@@ -6,17 +6,18 @@ import numpy as np
 
 from edgefair.data import READERS, check_settings, load_examples
 from edgefair.data.build import checked, indices, left_out, present
-from edgefair.data.dataset import LISTS, Examples
+from edgefair.data.dataset import SPLITS, Examples
 from edgefair.data.listing import Entry
 from edgefair.data.splits import split
+from edgefair.log import Log
 from edgefair.metrics.power import minimum_tolerances
 from edgefair.predictions import LabelledRows
 from edgefair.preprocess import decode_job
 from edgefair.recipe.data_base import DataSettings, ImageFileSettings
 
 
-class Undecoded:
-    """Images by row, decoded when they are asked for."""
+class LazyImages:
+    """Images by row, decoded when they are indexed."""
 
     def __init__(self, entries: list[Entry], size: int):
         self.entries, self.size = entries, size
@@ -29,12 +30,12 @@ class Undecoded:
 class Overview(LabelledRows):
     """What Examples has, of a data set whose images are not decoded yet."""
 
-    images: Undecoded
+    images: LazyImages
     rows: dict[str, np.ndarray]
     about: dict
 
 
-def look(settings: DataSettings, seed: int, log, check: bool) -> Examples | Overview:
+def load_overview(settings: DataSettings, seed: int, log: Log, check: bool) -> Examples | Overview:
     """The data set; files are decoded, and kept for training, only with `check`. Broken and missing ones count."""
     check_settings(settings)
     if isinstance(settings, ImageFileSettings):
@@ -44,7 +45,7 @@ def look(settings: DataSettings, seed: int, log, check: bool) -> Examples | Over
     return load_examples(settings, seed, log)
 
 
-def _listed(settings: ImageFileSettings, seed: int, log) -> Overview:
+def _listed(settings: ImageFileSettings, seed: int, log: Log) -> Overview:
     listing = READERS[settings.name].read(settings, seed, log)
     class_names, group_names, entries = checked(listing, settings, seed)
     entries, missing = present(entries)
@@ -52,7 +53,7 @@ def _listed(settings: ImageFileSettings, seed: int, log) -> Overview:
     rows = split(entries, labels, groups, settings, seed)
     about = {**listing.about, **left_out(listing), "broken_images": len(missing), "broken_examples": missing[:20]}
     return Overview(
-        images=Undecoded(entries, settings.image_size),
+        images=LazyImages(entries, settings.image_size),
         ids=np.array([entry.id for entry in entries]),
         labels=labels,
         groups=groups,
@@ -64,16 +65,16 @@ def _listed(settings: ImageFileSettings, seed: int, log) -> Overview:
 
 
 def describe(data: Examples | Overview) -> dict:
-    """Counts of every list and cell, cells without rows, and the smallest tolerances of the gate; JSON values."""
-    cells = {name: data.cell_counts(data.rows[name]) for name in LISTS}
+    """Counts of every split and cell, cells without rows, and the smallest tolerances of the gate; JSON values."""
+    cells = {name: data.cell_counts(data.rows[name]) for name in SPLITS}
     return {
         **data.about,
         "class_names": list(data.class_names),
         "group_names": list(data.group_names),
-        "rows": {name: len(data.rows[name]) for name in LISTS},
+        "rows": {name: len(data.rows[name]) for name in SPLITS},
         "cells": {name: counts.tolist() for name, counts in cells.items()},
-        "unknown_group": {name: int((data.groups[data.rows[name]] < 0).sum()) for name in LISTS},
-        "missing_cells": {name: data.empty_cells(data.rows[name]) for name in LISTS if len(data.rows[name])},
+        "unknown_group": {name: int((data.groups[data.rows[name]] < 0).sum()) for name in SPLITS},
+        "missing_cells": {name: data.empty_cells(data.rows[name]) for name in SPLITS if len(data.rows[name])},
         "smallest_tolerance": _supported(cells["gate"]),
     }
 

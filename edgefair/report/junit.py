@@ -28,7 +28,7 @@ def junit_xml(result: Result) -> bytes:
 
 
 def write_junit(result: Result, path: Path) -> None:
-    """Write the document to `path`, whole or not at all."""
+    """Write the document to `path` atomically."""
     write_bytes(path, junit_xml(result))
 
 

@@ -23,7 +23,7 @@ def read(folder: Path) -> list[ManifestEntry]:
 
 
 def write(folder: Path, entries: list[ManifestEntry]) -> None:
-    """Write the entries, whole or not at all."""
+    """Write the entries atomically."""
     values = {"schema": SCHEMA, "artefacts": [one.model_dump() for one in entries]}
     write_record(Path(folder) / NAME, Manifest, values)
 

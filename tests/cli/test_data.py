@@ -101,7 +101,7 @@ def test_repeated_rows_need_no_decoding_to_be_found(damaged, tmp_path):
     (folder / "metadata.csv").write_text("".join([*lines, lines[5]]))
     result, _ = info(str(folder), out=tmp_path / "none")
     assert f"line {len(lines) + 1}: id '" in str(result.exception)
-    assert "stands at metadata.csv, line 6 too" in str(result.exception)
+    assert "repeats the one at metadata.csv, line 6" in str(result.exception)
 
 
 def test_what_is_no_class(damaged, tmp_path):

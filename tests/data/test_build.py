@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgefair.data import LISTS, load_examples, recognise, rows_of_cells
+from edgefair.data import SPLITS, load_examples, recognize, rows_of_cells
 from edgefair.data.build import indices
 from edgefair.data.listing import Entry, FilePart
 from edgefair.data.splits import split
@@ -52,7 +52,7 @@ def test_a_manifest_becomes_five_disjoint_lists(photographs, quiet):
     examples = load_examples(recipe_of(write_manifest(folder, rows)), 0, quiet)
     assert examples.class_names == ("cat", "dog")
     assert examples.group_names == ("in", "out")
-    taken = np.concatenate([examples.rows[name] for name in LISTS])
+    taken = np.concatenate([examples.rows[name] for name in SPLITS])
     assert sorted(taken) == list(range(80))
     assert (examples.counts("gate") == 5).all()
     assert (examples.images[3] == decode(folder / "images/3.png", 8)).all()
@@ -77,7 +77,7 @@ def test_split_column_identity_and_unknown_groups(photographs, quiet):
     assert (examples.groups == -1).sum() == 8
     assert examples.ids[5] == "id5"
     owner = {}
-    for name in LISTS:
+    for name in SPLITS:
         for row in examples.rows[name]:
             assert owner.setdefault(examples.identities[row], name) == name
 
@@ -123,10 +123,10 @@ def test_other_wrong_manifests(photographs, quiet, tmp_path):
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00path")
     with pytest.raises(DataError, match="UTF-8"):
         load_examples(recipe_of(tmp_path / "bytes.csv"), 0, quiet)
-    with pytest.raises(DataError, match=r"line 82: id .* stands at manifest\.csv, line 2 too"):
+    with pytest.raises(DataError, match=r"line 82: id .* repeats the one at manifest\.csv, line 2"):
         load_examples(recipe_of(write_manifest(folder, [*rows, rows[0]])), 0, quiet)
     told = [[*row, "trian"] for row in rows]
-    with pytest.raises(DataError, match="split 'trian' is not a list; did you mean 'train'"):
+    with pytest.raises(DataError, match="split 'trian' is unknown; did you mean 'train'"):
         load_examples(recipe_of(write_manifest(folder, told, ("path", "label", "group", "split"))), 0, quiet)
     told = [[*row, ("train", "test")[i % 2], "one person"] for i, row in enumerate(rows)]
     with pytest.raises(DataError, match="identity 'one person'"):
@@ -222,7 +222,7 @@ def fairface(folder, ages=("0-2", "25", "more than 70")):
 
 def test_fairface_folder(tmp_path, quiet):
     folder = fairface(tmp_path, ("0-2", "20-29", "more than 70"))
-    data = {**recognise(str(folder)), "image_size": 8, "calibration_share": 0.2}
+    data = {**recognize(str(folder)), "image_size": 8, "calibration_share": 0.2}
     examples = load_examples(parse({"data": data}).data, 0, quiet)
     assert examples.class_names == ("under 20", "20 to 39", "40 and over")
     assert examples.group_names == ("Female", "Male")
@@ -249,12 +249,12 @@ def test_wrong_fairface(tmp_path, quiet):
 
 
 def test_recognising_data(tmp_path):
-    assert recognise("trifeature") == {"name": "trifeature"}
-    assert recognise(str(tmp_path / "x.csv"))["name"] == "manifest"
+    assert recognize("trifeature") == {"name": "trifeature"}
+    assert recognize(str(tmp_path / "x.csv"))["name"] == "manifest"
     with pytest.raises(RecipeError, match="did you mean 'trifeature'"):
-        recognise("trifeatur")
+        recognize("trifeatur")
     with pytest.raises(DataError, match="of no known kind"):
-        recognise(str(tmp_path))
+        recognize(str(tmp_path))
     with pytest.raises(RecipeError, match="did you mean 'fairface'"):
         load_examples(parse({"data": {"name": "fareface"}}).data, 0, None)
     with pytest.raises(RecipeError, match=r"needs a path: .*=PATH"):

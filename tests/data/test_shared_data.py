@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgefair.data import load_examples, recognise
+from edgefair.data import load_examples, recognize
 from edgefair.data.readers.cifar_pickle import read_pictures
 from edgefair.recipe import parse
 
@@ -31,7 +31,7 @@ def test_a_hundred_real_faces(tmp_path, quiet):
                 csv.writer(stream).writerows(rows)
             for row in rows[1:]:
                 archive.extract(row[0], tmp_path)
-    data = {**recognise(str(tmp_path)), "age_buckets": 9, "group": "race"}
+    data = {**recognize(str(tmp_path)), "age_buckets": 9, "group": "race"}
     examples = load_examples(parse({"data": data}).data, 0, quiet)
     assert examples.images.shape == (200, 3, 64, 64)
     assert len(examples.rows["gate"]) == 100
@@ -60,7 +60,7 @@ def test_the_published_mask_on_the_real_labels(cifar10, vector, quiet):
     assert len(train) == 400
     assert all(grey[int(number)] == (view == "grey") for _, number, view in train)
     assert len(examples.rows["gate"]) == 500
-    assert recognise(str(cifar10)) == {"name": "cifar10", "path": str(cifar10)}
+    assert recognize(str(cifar10)) == {"name": "cifar10", "path": str(cifar10)}
 
 
 def test_the_other_construction_on_the_real_labels(cifar10, quiet):

@@ -6,7 +6,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from edgefair.data import load_examples, recognise
+from edgefair.data import load_examples, recognize
 from edgefair.log import Log
 from edgefair.recipe import parse
 
@@ -224,7 +224,7 @@ def manifest(folder, rows=80, suffix="csv"):
 def load(folder, seed=0, **data):
     """Examples of a copy, small enough for every list to have rows; recognised unless a name is given."""
     name = data.pop("name", None)
-    values = {"name": name, "path": str(folder)} if name else recognise(str(folder))
+    values = {"name": name, "path": str(folder)} if name else recognize(str(folder))
     recipe = parse({"data": {"image_size": 8, "calibration_share": 0.2, **values, **data}}).data
     return load_examples(recipe, seed, Log(quiet=True))
 

@@ -66,7 +66,7 @@ class _WorkerPool:
         except (BrokenPipeError, ValueError):
             raise DataError(
                 f"a process that decodes images ended by itself (exit code {worker.poll()}; memory?). Run the "
-                "same command again: it goes on where this one stopped."
+                "same command again: it is resumed where this one stopped."
             ) from None
         finally:
             self.idle.put(worker)

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgefair.errors import DataError
 from edgefair.files import atomic_path
+from edgefair.log import Log
 
 
 def cache_folder() -> Path:
@@ -18,7 +19,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgefair"
 
 
-def cached_images(key: str, rows: int, size: int, blocks: Iterable[np.ndarray], log) -> np.ndarray:
+def cached_images(key: str, rows: int, size: int, blocks: Iterable[np.ndarray], log: Log) -> np.ndarray:
     """The memory-mapped uint8 [rows, 3, size, size] kept under `key`; made from `blocks` where it is not there yet."""
     path = cache_folder() / f"{key}.npy"
     if not path.exists():
@@ -47,7 +48,7 @@ def write_header(store: BinaryIO, rows: int, size: int) -> int:
     return store.tell()
 
 
-def _build(path: Path, rows: int, size: int, blocks: Iterable[np.ndarray], log) -> None:
+def _build(path: Path, rows: int, size: int, blocks: Iterable[np.ndarray], log: Log) -> None:
     # Written as a stream, not through a memory map: on a full disk a map ends the process with a bus error.
     with (
         atomic_path(path) as temporary,

@@ -19,6 +19,7 @@ from edgefair.data.balance import balanced
 from edgefair.data.listing import Entry, FilePart, Listing, first_folder, needed_folder
 from edgefair.data.tables import read_text
 from edgefair.errors import DataError
+from edgefair.log import Log
 from edgefair.recipe.data import CelebaSettings
 
 TERMS = "non-commercial research only, not to be passed on; cite Liu et al., ICCV 2015"
@@ -28,12 +29,12 @@ _INSIDE = ("celeba", "Anno", "Eval", "Img", "CelebA/Anno", "CelebA/Eval", "Celeb
 _PARTS = {"0": "train", "1": "validation", "2": "gate"}
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether the attributes lie in a folder or where the author's archive has them."""
     return any(first_folder(path, _INSIDE, name) is not None for name in (ATTRIBUTES, _csv(ATTRIBUTES)))
 
 
-def read(settings: CelebaSettings, seed: int, log) -> Listing:
+def read(settings: CelebaSettings, seed: int, log: Log) -> Listing:
     """The entries of the folder `settings.path`; raises DataError or RecipeError naming what is missing or wrong."""
     root = Path(settings.path)
     place = {name: _place(root, name) for name in (ATTRIBUTES, PARTITION, IMAGES)}
@@ -44,9 +45,7 @@ def read(settings: CelebaSettings, seed: int, log) -> Listing:
     parts = _pairs(place[PARTITION])
     people = _people(root)
     if not people:
-        log.line(
-            f"no {IDENTITY}: who is shown is not known, and a person may stand in two lists; ask the authors for it"
-        )
+        log.line(f"no {IDENTITY}: who is shown is not known, and a person may be in two splits; ask the authors for it")
     entries = []
     for where, file, signs in rows:
         values = {name: known[name][signs[column] == "1"] for name, column in columns.items()}
@@ -128,7 +127,7 @@ def _part(parts: dict[str, str], file: str, path: Path) -> str:
 
 
 def one_part_a_person(entries: list[Entry]) -> tuple[list[Entry], list[str]]:
-    """The entries without those whose person stands in a list that judges them, and the ids of these."""
+    """The entries without those whose person is in a split that judges them, and the ids of these."""
     rank = {"gate": 2, "validation": 1, "train": 0}
     highest: dict[str, int] = {}
     for entry in entries:

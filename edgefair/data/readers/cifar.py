@@ -13,7 +13,7 @@ Numbers of the two must not be mixed. In both, all 50,000 training images are ma
 before any is set aside: the mask depends on `skew` and `mask_seed` alone. Validation, calibration and meta images are
 then drawn from the training images of each (class, group) cell; they are never trained on and stand in both views,
 colour and grey, as the 10,000 test images do, which are the gate rows. Unlike training they are thus balanced: every
-cell can be calibrated, chosen by and stepped on. The two views of an image share its `identity` and their list, and the
+cell can be calibrated, chosen by and stepped on. The two views of an image share its `identity` and split, and the
 gate draws them together.
 
 cifar10 and cifar100 declare a single group, "all": accuracy can be judged, fairness cannot.
@@ -28,10 +28,11 @@ import numpy as np
 from PIL import Image
 
 from edgefair.data.cache.store import cached_images
-from edgefair.data.dataset import LISTS, Examples
+from edgefair.data.dataset import SPLITS, Examples
 from edgefair.data.readers.cifar_pickle import Pictures, read_pictures
 from edgefair.data.splits import deal
 from edgefair.files import digest
+from edgefair.log import Log
 from edgefair.preprocess import VERSION, square
 from edgefair.recipe.data import Cifar100Settings, CifarSettings, SkewedCifarSettings
 from edgefair.seeds import generator
@@ -82,15 +83,15 @@ CONSTRUCTIONS = {
 }
 
 
-def load(settings: CifarSettings, seed: int, log) -> Examples:
+def load(settings: CifarSettings, seed: int, log: Log) -> Examples:
     """Examples of `settings.name`, a key of CONSTRUCTIONS, from the batches in `settings.path`; raises DataError."""
     made = CONSTRUCTIONS[settings.name]
     label_set = settings.label_set if isinstance(settings, Cifar100Settings) else "fine"
     pictures = read_pictures(settings.path, made.kind, label_set)
     groups, about = _train_groups(pictures.labels[: pictures.num_train], made, settings)
-    lists = _lists(pictures, groups, len(made.groups), settings, seed)
-    source, group = (np.concatenate([lists[name][column] for name in LISTS]) for column in (0, 1))
-    edges = np.cumsum([0, *(len(lists[name][0]) for name in LISTS)])
+    splits = _deal_splits(pictures, groups, len(made.groups), settings, seed)
+    source, group = (np.concatenate([splits[name][column] for name in SPLITS]) for column in (0, 1))
+    edges = np.cumsum([0, *(len(splits[name][0]) for name in SPLITS)])
     identity = [_identity(pictures, image) for image in source.tolist()]
     if made.mask:
         ids = [f"{image}-{made.groups[view]}" for image, view in zip(identity, group.tolist(), strict=True)]
@@ -103,7 +104,7 @@ def load(settings: CifarSettings, seed: int, log) -> Examples:
         ids=np.array(ids if made.mask else identity),
         class_names=pictures.class_names,
         group_names=made.groups,
-        rows={name: np.arange(*edges[at : at + 2]) for at, name in enumerate(LISTS)},
+        rows={name: np.arange(*edges[at : at + 2]) for at, name in enumerate(SPLITS)},
         about={"name": settings.name, "source": str(settings.path), "terms": TERMS, **about},
         identities=np.array(identity),
     )
@@ -122,15 +123,15 @@ def _train_groups(labels: np.ndarray, made: Construction, settings: CifarSetting
     return np.where(grey, made.groups.index("grey"), made.groups.index("colour")), about
 
 
-def _lists(
+def _deal_splits(
     pictures: Pictures, groups: np.ndarray, views: int, settings: CifarSettings, seed: int
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Images and groups of each list: training images in the view of their group, all others once in every view."""
+    """Images and groups of each split: training images in the view of their group, all others once in every view."""
     labels, num_train = pictures.labels, pictures.num_train
     shares = {"validation": settings.validation_share, "calibration": settings.calibration_share}
     shares |= {"meta": settings.meta_share}
     pool = draw_balanced(labels[:num_train], groups, settings.max_rows, seed, "train")
-    dealt: dict[str, list[int]] = {name: [] for name in LISTS}
+    dealt: dict[str, list[int]] = {name: [] for name in SPLITS}
     for cell in sorted(set(zip(groups[pool].tolist(), labels[pool].tolist(), strict=True))):
         members = pool[(groups[pool] == cell[0]) & (labels[pool] == cell[1])].tolist()
         for name, part in deal(members, shares, seed, cell).items():
@@ -140,8 +141,8 @@ def _lists(
     shown = draw_balanced(test, np.zeros_like(test), most, seed, "gate")
     dealt["gate"] = (num_train + shown).tolist()
     sources = {name: np.sort(np.array(images, np.int64)) for name, images in dealt.items()}
-    lists = {name: (np.tile(s, views), np.repeat(np.arange(views), len(s))) for name, s in sources.items()}
-    return {**lists, "train": (sources["train"], groups[sources["train"]])}
+    splits = {name: (np.tile(s, views), np.repeat(np.arange(views), len(s))) for name, s in sources.items()}
+    return {**splits, "train": (sources["train"], groups[sources["train"]])}
 
 
 def draw_balanced(labels: np.ndarray, groups: np.ndarray, most: int, seed: int, purpose: str) -> np.ndarray:
@@ -167,7 +168,7 @@ def _identity(pictures: Pictures, image: int) -> str:
     return f"train-{image:05d}" if image < pictures.num_train else f"test-{image - pictures.num_train:05d}"
 
 
-def _images(pictures: Pictures, source: np.ndarray, grey: np.ndarray, size: int, log) -> tuple[np.ndarray, str]:
+def _images(pictures: Pictures, source: np.ndarray, grey: np.ndarray, size: int, log: Log) -> tuple[np.ndarray, str]:
     content = hashlib.sha256(pictures.images)
     for column in (source, grey):
         content.update(np.ascontiguousarray(column))

@@ -10,9 +10,10 @@ import math
 from pathlib import Path
 
 from edgefair.data.attributes import Chosen, protected_of
-from edgefair.data.listing import ALL, Entry, FilePart, Listing, list_name
+from edgefair.data.listing import ALL, Entry, FilePart, Listing, normalize_split
 from edgefair.data.tables import read_rows
 from edgefair.errors import DataError
+from edgefair.log import Log
 from edgefair.recipe.data import ManifestSettings
 
 TERMS = "those of the images' owner"
@@ -20,12 +21,12 @@ USUAL = Chosen("label", ("group",))
 FILES = ("manifest.csv", "manifest.parquet")
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether a folder holds a manifest."""
     return any((path / name).is_file() for name in FILES)
 
 
-def read(settings: ManifestSettings, seed: int, log) -> Listing:
+def read(settings: ManifestSettings, seed: int, log: Log) -> Listing:
     """The entries of the manifest `settings.path`; raises DataError naming file and row of whatever is wrong."""
     path = Path(settings.path)
     if path.is_dir():
@@ -59,7 +60,7 @@ def _entry(root: Path, where: str, values: dict[str, str], chosen: Chosen) -> En
         group=chosen.group(values),
         id=values.get("id") or values["path"],
         where=where,
-        split=list_name(values.get("split", "")),
+        split=normalize_split(values.get("split", "")),
         identity=values.get("identity", ""),
         soft_group=_share(where, values.get("soft_group", "")),
     )

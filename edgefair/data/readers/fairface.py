@@ -2,7 +2,7 @@
 
 Kärkkäinen and Joo, "FairFace: Face Attribute Dataset for Balanced Race, Gender, and Age" (WACV 2021); CC BY 4.0. Ages,
 genders and races are annotators' perceptions, not what the people shown would say of themselves.
-The published validation images are the gate rows; the other lists are drawn from the training images.
+The published validation images are the gate rows; the other splits are drawn from the training images.
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from edgefair.data.attributes import AGES, GENDERS, THREE_AGES, age_names, choose
 from edgefair.data.listing import Entry, FilePart, Listing
 from edgefair.data.tables import read_rows
+from edgefair.log import Log
 from edgefair.recipe.data import FairfaceSettings
 
 TERMS = "CC BY 4.0; cite Kärkkäinen and Joo, WACV 2021"
@@ -17,12 +18,12 @@ RACES = ("Black", "East Asian", "Indian", "Latino_Hispanic", "Middle Eastern", "
 _FILES = {"": "fairface_label_train.csv", "gate": "fairface_label_val.csv"}
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether the label files lie in a folder."""
     return (path / _FILES[""]).is_file()
 
 
-def read(settings: FairfaceSettings, seed: int, log) -> Listing:
+def read(settings: FairfaceSettings, seed: int, log: Log) -> Listing:
     """The entries of the folder `settings.path`; raises DataError or RecipeError naming what is missing or wrong."""
     known = {"age": age_names(settings), "gender": GENDERS, "race": RACES}
     chosen = choose(settings, known, "FairFace")

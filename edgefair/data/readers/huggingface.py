@@ -2,7 +2,7 @@
 
 A local folder is one written by save_to_disk, or anything that `datasets.load_dataset` reads (Parquet, an imagefolder
 with metadata). The first image column is read, still encoded; `data.task` names the column of the class, `data.group`
-the protected one or several joined by `+`; without it there are no groups. Splits are lists as far as they are there:
+the protected one or several joined by `+`; without it there are no groups. Its splits are taken where they are there:
 train, validation, test (the gate). The terms are those that the data set states.
 """
 
@@ -10,14 +10,14 @@ from functools import cached_property
 from pathlib import Path
 
 from edgefair.data.attributes import Chosen, protected_of
-from edgefair.data.dataset import LISTS
-from edgefair.data.listing import ALL, Entry, Held, Listing, list_name
+from edgefair.data.dataset import SPLITS
+from edgefair.data.listing import ALL, Entry, Held, Listing, normalize_split
 from edgefair.errors import DataError, RecipeError, nearest, require
-from edgefair.log import say_retries_once
+from edgefair.log import Log, say_retries_once
 from edgefair.recipe.data import HuggingFaceSettings
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether a folder was written by save_to_disk."""
     return any((path / name).is_file() for name in ("dataset_dict.json", "state.json"))
 
@@ -61,17 +61,17 @@ class Part:
         ]
 
 
-def read(settings: HuggingFaceSettings, seed: int, log) -> Listing:
+def read(settings: HuggingFaceSettings, seed: int, log: Log) -> Listing:
     """The entries of the data set `settings.path`; raises DataError or RecipeError naming what is missing or wrong."""
     splits = open_splits(settings.path, settings.subset)
     chosen = Chosen(settings.task, protected_of(settings))
-    parts = [Part(split, name) for name, split in splits.items() if len(splits) == 1 or list_name(name) in LISTS]
+    parts = [Part(split, name) for name, split in splits.items() if len(splits) == 1 or normalize_split(name) in SPLITS]
     if not parts:
         raise DataError(f"none of the splits {', '.join(splits)} of {settings.path} is train, validation or test.")
     entries = [entry for part in parts for entry in _entries(part, chosen, len(splits) == 1)]
     unlabelled = {"no class": [entry.id for entry in entries if not entry.label]}
-    told = next(iter(splits.values())).info
-    terms = told.license or "not stated by the data set; see its page"
+    dataset_info = next(iter(splits.values())).info
+    terms = dataset_info.license or "not stated by the data set; see its page"
     about = {"name": "hf", "source": settings.path, "terms": terms, **chosen.about()}
     return Listing(
         [entry for entry in entries if entry.label],
@@ -90,12 +90,12 @@ def _groups(part: Part, chosen: Chosen, settings: HuggingFaceSettings) -> tuple[
 
 def _entries(part: Part, chosen: Chosen, alone: bool) -> list[Entry]:
     columns = {name: part.column(name) for name in (chosen.task, *chosen.protected)}
-    told = "" if alone else list_name(part.name)
+    declared_split = "" if alone else normalize_split(part.name)
     entries = []
     for row in range(len(part.images)):
         values = {name: column[row] for name, column in columns.items()}
         where, name = f"{part.name}, row {row}", f"{part.name}-{row:06d}"
-        entries.append(Entry(Held(part, row), chosen.label(values), chosen.group(values), name, where, told))
+        entries.append(Entry(Held(part, row), chosen.label(values), chosen.group(values), name, where, declared_split))
     return entries
 
 
@@ -104,7 +104,7 @@ def open_splits(path: str, subset: str) -> dict:
     datasets = require("datasets", "data", "hf:NAME")
     say_retries_once()
     try:
-        stored = datasets.load_from_disk(path) if recognise(Path(path)) else datasets.load_dataset(path, subset or None)
+        stored = datasets.load_from_disk(path) if recognize(Path(path)) else datasets.load_dataset(path, subset or None)
     except Exception as error:  # the library raises its own, the network's and Arrow's
         raise DataError(
             f"cannot open the data set '{path}' ({type(error).__name__}: {error}). Give a name on the hub, a folder "

@@ -1,27 +1,28 @@
 """A folder of class folders, [train|val|test/]CLASS/[GROUP/]*.jpg: the layout of torchvision's ImageFolder.
 
-Folders train, val and test (other common words too) are the lists; without them rows are drawn by seed. With
+Folders train, val and test (other common words too) are the splits; without them rows are drawn by seed. With
 `data.group=folder` the folder under the class is the group (`unknown` is unknown); otherwise there are no groups. The
 terms of the images are the owner's.
 """
 
 from pathlib import Path
 
-from edgefair.data.dataset import LISTS
-from edgefair.data.listing import ALL, Entry, FilePart, Listing, image_files, list_name
+from edgefair.data.dataset import SPLITS
+from edgefair.data.listing import ALL, Entry, FilePart, Listing, image_files, normalize_split
 from edgefair.errors import DataError, RecipeError
+from edgefair.log import Log
 from edgefair.recipe.data import ImagefolderSettings
 
 TERMS = "those of the images' owner"
 
 
 def _parts(path: Path) -> dict[str, Path]:
-    """List -> folder; an empty name for the whole where no folder is named like a list."""
+    """Split -> folder; an empty name for the whole where no folder is named like a split."""
     folders = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
-    return {list_name(p.name): p for p in folders if list_name(p.name) in LISTS} or {"": path}
+    return {normalize_split(p.name): p for p in folders if normalize_split(p.name) in SPLITS} or {"": path}
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether two or more folders, of the whole or of a part, hold images."""
     for folder in _parts(path).values():
         classes = [p for p in folder.iterdir() if p.is_dir()]
@@ -30,7 +31,7 @@ def recognise(path: Path) -> bool:
     return False
 
 
-def read(settings: ImagefolderSettings, seed: int, log) -> Listing:
+def read(settings: ImagefolderSettings, seed: int, log: Log) -> Listing:
     """The entries of the folder `settings.path`; raises DataError or RecipeError naming what is missing or wrong."""
     if settings.group not in ("", "folder"):
         raise RecipeError(

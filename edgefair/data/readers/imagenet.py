@@ -4,7 +4,7 @@ Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge" (IJCV 20
 education only. The folder has train and val, itself or as ILSVRC/Data/CLS-LOC. val holds a folder for each class (as
 torchvision and timm expect) or all images, with the published LOC_val_solution.csv at the top; LOC_synset_mapping.txt
 names the classes where it is there. Validation images are the gate rows, since the test images have no labels; the
-other lists are drawn from the training images. There are no groups.
+other splits are drawn from the training images. There are no groups.
 """
 
 import re
@@ -14,6 +14,7 @@ from edgefair.data.listing import ALL, Entry, FilePart, Listing, image_files
 from edgefair.data.readers.wordnet import read_lines, readable
 from edgefair.data.tables import read_rows
 from edgefair.errors import DataError
+from edgefair.log import Log
 from edgefair.recipe.data import ImagenetSettings
 
 TERMS = "non-commercial research and education only; cite Russakovsky et al., IJCV 2015"
@@ -30,12 +31,12 @@ def _images(path: Path) -> Path | None:
     return next((path / inside for inside in _INSIDE if _classes(path / inside / "train")), None)
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether there are folders of training images named by WordNet ids, and no list of Tiny ImageNet."""
     return _images(path) is not None and not (path / "wnids.txt").exists()
 
 
-def read(settings: ImagenetSettings, seed: int, log) -> Listing:
+def read(settings: ImagenetSettings, seed: int, log: Log) -> Listing:
     """The entries of the folder `settings.path`; raises DataError naming what is missing or wrong."""
     root = Path(settings.path)
     folder = _images(root)

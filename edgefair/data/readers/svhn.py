@@ -12,6 +12,7 @@ import numpy as np
 from edgefair.data.listing import ALL, Entry, Held, Listing
 from edgefair.errors import DataError, require
 from edgefair.files import sha256
+from edgefair.log import Log
 from edgefair.recipe.data import SvhnSettings
 
 TERMS = "non-commercial use only; cite Netzer et al., NIPS workshop 2011"
@@ -31,12 +32,12 @@ class Digits:
         return b"P6 %d %d 255\n" % (image.shape[1], image.shape[0]) + image.tobytes()
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether the training images lie in a folder."""
     return (path / _FILES["train"]).is_file()
 
 
-def read(settings: SvhnSettings, seed: int, log) -> Listing:
+def read(settings: SvhnSettings, seed: int, log: Log) -> Listing:
     """The entries of the folder `settings.path`; raises DataError naming what is missing or wrong."""
     folder, entries = Path(settings.path), []
     for part, file in _FILES.items():

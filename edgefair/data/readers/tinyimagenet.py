@@ -2,7 +2,7 @@
 
 Wu, Zhang and Xu, "Tiny ImageNet Challenge" (Stanford CS 231N, 2017): 200 classes of ImageNet at 64 x 64, some of them
 grey. Terms: those of ImageNet, non-commercial research and education only. The published validation images are the gate
-rows, since the test images have no labels; the other lists are drawn from the training images. There are no groups.
+rows, since the test images have no labels; the other splits are drawn from the training images. There are no groups.
 """
 
 from pathlib import Path
@@ -10,18 +10,19 @@ from pathlib import Path
 from edgefair.data.listing import ALL, Entry, FilePart, Listing, image_files, needed_folder
 from edgefair.data.readers.wordnet import read_lines, readable
 from edgefair.errors import DataError, nearest
+from edgefair.log import Log
 from edgefair.recipe.data import TinyImagenetSettings
 
 TERMS = "non-commercial research and education only (ImageNet); cite Wu, Zhang and Xu, Tiny ImageNet Challenge"
 _NAME = "tiny-imagenet-200"
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether the list of classes lies in a folder or in the author's one."""
     return any((folder / "wnids.txt").is_file() for folder in (path, path / _NAME))
 
 
-def read(settings: TinyImagenetSettings, seed: int, log) -> Listing:
+def read(settings: TinyImagenetSettings, seed: int, log: Log) -> Listing:
     """The entries of the folder `settings.path`; raises DataError naming what is missing or wrong."""
     folder = needed_folder(Path(settings.path), (_NAME,), "wnids.txt", "Tiny ImageNet")
     classes = [line for _, line in read_lines(folder / "wnids.txt")]

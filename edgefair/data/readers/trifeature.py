@@ -13,8 +13,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from edgefair.data.cache.store import cached_images
-from edgefair.data.dataset import LISTS, Examples
+from edgefair.data.dataset import SPLITS, Examples
 from edgefair.files import digest
+from edgefair.log import Log
 from edgefair.recipe.data import TrifeatureSettings
 from edgefair.seeds import generator
 
@@ -199,9 +200,9 @@ def _textures(texture: np.ndarray, settings: TrifeatureSettings, rng: np.random.
     return value
 
 
-def load(settings: TrifeatureSettings, seed: int, log) -> Examples:
-    """Examples rendered for a seed: training rows skewed, other lists balanced; images come from the cache if there."""
-    sizes = {name: getattr(settings, f"{name}_rows") for name in LISTS}
+def load(settings: TrifeatureSettings, seed: int, log: Log) -> Examples:
+    """Examples rendered for a seed: training rows skewed, other splits balanced; images come from the cache."""
+    sizes = {name: getattr(settings, f"{name}_rows") for name in SPLITS}
     rows = {
         name: factors(n, settings.skew if name == "train" else 0.5, generator(seed, "trifeature", name))
         for name, n in sizes.items()

@@ -8,7 +8,7 @@ names lack a field (39_1_20170116174525125.jpg): they are left out, counted and 
 Protocol of "BIRD", after the program of Jung et al. (CVPR 2021): task age in three bins (under 20, under 40, over),
 protected attribute race in four groups without `others`; gate rows (data.balanced_test, on by default here) are the
 last 100 of every (race, age) cell after random.seed(1) and a shuffle of the names in natural order; of a cell with
-fewer than 200 images, as in a small copy, half of the smallest. Off, or in all other lists, rows are drawn by seed.
+fewer than 200 images, as in a small copy, half of the smallest. Off, or in all other splits, rows are drawn by seed.
 """
 
 import random
@@ -20,6 +20,7 @@ from edgefair.data.attributes import GENDERS, age_name, age_names, choose
 from edgefair.data.balance import by_cell
 from edgefair.data.listing import Entry, FilePart, Listing, image_files
 from edgefair.errors import DataError
+from edgefair.log import Log
 from edgefair.recipe.data import UtkfaceSettings
 
 TERMS = "non-commercial research only; cite Zhang et al., CVPR 2017"
@@ -29,7 +30,7 @@ _NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+(\.\w+)*")
 _PARTS = ("UTKFace", "part1", "part2", "part3", "crop_part1")
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether most images of a folder, or of a part of the archive in it, are named in this way."""
     for folder in (path, *(path / part for part in _PARTS)):
         names = [file.name for _, file in zip(range(50), folder.glob("*.jpg"), strict=False)]
@@ -47,7 +48,7 @@ def parse(name: str) -> tuple[int, str, str] | None:
     return int(found[1]), GENDERS[1 - int(found[2])], RACES[race] if race < len(RACES) else ""
 
 
-def read(settings: UtkfaceSettings, seed: int, log) -> Listing:
+def read(settings: UtkfaceSettings, seed: int, log: Log) -> Listing:
     """The entries of the folder `settings.path`; raises DataError or RecipeError naming what is missing or wrong."""
     chosen = choose(settings, {"age": age_names(settings), "gender": GENDERS, "race": RACES}, "UTKFace")
     folder = Path(settings.path)

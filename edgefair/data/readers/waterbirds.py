@@ -13,6 +13,7 @@ from edgefair.data.attributes import choose
 from edgefair.data.listing import Entry, FilePart, Listing
 from edgefair.data.tables import read_rows
 from edgefair.errors import DataError
+from edgefair.log import Log
 from edgefair.recipe.data import WaterbirdsSettings
 
 TERMS = "non-commercial research and education only; cite Sagawa et al., ICLR 2020"
@@ -21,7 +22,7 @@ KNOWN = {"y": ("landbird", "waterbird"), "place": ("land", "water")}
 _PARTS = {"0": "train", "1": "validation", "2": "gate"}
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether the folder has a metadata.csv that is or may have been such a list: any two of its columns are there.
 
     One with a column renamed is still recognised, so that reading it says what is wrong.
@@ -33,7 +34,7 @@ def recognise(path: Path) -> bool:
         return False
 
 
-def read(settings: WaterbirdsSettings, seed: int, log) -> Listing:
+def read(settings: WaterbirdsSettings, seed: int, log: Log) -> Listing:
     """The entries of the folder `settings.path`; raises DataError or RecipeError naming what is missing or wrong."""
     chosen = choose(settings, KNOWN, "Waterbirds")
     folder = Path(settings.path)

@@ -4,7 +4,7 @@ The convention of the library webdataset (Aizman, Maltby and Breuel, 2020). The 
 by place, so that any process decodes any of them; the library itself reads a shard from its beginning. A sample has an
 image (.jpg, .png, ...), and its attributes in a member each (000.cls) or in 000.json. `data.task` names the class (by
 default cls), `data.group` the protected attribute or several joined by `+`; without it there are no groups. A file or
-folder name that begins with train, val or test tells the list. The terms of the images are the owner's.
+folder name that begins with train, val or test tells the split. The terms of the images are the owner's.
 """
 
 import json
@@ -13,9 +13,10 @@ import tarfile
 from pathlib import Path
 
 from edgefair.data.attributes import Chosen, protected_of
-from edgefair.data.dataset import LISTS
-from edgefair.data.listing import ALL, SUFFIXES, Entry, FilePart, Listing, list_name, natural
+from edgefair.data.dataset import SPLITS
+from edgefair.data.listing import ALL, SUFFIXES, Entry, FilePart, Listing, natural, normalize_split
 from edgefair.errors import DataError, RecipeError, nearest
+from edgefair.log import Log
 from edgefair.recipe.data import WebdatasetSettings
 
 TERMS = "those of the images' owner"
@@ -28,12 +29,12 @@ def shards(path: Path) -> list[Path]:
     return sorted(path.rglob("*.tar"), key=lambda shard: natural(str(shard)))
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether shards lie in a folder or one below."""
     return any(True for pattern in ("*.tar", "*/*.tar") for _ in path.glob(pattern))
 
 
-def read(settings: WebdatasetSettings, seed: int, log) -> Listing:
+def read(settings: WebdatasetSettings, seed: int, log: Log) -> Listing:
     """The entries of the shards in `settings.path`; raises DataError or RecipeError naming what is missing or wrong."""
     chosen = Chosen(settings.task, protected_of(settings))
     root, entries, known = Path(settings.path), [], set()
@@ -60,8 +61,8 @@ def read(settings: WebdatasetSettings, seed: int, log) -> Listing:
 
 def _list_of(place: Path) -> str:
     for part in place.parts:
-        word = list_name(re.match("[a-zA-Z]*", part)[0])
-        if word in LISTS:
+        word = normalize_split(re.match("[a-zA-Z]*", part)[0])
+        if word in SPLITS:
             return word
     return ""
 

@@ -16,9 +16,10 @@ import re
 from pathlib import Path
 
 from edgefair.data.attributes import choose
-from edgefair.data.listing import Entry, FilePart, Listing, first_folder, list_name, needed_folder
+from edgefair.data.listing import Entry, FilePart, Listing, first_folder, needed_folder, normalize_split
 from edgefair.data.tables import read_text
 from edgefair.errors import DataError
+from edgefair.log import Log
 from edgefair.recipe.data import WiderSettings
 
 TERMS = "non-commercial research only; cite Li et al., ECCV 2016"
@@ -55,12 +56,12 @@ def _bare(name: str) -> str:
 _SCENE_OF = {_bare(scene): scene for scene in SCENES}
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether the annotations lie in a folder or in one of its usual folders."""
     return first_folder(path, _INSIDE, FILES[0]) is not None
 
 
-def read(settings: WiderSettings, seed: int, log) -> Listing:
+def read(settings: WiderSettings, seed: int, log: Log) -> Listing:
     """The entries of the folder `settings.path`; raises DataError or RecipeError naming what is missing or wrong."""
     root = Path(settings.path)
     known = {"cluster": tuple(CLUSTERS), "scene": SCENES, "gender": GENDERS}
@@ -102,7 +103,7 @@ def _entry(folder: Path, where: str, image: dict, scenes: dict, chosen) -> Entry
             "Give the published file, or correct its scene_id_map."
         )
     share = share_of_men(genders, where)
-    part = list_name(file.split("/")[0])
+    part = normalize_split(file.split("/")[0])
     if part not in ("train", "validation", "gate"):
         raise DataError(f"{where}: {file} is in none of the folders train, val and test.")
     gender = "" if math.isnan(share) else GENDERS[share >= 0.5]

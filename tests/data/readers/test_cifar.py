@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgefair.data import LISTS, load_examples
+from edgefair.data import SPLITS, load_examples
 from edgefair.data.readers.cifar import as_grey, draw_balanced, jung_mask, wang_mask
 from edgefair.errors import RecipeError
 from edgefair.log import Log
@@ -91,7 +91,7 @@ def test_training_shows_one_view_of_an_image_and_all_other_lists_both(name, fold
     examples = examples_of(name, folder, calibration_share=0.2)
     mask = wang_mask(stored.labels[:400], 0.95, 42) if name == "cifar10s" else jung_mask(stored.labels[:400], 0.8, 0)
     owner = {}
-    for part in LISTS:
+    for part in SPLITS:
         for row in examples.rows[part]:
             where, number, view = examples.ids[row].split("-")
             assert examples.identities[row] == f"{where}-{number}"
@@ -131,7 +131,7 @@ def test_neither_shares_nor_seed_nor_size_touch_the_mask(folder, stored, name, s
     grey = wang_mask(stored.labels[:400], 0.95, 42) if name == "cifar10s" else jung_mask(stored.labels[:400], 0.8, 0)
     train = examples.ids[examples.rows["train"]]
     assert all(grey[int(id_.split("-")[1])] == id_.endswith("grey") for id_ in train)
-    assert len(set(examples.identities[np.concatenate([examples.rows[part] for part in LISTS[:4]])])) == min(
+    assert len(set(examples.identities[np.concatenate([examples.rows[part] for part in SPLITS[:4]])])) == min(
         most or 400, 400
     )
     assert len(examples.rows["gate"]) == min(most or 240, 240) // 2 * 2

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgefair.data import recognise
+from edgefair.data import recognize
 from edgefair.data.readers.cifar_pickle import read_pickle, read_pictures
 from edgefair.errors import DataError, RecipeError
 from tests.helpers import cifar_copies as copies
@@ -142,17 +142,17 @@ def test_no_changed_byte_crashes_the_reader(tmp_path_factory, place, value, cut)
 
 def test_folders_are_recognised_and_names_can_be_given(ten, tmp_path):
     folder = str(ten[0])
-    assert recognise(folder) == {"name": "cifar10", "path": folder}
-    assert recognise(str(tmp_path)) == {"name": "cifar10", "path": str(tmp_path)}
-    assert recognise(f"cifar10s={folder}") == {"name": "cifar10s", "path": folder}
-    assert recognise(f"cifar10s-mfd={tmp_path}")["name"] == "cifar10s-mfd"
+    assert recognize(folder) == {"name": "cifar10", "path": folder}
+    assert recognize(str(tmp_path)) == {"name": "cifar10", "path": str(tmp_path)}
+    assert recognize(f"cifar10s={folder}") == {"name": "cifar10s", "path": folder}
+    assert recognize(f"cifar10s-mfd={tmp_path}")["name"] == "cifar10s-mfd"
     copies.write_cifar100(tmp_path / "cifar-100-python")
-    assert recognise(str(tmp_path / "cifar-100-python"))["name"] == "cifar100"
+    assert recognize(str(tmp_path / "cifar-100-python"))["name"] == "cifar100"
     with pytest.raises(DataError, match=r"holds cifar10 and cifar100; say which: cifar10="):
-        recognise(str(tmp_path))
-    assert recognise(f"cifar100={tmp_path}")["name"] == "cifar100"
+        recognize(str(tmp_path))
+    assert recognize(f"cifar100={tmp_path}")["name"] == "cifar100"
     (tmp_path / "manifest.csv").write_text("path,label,group\n")
-    assert recognise(f"manifest={tmp_path}") == {"name": "manifest", "path": str(tmp_path)}
+    assert recognize(f"manifest={tmp_path}") == {"name": "manifest", "path": str(tmp_path)}
 
 
 @pytest.mark.parametrize(
@@ -166,11 +166,11 @@ def test_folders_are_recognised_and_names_can_be_given(ten, tmp_path):
 )
 def test_wrong_names_and_paths(value, error, words):
     with pytest.raises(error, match=words):
-        recognise(value)
+        recognize(value)
 
 
 def test_a_path_may_hold_an_equals_sign(tmp_path):
     file = tmp_path / "a=b.csv"
     file.write_text("path,label,group\n")
-    assert recognise(str(file)) == {"name": "manifest", "path": str(file)}
-    assert recognise(f"manifest={file}") == {"name": "manifest", "path": str(file)}
+    assert recognize(str(file)) == {"name": "manifest", "path": str(file)}
+    assert recognize(f"manifest={file}") == {"name": "manifest", "path": str(file)}

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from scipy.io import savemat
 
 from edgefair.cli import cli
-from edgefair.data import load_examples, recognise
+from edgefair.data import load_examples, recognize
 from edgefair.errors import DataError, RecipeError
 from edgefair.preprocess import decode
 from edgefair.recipe import parse
@@ -130,7 +130,7 @@ def test_imagefolder_with_groups(copy_of, damaged):
 
 def test_hugging_face_columns(copy_of):
     folder = copy_of("huggingface")
-    assert recognise(f"hf:{folder}") == recognise(str(folder)) == {"name": "hf", "path": str(folder)}
+    assert recognize(f"hf:{folder}") == recognize(str(folder)) == {"name": "hf", "path": str(folder)}
     examples = load(folder, group="gender")
     assert examples.class_names == ("young", "middle", "old")
     assert examples.group_names == ("f", "m")
@@ -234,9 +234,9 @@ def test_the_main_job_on_published_layouts(copy_of, tmp_path, name):
 
 def test_unknown_names_of_data_sets(tmp_path):
     with pytest.raises(RecipeError, match="did you mean 'waterbirds'"):
-        recognise("waterbird")
+        recognize("waterbird")
     with pytest.raises(DataError, match="there is no file or folder"):
-        recognise(f"celeba={tmp_path / 'none'}")
+        recognize(f"celeba={tmp_path / 'none'}")
     for name, field in (("trifeature", "group"), ("trifeature", "task"), ("svhn", "group"), ("cifar10s", "group")):
         path = {} if name == "trifeature" else {"path": str(tmp_path)}
         with pytest.raises(RecipeError, match=rf"data\.{field} 'banana': {name} has no such attribute"):

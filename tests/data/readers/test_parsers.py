@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgefair.data.readers.celeba import read_attributes
-from edgefair.data.readers.waterbirds import recognise
+from edgefair.data.readers.waterbirds import recognize
 from edgefair.data.readers.webdataset import read_shard
 from edgefair.data.readers.wider import read_annotations
 from edgefair.data.readers.wordnet import read_lines, readable
@@ -23,7 +23,7 @@ PARSERS = {
     "lines": read_lines,
     "table": lambda path: read_rows(path, ("a",), "the table"),
     "parquet": lambda path: read_rows(path.with_suffix(".parquet"), ("a",), "the table"),
-    "waterbirds": lambda path: recognise(path.parent),
+    "waterbirds": lambda path: recognize(path.parent),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgefair.data import LISTS, READERS, recognise
+from edgefair.data import READERS, SPLITS, recognize
 from edgefair.data.attributes import AGES, age_name
 from edgefair.data.readers.utkface import parse as parse_name
 from edgefair.data.readers.wider import CLUSTERS, share_of_men
@@ -36,10 +36,10 @@ SHAPES = {  # classes and groups by default
 @pytest.mark.parametrize("name", SHAPES)
 def test_each_layout_is_recognised_and_read(copy_of, name):
     folder = copy_of(name)
-    assert recognise(str(folder))["name"] == name
+    assert recognize(str(folder))["name"] == name
     examples = load(folder)
     assert (len(examples.class_names), len(examples.group_names)) == SHAPES[name]
-    taken = np.concatenate([examples.rows[part] for part in LISTS])
+    taken = np.concatenate([examples.rows[part] for part in SPLITS])
     assert len(np.unique(taken)) == len(taken) == len(examples.ids) == len(examples.images)
     described = examples.describe()
     assert described["name"] == name
@@ -81,7 +81,7 @@ def test_celeba_as_published(copy_of):
     assert set(numbers[examples.rows["gate"]]) == set(range(80, 96))
     assert set(numbers[examples.rows["validation"]]) == set(range(64, 80))
     assert (examples.images[5] == decode(folder / "img_align_celeba" / examples.ids[5], 8)).all()
-    people = [set(examples.identities[examples.rows[name]]) for name in LISTS]
+    people = [set(examples.identities[examples.rows[name]]) for name in SPLITS]
     assert sum(map(len, people)) == len(set.union(*people)) == 48
     other = load(folder, task="Smiling", group="Male+Young")
     assert other.class_names == ("not Smiling", "Smiling")
@@ -110,7 +110,7 @@ def test_celeba_as_kaggle_has_it(copy_of, damaged, tmp_path):
     (kaggle / "list_attr_celeba.csv").write_text("\n".join(",".join(line.split()) for line in table))
     pairs = (folder / "list_eval_partition.txt").read_text().replace(" ", ",")
     (kaggle / "list_eval_partition.csv").write_text("image_id,partition\n" + pairs)
-    assert recognise(str(kaggle))["name"] == "celeba"
+    assert recognize(str(kaggle))["name"] == "celeba"
     examples, published = load(kaggle), load(copy_of("celeba"))
     assert examples.identities is None
     assert (examples.images == published.images).all()

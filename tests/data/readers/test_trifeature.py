@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgefair.data import LISTS, load_examples
+from edgefair.data import SPLITS, load_examples
 from edgefair.data.readers.trifeature import COLOURS, SHAPES, TEXTURES, factors, render
 from edgefair.recipe.data import TrifeatureSettings
 from edgefair.seeds import generator
@@ -30,7 +30,7 @@ def test_factors_have_the_exact_skew(skew):
 
 def test_five_disjoint_lists_and_balanced_gate(quiet):
     examples = load_examples(tiny().data, 0, quiet)
-    taken = np.concatenate([examples.rows[name] for name in LISTS])
+    taken = np.concatenate([examples.rows[name] for name in SPLITS])
     assert len(np.unique(taken)) == len(taken) == len(examples.images)
     assert (examples.counts("gate") == 10).all()
     assert examples.counts("train").max() > 5 * examples.counts("train").min()
