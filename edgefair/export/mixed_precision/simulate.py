@@ -7,7 +7,7 @@ import numpy as np
 
 from edgefair.errors import ArtefactError, require
 from edgefair.export.mixed_precision.replay import Replay
-from edgefair.export.quantization import DIALECTS, quantisable, settled
+from edgefair.export.quantization import DIALECTS, quantisable, resolve_reduce_range
 from edgefair.export.quantization.calibration import Ranges
 from edgefair.export.quantization.preprocess import PURPOSE, prepared
 from edgefair.predictions import batches
@@ -24,7 +24,7 @@ class Variants:
 
     def __init__(self, source: Path, dialect: str, recipe: QuantizeRecipe, ranges: Ranges, threads: int = 0):
         self.source, self.dialect, self.ranges = Path(source), dialect, ranges
-        self.recipe = settled(recipe)  # what ships is written by it too: weights of seven or of eight bits
+        self.recipe = resolve_reduce_range(recipe)  # what ships is written by it too: weights of seven or of eight bits
         self.threads = threads
 
     @cached_property

@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from edgefair.errors import ArtefactError, RecipeError, nearest, require
-from edgefair.export.quantization import qdq_ort as u8s8
-from edgefair.export.quantization import qdq_symmetric as symmetric
+from edgefair.export.quantization import qdq_ort, qdq_symmetric
 from edgefair.export.quantization.calibration import Ranges, calibrate
 from edgefair.export.quantization.graph import Graph
 from edgefair.export.quantization.lint import blocking, lint_model, summary
@@ -44,12 +43,12 @@ class Dialect:
 
 
 DIALECTS = {
-    "ort-cpu": Dialect(u8s8.nodes, u8s8.write, "ort-cpu"),
-    "tensorrt": Dialect(symmetric.nodes, partial(symmetric.write, number=symmetric.INT8), "tensorrt"),
+    "ort-cpu": Dialect(qdq_ort.nodes, qdq_ort.write, "ort-cpu"),
+    "tensorrt": Dialect(qdq_symmetric.nodes, partial(qdq_symmetric.write, number=qdq_symmetric.INT8), "tensorrt"),
     "openvino": Dialect(
-        symmetric.nodes, partial(symmetric.write, number=symmetric.INT8, sums_of_16_bits=True), "openvino"
+        qdq_symmetric.nodes, partial(qdq_symmetric.write, number=qdq_symmetric.INT8, sums_of_16_bits=True), "openvino"
     ),
-    "fp8": Dialect(symmetric.nodes, partial(symmetric.write, number=symmetric.FP8), "tensorrt"),
+    "fp8": Dialect(qdq_symmetric.nodes, partial(qdq_symmetric.write, number=qdq_symmetric.FP8), "tensorrt"),
 }
 
 
@@ -79,7 +78,7 @@ def quantize(
     of `quantisable` the file computes what `source` does. Raises RecipeError for an unknown dialect or node,
     ArtefactError for ranges of another file or a graph that cannot be quantised.
     """
-    rules, model, recipe = _dialect(dialect), prepared(source), settled(recipe)
+    rules, model, recipe = _dialect(dialect), prepared(source), resolve_reduce_range(recipe)
     names = _quantisable(model, rules, recipe)
     _check_known(keep, [node.name for node in model.graph.node], "keep")
     chosen = [name for name in names if name not in set(keep)]
@@ -111,10 +110,10 @@ def _refuse(dialect: str, findings: list) -> None:
         )
 
 
-def settled(recipe: QuantizeRecipe) -> QuantizeRecipe:
+def resolve_reduce_range(recipe: QuantizeRecipe) -> QuantizeRecipe:
     """The recipe with reduce_range decided: on for an x86 processor without VNNI, whose sums of products have 16 bits.
 
-    There 255 * 127 * 2 does not fit and is cut without a word, in ONNX Runtime and in OpenVINO; 255 * 64 * 2 does.
+    There 255 * 127 * 2 does not fit and is cut without a warning, in ONNX Runtime and in OpenVINO; 255 * 64 * 2 does.
     """
     if recipe.reduce_range != "auto":
         return recipe

@@ -23,7 +23,7 @@ REJECTS, MISREADS, SLOW, INEXACT = "rejects", "misreads", "slow", "inexact"
 ELEMENTWISE = ("Relu", "LeakyRelu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Mul", "Add")
 OPERATORS = ("QLinearConv", "QLinearMatMul", "QLinearAdd", "QLinearMul", "QLinearSigmoid", "QLinearGlobalAveragePool")
 SEVEN_BITS = 64  # two products with a uint8, 2 * 255 * 64, fit into 16 bits
-Said = Iterator[tuple[tuple[str, ...], str, str, str]]
+Findings = Iterator[tuple[tuple[str, ...], str, str, str]]
 
 
 class Quantised(Graph):
@@ -74,29 +74,31 @@ class Quantised(Graph):
         return found
 
 
-def number_format(graph: Quantised) -> Said:
+def number_format(graph: Quantised) -> Findings:
     for node in graph.sites:
         kind, constant = graph.format(node), node.input[0] in graph.constants
         if kind == "UINT8" and not constant:
-            said = "uint8 activations: TensorRT takes them for int8 with a mere warning, and values over 127 are cut"
-            yield NVIDIA, MISREADS, node.name, said
+            message = "uint8 activations: TensorRT takes them for int8 with a mere warning, and values over 127 are cut"
+            yield NVIDIA, MISREADS, node.name, message
         elif kind == "INT32":
             yield NVIDIA, REJECTS, node.name, "int32 behind DequantizeLinear, usually a bias: leave biases in float"
         elif kind not in ("", "INT8", "INT4", "FLOAT8E4M3FN"):
             yield NVIDIA, REJECTS, node.name, f"{kind.lower()} is no format that TensorRT reads here; use int8 or e4m3"
         elif node.op_type == QUANTISE and len(node.input) < 3 and not node.attribute:
-            said = "no zero point: ONNX says uint8, TensorRT reads int8 without a word, and values over 127 are cut"
-            yield NVIDIA, MISREADS, node.name, said
+            message = (
+                "no zero point: ONNX says uint8, TensorRT reads int8 without a warning, and values over 127 are cut"
+            )
+            yield NVIDIA, MISREADS, node.name, message
 
 
-def zero_point(graph: Quantised) -> Said:
+def zero_point(graph: Quantised) -> Findings:
     for node in graph.sites:
         zero = graph.values(node.input[2]) if len(node.input) > 2 else None
         if zero is not None and zero.any():
             yield NVIDIA, REJECTS, node.name, "a zero point that is not 0: TensorRT quantises symmetrically only"
 
 
-def mixed_formats(graph: Quantised) -> Said:
+def mixed_formats(graph: Quantised) -> Findings:
     for node, activation, weight in graph.products():
         # TensorRT takes uint8 for int8, which another rule reports.
         formats = {graph.format(one).replace("UINT8", "INT8") for one in (activation, weight) if one is not None}
@@ -104,7 +106,7 @@ def mixed_formats(graph: Quantised) -> Said:
             yield NVIDIA, REJECTS, node.name, "activation and weight in different formats: the builder fails"
 
 
-def scale(graph: Quantised) -> Said:
+def scale(graph: Quantised) -> Findings:
     for node in graph.sites:
         values = graph.values(node.input[1])
         if values is None:
@@ -115,7 +117,7 @@ def scale(graph: Quantised) -> Said:
                 yield CPU, INEXACT, node.name, "a scale of zero or not a number: what it quantises is lost"
 
 
-def channels(graph: Quantised) -> Said:
+def channels(graph: Quantised) -> Findings:
     for node, _, weight in graph.products():
         size, dims = graph.values(weight.input[1]), graph.constants[graph.origin(weight.input[0])].dims
         if size is None or len(dims) < 2:
@@ -127,29 +129,31 @@ def channels(graph: Quantised) -> Said:
         if dims[axis] != size.size:
             yield ALL, REJECTS, node.name, "the number of scales is not the number of channels"
         elif axis != channel_axis(node, dims):
-            said = "scales along the wrong axis of a weight: only one for each output channel can be applied to the sum"
-            yield ("ort-cpu",), REJECTS if node.op_type == "MatMul" else SLOW, node.name, said
-            yield (*NVIDIA, *OPENVINO), SLOW, node.name, said
+            message = (
+                "scales along the wrong axis of a weight: only one for each output channel can be applied to the sum"
+            )
+            yield ("ort-cpu",), REJECTS if node.op_type == "MatMul" else SLOW, node.name, message
+            yield (*NVIDIA, *OPENVINO), SLOW, node.name, message
 
 
-def activation_channels(graph: Quantised) -> Said:
+def activation_channels(graph: Quantised) -> Findings:
     for node in graph.sites:
         values = graph.values(node.input[1])
         if node.op_type == QUANTISE and not graph.is_constant(node.input[0]) and values is not None and values.size > 1:
             yield ALL, SLOW, node.name, "an activation with a scale for each channel: computed in float"
 
 
-def squeeze_excitation(graph: Quantised) -> Said:
+def squeeze_excitation(graph: Quantised) -> Findings:
     for nodes in graph.squeeze_excitation():
         for node in nodes:
             inside = [name for name in node.input if graph.quantised(name) is not None]
             if inside and node.op_type not in ("ReduceMean", "GlobalAveragePool"):
-                said = "Q/DQ inside squeeze-excitation: the gate multiplies every channel, and its products are tiny"
-                yield NVIDIA, SLOW, node.name, said
-                yield ALL, INEXACT, node.name, said
+                message = "Q/DQ inside squeeze-excitation: the gate multiplies every channel, and its products are tiny"
+                yield NVIDIA, SLOW, node.name, message
+                yield ALL, INEXACT, node.name, message
 
 
-def residual(graph: Quantised) -> Said:
+def residual(graph: Quantised) -> Findings:
     products = {node.name for node, activation, _ in graph.products() if activation is not None}
     for node, index, main in graph.residuals():
         if main.name in products and graph.quantised(node.input[index]) is None:
@@ -161,7 +165,7 @@ def residual(graph: Quantised) -> Said:
             )
 
 
-def output(graph: Quantised) -> Said:
+def output(graph: Quantised) -> Findings:
     made = graph.in_eight_bits()
     residuals = {node.input[index] for node, index, _ in graph.residuals()}
     for node in graph.sites:
@@ -184,35 +188,37 @@ def _behind(graph: Quantised, node) -> Iterator[tuple]:
             yield from ((name, after) for after in graph.consumers.get(name, []))
 
 
-def unfused(graph: Quantised) -> Said:
+def unfused(graph: Quantised) -> Findings:
     for node, activation, _ in graph.products():
         after = graph.next_nodes(node.output[0], "Relu")
         if activation is None or (node.op_type == "Conv" and not any(one.op_type == QUANTISE for one in after)):
-            said = "a convolution without Q/DQ on all sides: ONNX Runtime dequantises and computes in float"
-            yield ("ort-cpu",), SLOW, node.name, said
+            message = "a convolution without Q/DQ on all sides: ONNX Runtime dequantises and computes in float"
+            yield ("ort-cpu",), SLOW, node.name, message
 
 
-def signed(graph: Quantised) -> Said:
+def signed(graph: Quantised) -> Findings:
     for node in graph.sites:
         if node.op_type == QUANTISE and graph.format(node) == "INT8" and not graph.is_constant(node.input[0]):
             yield ("ort-cpu",), SLOW, node.name, "int8 activations: on x86 slower than float, which wants uint8"
 
 
-def sums(graph: Quantised) -> Said:
+def sums(graph: Quantised) -> Findings:
     for node, activation, weight in graph.products():
         stored = graph.values(weight.input[0]) if graph.format(weight) == "INT8" else None
         if activation is not None and stored is not None and np.abs(stored).max(initial=0) > SEVEN_BITS:
-            said = "weights of eight bits: x86 without VNNI cuts their sums at 16 bits (quantize.reduce_range = true)"
-            yield CPU, INEXACT, node.name, said
+            message = (
+                "weights of eight bits: x86 without VNNI cuts their sums at 16 bits (quantize.reduce_range = true)"
+            )
+            yield CPU, INEXACT, node.name, message
 
 
-def simulated(graph: Quantised) -> Said:
+def simulated(graph: Quantised) -> Findings:
     if graph.sites:
-        said = "the CUDA provider has no eight-bit convolution: it quantises, dequantises and computes in float"
-        yield ("ort-cuda",), SLOW, "", said
+        message = "the CUDA provider has no eight-bit convolution: it quantises, dequantises and computes in float"
+        yield ("ort-cuda",), SLOW, "", message
 
 
-def float8(graph: Quantised) -> Said:
+def float8(graph: Quantised) -> Findings:
     for node in graph.sites:
         if not graph.format(node).startswith("FLOAT8"):
             continue
@@ -224,7 +230,7 @@ def float8(graph: Quantised) -> Said:
             yield ORT, MISREADS, node.name, "fp8 behind a Relu or Clip, which ONNX Runtime's optimiser takes out"
 
 
-def operators(graph: Quantised) -> Said:
+def operators(graph: Quantised) -> Findings:
     for node in graph.nodes:
         if node.op_type in OPERATORS:
             yield NVIDIA, REJECTS, node.name, "quantised operators: TensorRT reads QuantizeLinear and DequantizeLinear"

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from edgefair.errors import ArtefactError, RecipeError
 from edgefair.export import quantization as package
-from edgefair.export.quantization import DIALECTS, quantisable, quantize, settled
+from edgefair.export.quantization import DIALECTS, quantisable, quantize, resolve_reduce_range
 from edgefair.export.quantization import qdq_symmetric as symmetric
 from edgefair.export.quantization.calibration import calibrate
 from edgefair.export.quantization.graph import Graph
@@ -244,8 +244,8 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path):
 def test_seven_bits_where_the_processor_needs_them(monkeypatch, processor, instructions, reduced):
     monkeypatch.setattr(package.platform, "machine", lambda: processor)
     monkeypatch.setattr(package, "describe_machine", lambda: {"instructions": instructions})
-    assert settled(QuantizeRecipe()).reduce_range is reduced
-    assert settled(QuantizeRecipe(reduce_range=not reduced)).reduce_range is not reduced
+    assert resolve_reduce_range(QuantizeRecipe()).reduce_range is reduced
+    assert resolve_reduce_range(QuantizeRecipe(reduce_range=not reduced)).reduce_range is not reduced
 
 
 @pytest.mark.parametrize("dialect", ["ort-cpu", "openvino", "tensorrt"])
