@@ -6,8 +6,8 @@ build   images a second that `prepared` decodes, resizes and writes, against a b
         and one of torchvision (decode, resize, crop) on the same cores, which keep nothing. The processes of the loops
         are started beforehand, those of `prepared` within its time, which is why n and 4 n images are prepared. On a
         busy machine the ratio of processor time (theirs to ours, so that larger is better too) says more than speed's.
-epoch   images a second of Feed from the memory map, against the same from an array in memory, a tensor indexed by
-        batches, and a DataLoader that decodes JPEG and resizes by torchvision's transforms in as many processes.
+epoch   images a second of BatchLoader from the memory map, against the same from an array in memory, a tensor indexed
+        by batches, and a DataLoader that decodes JPEG and resizes by torchvision's transforms in as many processes.
 memory  of a build of n and of 4 n images, for which more memory than half of the larger array is forbidden.
 
 Images are made: smooth colours with noise, 178 x 218 pixels (CelebA's), JPEG of quality 90. Rounds are interleaved.
@@ -36,7 +36,7 @@ from edgefair.data.cache.build import prepared
 from edgefair.data.cache.decode_pool import cores
 from edgefair.data.listing import Entry, FilePart
 from edgefair.log import Log
-from edgefair.training.loader import Feed
+from edgefair.training.loader import BatchLoader
 
 QUIET, CPU, BATCH = Log(quiet=True), torch.device("cpu"), 64
 
@@ -165,7 +165,7 @@ def epochs(entries: list[Entry], size: int, rounds: int) -> dict:
         memory = np.array(mapped)
         found = {}
         for augment in ("none", "crop-flip"):
-            feeds = [Feed(examples_of(images), "train", BATCH, augment, 0, CPU) for images in (mapped, memory)]
+            feeds = [BatchLoader(examples_of(images), "train", BATCH, augment, 0, CPU) for images in (mapped, memory)]
             ways = {
                 "memory map": lambda feeds=feeds: drained(feeds[0].epoch(1)),
                 "array in memory": lambda feeds=feeds: drained(feeds[1].epoch(1)),

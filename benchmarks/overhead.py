@@ -33,8 +33,8 @@ from edgefair.recipe import parse
 from edgefair.runtimes import load_runtime, predict_rows
 from edgefair.seeds import generator
 from edgefair.strategies.optim import schedule
-from edgefair.training.assemble import assemble
-from edgefair.training.loop import _epoch
+from edgefair.training.assemble import TrainingSettings, build_training
+from edgefair.training.loop import train_epoch
 
 ROWS = 8000  # the default: what is done once an epoch must weigh what it weighs there
 
@@ -63,14 +63,16 @@ def training(repeats: int) -> dict:
 
     def fresh():
         networks = create("cifar:resnet8", 10, 0), create("cifar:resnet20", 10, 1)
-        return assemble(recipe.train, recipe.loss, recipe.strategy, examples, *networks, 0, device)
+        return build_training(TrainingSettings.of(recipe), examples, *networks, 0, device)
 
     strategy, feed = fresh()
     twin, _ = fresh()
     batches = list(feed.epoch(1))
-    teachers = [twin.parts.teacher(batch) for batch in batches]
+    teachers = [twin.context.teacher(batch) for batch in batches]
     log = Log(quiet=True)
-    result = alternate(lambda: _epoch(strategy, feed, 1, log, ""), lambda: bare_epoch(twin, batches, teachers), repeats)
+    result = alternate(
+        lambda: train_epoch(strategy, feed, 1, log, ""), lambda: bare_epoch(twin, batches, teachers), repeats
+    )
     return {
         "rows": ROWS,
         "batch_size": recipe.train.batch_size,
@@ -83,7 +85,7 @@ def training(repeats: int) -> dict:
 
 def bare_epoch(twin, batches, teachers) -> None:
     """Cross-entropy, RKD and a reversed adversary on tensors that are already there; no log, no checks."""
-    student, adversary, recipe = twin.parts.student, twin.adversary, twin.parts.strategy
+    student, adversary, recipe = twin.context.student, twin.adversary, twin.context.strategy
     student.train()
     for batch, teacher in zip(batches, teachers, strict=True):
         output = student(batch.images)
@@ -100,7 +102,7 @@ def bare_epoch(twin, batches, teachers) -> None:
         guess = adversary(reverse_gradient(output.logits, recipe.lam), batch.labels)
         loss = loss + functional.cross_entropy(guess, batch.groups)
         for group in twin.optimizer.param_groups:
-            group["lr"] = twin.parts.train.lr * schedule(twin.done, twin.parts.steps)
+            group["lr"] = twin.context.train.lr * schedule(twin.global_step, twin.context.steps)
         twin.optimizer.zero_grad(set_to_none=True)
         twin.adversary_optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -23,7 +23,7 @@ from edgefair.losses import LOSSES
 from edgefair.models import create
 from edgefair.strategies import STRATEGIES
 from edgefair.strategies.bird import group_loss_gap, meta_gradient
-from edgefair.training.assemble import assemble
+from edgefair.training.assemble import TrainingSettings, build_training
 
 SMALL = {"data.train_rows": 2000, "data.meta_rows": 400, "data.validation_rows": 100, "data.gate_rows": 100}
 
@@ -39,11 +39,10 @@ def build(args, loss: str, strategy: str, examples, pair: list[str], batch: int)
     }
     recipe, device = recipe_of(SMALL, settings), torch.device(args.device)
     teacher, student = (create(spec, 10, seed).to(device) for seed, spec in enumerate(pair))
-    made, feed = assemble(
-        recipe.train, recipe.loss, recipe.strategy.without_warmup(), examples, student, teacher, 0, device
-    )
+    settings = TrainingSettings(recipe.train, recipe.loss, recipe.strategy.without_warmup())
+    made, feed = build_training(settings, examples, student, teacher, 0, device)
     made.start_epoch(2)
-    made.parts.student.train()
+    made.context.student.train()
     batch = next(feed.epoch(1))
     made.step(batch)  # the first step of an epoch also measures gradient norms
     return made, batch
@@ -56,7 +55,7 @@ def works(args, examples) -> dict[str, Callable[[], None]]:
     supervised, batch = build_one(args, "none", "plain")
     teacher, _ = build_one(args, "ckd", "plain")
     result["supervised"] = lambda: supervised.step(batch)
-    result["floor"] = lambda: (teacher.see(batch), supervised.step(batch))
+    result["floor"] = lambda: (teacher.teacher_output(batch), supervised.step(batch))
     for loss in LOSSES:
         if loss != "none":
             made, own = build_one(args, loss, "plain")
@@ -72,8 +71,8 @@ def works(args, examples) -> dict[str, Callable[[], None]]:
 def meta_works(args, examples, spec: str, rows: int) -> dict[str, Callable[[], None]]:
     """BIRD's meta-gradient by the forward-mode identity, and by the double backward; the loss is FitNet's."""
     made, batch = build(args, "fitnet", "bird", examples, [spec, spec], rows)
-    student, gate, loss, groups = made.parts.student, made.gate, made.parts.loss, made.parts.num_groups
-    seen, meta, phi = made.see(batch), made.parts.meta(0), list(made.gate.phi)
+    student, gate, loss, groups = made.context.student, made.gate, made.context.loss, made.context.num_groups
+    seen, meta, phi = made.teacher_output(batch), made.context.meta(0), list(made.gate.phi)
 
     def inner(output):
         return sum(loss.terms(output, gate(seen), batch).values())

@@ -31,6 +31,6 @@ class Batch(NamedTuple):
         return Batch(*(None if part is None else part[rows] for part in self))
 
 
-def widened(x: Tensor) -> Tensor:
+def to_fp32(x: Tensor) -> Tensor:
     """Half precision (fp16, bf16) as fp32; what is as wide or wider stays as it is, uncopied."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -39,11 +39,11 @@ def lr_find(recipe_file, data, network, low, high, steps, settings, plot, **opti
         raise RecipeError(f"--plot {plot} is a folder; name the SVG file to write.")
     recipe = parse(recipe_values(recipe_file, data, options, settings))
     log = Log()
-    strategy, feed = _prepare(recipe, network, log)
+    strategy, loader = _prepare(recipe, network, log)
     from edgefair.training.lr_finder import find
 
     with log.progress("range test", steps) as advance:
-        finding = find(strategy, feed, low, high, steps, advance)
+        finding = find(strategy, loader, low, high, steps, advance)
     spec, plot = getattr(recipe, network).spec, plot or Path(f"lr-find-{network}.svg")
     drawn = (finding.rates, finding.losses, finding.smooth, finding.suggestion)
     curve = lr_curve(*drawn, f"{network} {spec} on {recipe.data.name}")
@@ -67,27 +67,28 @@ def lr_find(recipe_file, data, network, low, high, steps, settings, plot, **opti
 
 
 def _prepare(recipe, network: str, log):
-    """A plain strategy and the feed for the network that is asked about."""
+    """A plain strategy and the loader for the network that is asked about."""
     from edgefair.data import load_examples
     from edgefair.errors import RecipeError
-    from edgefair.models.factory import AS_IT_IS
+    from edgefair.models.factory import FROZEN_PREFIXES
     from edgefair.recipe.losses import CrossEntropySettings
     from edgefair.recipe.strategies import PlainSettings
-    from edgefair.training.assemble import assemble
-    from edgefair.training.stages import build, refuse_untrainable, training_device
+    from edgefair.training.assemble import TrainingSettings, build_training
+    from edgefair.training.stages import build, check_trainable, training_device
 
     device = training_device(recipe)
     part = getattr(recipe, network)
-    refuse_untrainable(recipe.student)
-    if network == "teacher" and part.spec.startswith(AS_IT_IS):
+    check_trainable(recipe.student)
+    if network == "teacher" and part.spec.startswith(FROZEN_PREFIXES):
         raise RecipeError(f"the teacher '{part.spec}' is used as it is; ask for --network student, or name another.")
     examples = load_examples(recipe.data, recipe.seed, log)
     model, teacher, loss = build(part, examples, recipe.seed).to(device), None, CrossEntropySettings()
     if network == "teacher" and part.freeze:
         model.freeze()
-    if network == "student" and recipe.teacher.spec.startswith(AS_IT_IS):
+    if network == "student" and recipe.teacher.spec.startswith(FROZEN_PREFIXES):
         teacher, loss = build(recipe.teacher, examples, recipe.seed).to(device), recipe.loss
     elif network == "student":
         log.line("the teacher is no file, so the student learns from the labels alone")
     train = recipe.teacher if network == "teacher" else recipe.train
-    return assemble(train, loss, PlainSettings(), examples, model, teacher, recipe.seed, device)
+    settings = TrainingSettings(train, loss, PlainSettings())
+    return build_training(settings, examples, model, teacher, recipe.seed, device)

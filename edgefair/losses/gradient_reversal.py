@@ -6,15 +6,15 @@ from torch import Tensor
 
 class _Reverse(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, strength: float) -> Tensor:
-        ctx.strength = strength
+    def forward(ctx, x: Tensor, lam: float) -> Tensor:
+        ctx.lam = lam
         return x.view_as(x)
 
     @staticmethod
     def backward(ctx, gradient: Tensor):
-        return -ctx.strength * gradient, None
+        return -ctx.lam * gradient, None
 
 
-def reverse_gradient(x: Tensor, strength: float) -> Tensor:
-    """The identity forwards, -strength * gradient backwards."""
-    return _Reverse.apply(x, strength)
+def reverse_gradient(x: Tensor, lam: float) -> Tensor:
+    """The identity forwards, -lam * gradient backwards."""
+    return _Reverse.apply(x, lam)

@@ -10,14 +10,14 @@ from torch.nn import functional
 from edgefair.losses.base import Loss
 from edgefair.losses.rkd_angles import angle_difference, squared_distances
 from edgefair.recipe.losses import RkdSettings
-from edgefair.tensors import Batch, Output, widened
+from edgefair.tensors import Batch, Output, to_fp32
 
 
 def _gram(features: Tensor) -> Tensor:
     # Relations do not change when all features move together; centring keeps fp32 from losing them in a large offset.
     # Under autocast the product would be taken in bf16, whose eight bits leave nothing of small distances.
     with torch.autocast(features.device.type, enabled=False):
-        features = widened(features)
+        features = to_fp32(features)
         centred = features - features.mean(0).detach()
         return centred @ centred.T  # [B, B]
 

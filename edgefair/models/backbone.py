@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from edgefair.tensors import Output
 
+HALF = ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))  # mean and standard deviation where the network prescribes none
+
 
 class Backbone(nn.Module):
     """A network that is called with normalised images [B, 3, H, W] and says what its head reads.
@@ -32,7 +34,7 @@ class Backbone(nn.Module):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class NetworkSpec:
     """What a network is built for: its name in its family, classes, image side (None: its own), published weights.
 
     `weights` is a local file of published weights, in place of the library's cache; `options` are those of a network

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgefair.errors import RecipeError
-from edgefair.models.backbone import Backbone, Wanted
+from edgefair.models.backbone import Backbone, NetworkSpec
 from edgefair.tensors import Output
 
 WIDE = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}  # blocks of each stage
@@ -82,11 +82,12 @@ def cifar_resnet(name: str, num_classes: int) -> CifarResNet:
     return CifarResNet(((depth - 2) // 6,) * 3, (16, 32, 64), num_classes)
 
 
-def make(wanted: Wanted) -> tuple[Backbone, tuple, tuple]:
+def make(network_spec: NetworkSpec) -> tuple[Backbone, tuple, tuple]:
     """The network of that name with the mean and standard deviation for small images; raises RecipeError."""
-    network = cifar_resnet(wanted.name, wanted.num_classes)
-    if wanted.pretrained or wanted.weights:
+    network = cifar_resnet(network_spec.name, network_spec.num_classes)
+    if network_spec.pretrained or network_spec.weights:
         raise RecipeError(
-            f"'cifar:{wanted.name}' has no published weights; set pretrained = false or name a file: or timm: network."
+            f"'cifar:{network_spec.name}' has no published weights; set pretrained = false or name a file: or timm: "
+            "network."
         )
     return network, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)

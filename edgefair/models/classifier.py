@@ -3,10 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from edgefair.models.backbone import Backbone
+from edgefair.models.backbone import HALF, Backbone
 from edgefair.tensors import Output
-
-HALF = ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))  # mean and standard deviation where the network prescribes none
 
 
 class Classifier(nn.Module):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from edgefair.errors import ArtefactError, RecipeError, nearest
 from edgefair.files import write_bytes
-from edgefair.models.backbone import Wanted
+from edgefair.models.backbone import NetworkSpec
 from edgefair.models.classifier import Classifier, OnnxClassifier
 
 # Families: their module is imported when one is asked for.
@@ -34,7 +34,7 @@ ALIASES = {
     "clip:vit_b_32": "timm:vit_base_patch32_clip_quickgelu_224.openai",
     "flava": "flava:facebook/flava-full",
 }
-AS_IT_IS = ("file:", "onnx:")  # teachers that are not trained
+FROZEN_PREFIXES = ("file:", "onnx:")  # teachers that are not trained
 
 
 @contextlib.contextmanager
@@ -63,8 +63,8 @@ def create(
     """
     spec = ALIASES.get(spec, spec)
     kind, _, name = spec.partition(":")
-    makers: dict[str, Callable[[Wanted], Classifier]] = {"file": _file, "onnx": _onnx}
-    makers |= {family: lambda wanted: _of_family(kind, wanted) for family in FAMILIES}
+    makers: dict[str, Callable[[NetworkSpec], Classifier]] = {"file": _file, "onnx": _onnx}
+    makers |= {family: lambda network_spec: _of_family(kind, network_spec) for family in FAMILIES}
     if not name and kind not in makers:
         raise RecipeError(
             f"unknown network '{spec}'; a network is FAMILY:NAME, such as timm:{spec}, or one of {', '.join(ALIASES)}. "
@@ -75,21 +75,24 @@ def create(
             f"unknown network '{spec}'; {nearest(kind, (*makers, *ALIASES))} "
             "Examples: cifar:resnet8, timm:resnet18, torchvision:resnet18, file:teacher.safetensors."
         )
-    wanted = Wanted(name, num_classes, image_size, pretrained, weights, options or {})
+    network_spec = NetworkSpec(name, num_classes, image_size, pretrained, weights, options or {})
     with seeded(seed):
-        return makers[kind](wanted)
+        return makers[kind](network_spec)
 
 
-def _of_family(kind: str, wanted: Wanted) -> Classifier:
-    backbone, mean, std = importlib.import_module(FAMILIES[kind]).make(wanted)
-    return Classifier(backbone, f"{kind}:{wanted.name}", mean, std)
+def _of_family(kind: str, network_spec: NetworkSpec) -> Classifier:
+    backbone, mean, std = importlib.import_module(FAMILIES[kind]).make(network_spec)
+    return Classifier(backbone, f"{kind}:{network_spec.name}", mean, std)
 
 
-def _onnx(wanted: Wanted) -> Classifier:
+def _onnx(network_spec: NetworkSpec) -> Classifier:
     from edgefair.models.onnx_teacher import OnnxBackbone, read
 
-    content = read(Path(wanted.name))
-    return OnnxClassifier(OnnxBackbone(content, wanted.num_classes, wanted.options, wanted.name), f"onnx:{wanted.name}")
+    content = read(Path(network_spec.name))
+    return OnnxClassifier(
+        OnnxBackbone(content, network_spec.num_classes, network_spec.options, network_spec.name),
+        f"onnx:{network_spec.name}",
+    )
 
 
 def _read_weights(path: Path) -> tuple[dict, dict[str, Tensor]]:
@@ -113,29 +116,29 @@ def stored_classes(path: Path) -> int:
     return _read_weights(path)[0]["num_classes"]
 
 
-def _file(wanted: Wanted) -> Classifier:
-    path = Path(wanted.name)
+def _file(network_spec: NetworkSpec) -> Classifier:
+    path = Path(network_spec.name)
     about, weights = _read_weights(path)
-    if about["num_classes"] != wanted.num_classes:
+    if about["num_classes"] != network_spec.num_classes:
         raise ArtefactError(
-            f"{path} holds a network for {about['num_classes']} classes; the data has {wanted.num_classes}. Give a "
-            "network of the same classes, or other data (--data, --task)."
+            f"{path} holds a network for {about['num_classes']} classes; the data has {network_spec.num_classes}. Give "
+            "a network of the same classes, or other data (--data, --task)."
         )
     kind, _, name = about["spec"].partition(":")
     options = about.get("options", {})
-    stored = replace(wanted, name=name, image_size=None, pretrained=False, weights="", options=options)
+    stored = replace(network_spec, name=name, image_size=None, pretrained=False, weights="", options=options)
     if kind == "onnx":
         from edgefair.models.onnx_teacher import OnnxBackbone
 
         content = weights["backbone.content"].numpy().tobytes()
-        return OnnxClassifier(OnnxBackbone(content, wanted.num_classes, stored.options, str(path)), about["spec"])
+        return OnnxClassifier(OnnxBackbone(content, network_spec.num_classes, stored.options, str(path)), about["spec"])
     model = _of_family(kind, stored)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise ArtefactError(f"the weights in {path} do not fit {about['spec']}: {error}") from error
-    if wanted.image_size:
-        _try(model, wanted.image_size, path)
+    if network_spec.image_size:
+        _try(model, network_spec.image_size, path)
     return model
 
 

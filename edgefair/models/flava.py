@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from edgefair.errors import ArtefactError, RecipeError, require
 from edgefair.log import say_retries_once
-from edgefair.models.backbone import Backbone, Wanted
+from edgefair.models.backbone import Backbone, NetworkSpec
 from edgefair.tensors import Output
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's, as FLAVA uses
@@ -59,43 +59,43 @@ class FlavaBackbone(Backbone):
         return (self.head,)
 
 
-def make(wanted: Wanted) -> tuple[Backbone, tuple, tuple]:
+def make(network_spec: NetworkSpec) -> tuple[Backbone, tuple, tuple]:
     """The encoder of a hub name or folder with its mean and standard deviation.
 
     Without published weights its size is that of facebook/flava-full, or of the folder. Raises RecipeError or
     ArtefactError.
     """
-    transformers = require("transformers", "flava", f"the network 'flava:{wanted.name}'")
+    transformers = require("transformers", "flava", f"the network 'flava:{network_spec.name}'")
     say_retries_once()
-    if wanted.weights:
+    if network_spec.weights:
         raise RecipeError(
-            f"weights = '{wanted.weights}' is not for FLAVA: save its folder (config.json and model.safetensors) and "
-            "name that folder as flava:FOLDER, with pretrained set to true."
+            f"weights = '{network_spec.weights}' is not for FLAVA: save its folder (config.json and model.safetensors) "
+            "and name that folder as flava:FOLDER, with pretrained set to true."
         )
     try:
-        if wanted.pretrained:
-            encoder = transformers.FlavaImageModel.from_pretrained(wanted.name, add_pooling_layer=False)
+        if network_spec.pretrained:
+            encoder = transformers.FlavaImageModel.from_pretrained(network_spec.name, add_pooling_layer=False)
         else:
-            encoder = transformers.FlavaImageModel(_config(transformers, wanted), add_pooling_layer=False)
+            encoder = transformers.FlavaImageModel(_config(transformers, network_spec), add_pooling_layer=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise ArtefactError(
-            f"the FLAVA encoder '{wanted.name}' cannot be loaded ({error}). Offline its folder must be there: connect "
-            "once, so that transformers keeps it in its cache (HF_HOME), or copy its config.json and model.safetensors "
-            "into a folder and name that as flava:FOLDER; or set pretrained to false."
+            f"the FLAVA encoder '{network_spec.name}' cannot be loaded ({error}). Offline its folder must be there: "
+            "connect once, so that transformers keeps it in its cache (HF_HOME), or copy its config.json and "
+            "model.safetensors into a folder and name that as flava:FOLDER; or set pretrained to false."
         ) from error
-    side = wanted.image_size or encoder.config.image_size
+    side = network_spec.image_size or encoder.config.image_size
     if side % encoder.config.patch_size:
         raise RecipeError(
-            f"'flava:{wanted.name}' cuts images into patches of {encoder.config.patch_size} px; {side} px are no whole "
-            "number of them. Set data.image_size to a multiple."
+            f"'flava:{network_spec.name}' cuts images into patches of {encoder.config.patch_size} px; {side} px are no "
+            "whole number of them. Set data.image_size to a multiple."
         )
     encoder.config.return_dict = True
-    return FlavaBackbone(encoder.to(torch.float32), wanted.num_classes), MEAN, STD
+    return FlavaBackbone(encoder.to(torch.float32), network_spec.num_classes), MEAN, STD
 
 
-def _config(transformers, wanted: Wanted):
-    if wanted.options:
-        return transformers.FlavaImageConfig(**wanted.options["config"])
-    if Path(wanted.name).is_dir():
-        return transformers.FlavaImageConfig.from_pretrained(wanted.name)
+def _config(transformers, network_spec: NetworkSpec):
+    if network_spec.options:
+        return transformers.FlavaImageConfig(**network_spec.options["config"])
+    if Path(network_spec.name).is_dir():
+        return transformers.FlavaImageConfig.from_pretrained(network_spec.name)
     return transformers.FlavaImageConfig()

@@ -14,21 +14,21 @@ import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from edgefair.seeds import derive
-from edgefair.tensors import Output, widened
+from edgefair.tensors import Output, to_fp32
 
 
 @dataclass(frozen=True)
-class Ranks:
-    """This process among `size`; with one process everything is the plain call."""
+class ProcessGroup:
+    """This process, `rank` among `size`; with one process everything is the plain call."""
 
     rank: int = 0
     size: int = 1
@@ -38,19 +38,19 @@ class Ranks:
         """Whether this process writes files and the log."""
         return self.rank == 0
 
-    def bounds(self, rows: int) -> list[int]:
+    def shard_bounds(self, rows: int) -> list[int]:
         """Where each process's rows begin, and the end; all take all rows where there are fewer rows than processes."""
         return [rows * rank // self.size for rank in range(self.size + 1)]
 
-    def mine(self, images: Tensor) -> Tensor:
+    def local_shard(self, images: Tensor) -> Tensor:
         """This process's rows."""
         if len(images) < self.size or self.size == 1:
             return images
-        bounds = self.bounds(len(images))
+        bounds = self.shard_bounds(len(images))
         return images[bounds[self.rank] : bounds[self.rank + 1]]
 
     @contextlib.contextmanager
-    def part(self, rows: int, device: torch.device) -> Iterator[None]:
+    def sharded_forward(self, rows: int, device: torch.device) -> Iterator[None]:
         """While a network looks at this process's part: statistics of the whole batch, and random draws of its own.
 
         The draws of the processes differ, and torch's generator goes on alike in all of them: what is drawn outside the
@@ -69,8 +69,8 @@ class Ranks:
         """What the network says of the whole batch, each process having looked at its part."""
         if self.size == 1:
             return network(images)
-        with self.part(len(images), images.device):
-            output = network(self.mine(images))
+        with self.sharded_forward(len(images), images.device):
+            output = network(self.local_shard(images))
         parts = self.gather((output.logits, output.features, *(output.maps or ())), len(images))
         return Output(parts[0], parts[1], parts[2:] or None)
 
@@ -80,19 +80,20 @@ class Ranks:
             return tuple(parts)
         if rows < self.size:  # all looked at all rows: a share of the gradient each
             return tuple(part / self.size + (part - part / self.size).detach() for part in parts)
-        return tuple(_Gather.apply(widened(part), self.bounds(rows), self.rank) for part in parts)
+        return tuple(_Gather.apply(to_fp32(part), self.shard_bounds(rows), self.rank) for part in parts)
 
-    def total(self, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+    def all_reduce(self, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
         """The gradients summed over the processes, in one transfer; those that are None are None everywhere."""
         if self.size == 1:
             return list(gradients)
         given = [gradient for gradient in gradients if gradient is not None]
-        flat = _flatten_dense_tensors([g.contiguous() for g in given])
+        flat = torch.cat([gradient.reshape(-1) for gradient in given])
         dist.all_reduce(flat)
-        summed = iter(_unflatten_dense_tensors(flat, given))
+        sums = flat.split([gradient.numel() for gradient in given])
+        summed = iter(part.view_as(gradient) for part, gradient in zip(sums, given, strict=True))
         return [None if gradient is None else next(summed) for gradient in gradients]
 
-    def agree(self, value):
+    def broadcast_object(self, value: Any) -> Any:
         """The first process's value, in every process."""
         if self.size == 1:
             return value
@@ -101,7 +102,7 @@ class Ranks:
         return box[0]
 
     @torch.no_grad()
-    def align(self, modules: Sequence[nn.Module]) -> None:
+    def broadcast_parameters(self, modules: Sequence[nn.Module]) -> None:
         """Take over the first process's parameters and buffers: rounding that differs must not add up."""
         if self.size == 1:
             return
@@ -110,14 +111,14 @@ class Ranks:
                 dist.broadcast(tensor.data, src=0)
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = ProcessGroup()
 
 
-def this_process() -> Ranks:
-    """This process's place: `accelerate launch` (or torchrun) names it in the environment."""
+def this_process() -> ProcessGroup:
+    """This process's place among those that torch.distributed has joined."""
     if dist.is_available() and dist.is_initialized():
-        return Ranks(dist.get_rank(), dist.get_world_size())
-    return ALONE
+        return ProcessGroup(dist.get_rank(), dist.get_world_size())
+    return SINGLE_PROCESS
 
 
 class _Gather(torch.autograd.Function):
@@ -178,7 +179,7 @@ def _batch_norm(x, running_mean, running_var, weight=None, bias=None, training=F
         return functional.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
     places = [0, *range(2, x.ndim)]
     shape = (1, -1, *(1,) * (x.ndim - 2))
-    values = widened(x)
+    values = to_fp32(x)
     rows = values.new_full((1,), x.numel() / x.shape[1])
     sums = _Sum.apply(torch.cat([values.sum(places), rows]))
     count = sums[-1].detach()

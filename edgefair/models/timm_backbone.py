@@ -7,11 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from edgefair.errors import RecipeError
-from edgefair.models.backbone import Backbone, Wanted
+from edgefair.models.backbone import HALF, Backbone, NetworkSpec
 from edgefair.models.pretrained import published
 from edgefair.tensors import Output
-
-HALF = ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))  # mean and standard deviation where the network prescribes none
 
 # Networks of several heads, or of one that is no linear layer: each way gives features and logits, and the one that
 # gives the network's own logits is taken.
@@ -168,31 +166,31 @@ def _side(network: nn.Module) -> int:
     return own if given.get("fixed_input_size") else min(own, 96)
 
 
-def make(wanted: Wanted) -> tuple[Backbone, tuple, tuple]:
+def make(network_spec: NetworkSpec) -> tuple[Backbone, tuple, tuple]:
     """The network of that name with its mean and standard deviation; raises RecipeError or ArtefactError."""
-    if not timm.is_model(wanted.name):
-        close = difflib.get_close_matches(wanted.name, timm.list_models(), n=6, cutoff=0.4)
+    if not timm.is_model(network_spec.name):
+        close = difflib.get_close_matches(network_spec.name, timm.list_models(), n=6, cutoff=0.4)
         raise RecipeError(
-            f"unknown network 'timm:{wanted.name}'; some of timm's: {', '.join(close) or 'none is like it'}."
+            f"unknown network 'timm:{network_spec.name}'; some of timm's: {', '.join(close) or 'none is like it'}."
         )
-    given = timm.get_pretrained_cfg(wanted.name).to_dict()
-    fixed = bool(given.get("fixed_input_size")) and wanted.side not in (None, given["input_size"][-1])
-    backbone = TimmBackbone(_network(wanted, {"img_size": wanted.side} if fixed else {}), wanted.side)
-    backbone.options = {"image_size": wanted.side} if fixed else {}
+    given = timm.get_pretrained_cfg(network_spec.name).to_dict()
+    fixed = bool(given.get("fixed_input_size")) and network_spec.side not in (None, given["input_size"][-1])
+    backbone = TimmBackbone(_network(network_spec, {"img_size": network_spec.side} if fixed else {}), network_spec.side)
+    backbone.options = {"image_size": network_spec.side} if fixed else {}
     return backbone, given.get("mean", HALF[0]), given.get("std", HALF[1])
 
 
-def _network(wanted: Wanted, size: dict) -> nn.Module:
-    build = {"num_classes": wanted.num_classes, **size}
+def _network(network_spec: NetworkSpec, size: dict) -> nn.Module:
+    build = {"num_classes": network_spec.num_classes, **size}
     try:
-        if wanted.pretrained or wanted.weights:
-            return published(wanted, build)
-        return timm.create_model(wanted.name, **build)
+        if network_spec.pretrained or network_spec.weights:
+            return published(network_spec, build)
+        return timm.create_model(network_spec.name, **build)
     except TypeError as error:
         if "img_size" not in str(error):
             raise
-        own = timm.get_pretrained_cfg(wanted.name).input_size[-1]
+        own = timm.get_pretrained_cfg(network_spec.name).input_size[-1]
         raise RecipeError(
-            f"'timm:{wanted.name}' takes images of {own} px only; the data has {wanted.side} px. Set "
+            f"'timm:{network_spec.name}' takes images of {own} px only; the data has {network_spec.side} px. Set "
             f"data.image_size to {own}, or choose another network."
         ) from error

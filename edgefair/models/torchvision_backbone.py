@@ -7,7 +7,7 @@ import torchvision
 from torch import Tensor, nn
 
 from edgefair.errors import ArtefactError, RecipeError, nearest
-from edgefair.models.backbone import Backbone, Wanted, imagenet
+from edgefair.models.backbone import Backbone, NetworkSpec, imagenet
 from edgefair.models.pretrained import cannot_load, tensors_of
 from edgefair.tensors import Output
 
@@ -100,38 +100,38 @@ def _is_last(network: nn.Module, path: str, side: int) -> bool:
     return len(given) == 1 and torch.equal(given[0], found)
 
 
-def make(wanted: Wanted) -> tuple[Backbone, tuple, tuple]:
+def make(network_spec: NetworkSpec) -> tuple[Backbone, tuple, tuple]:
     """The network of that name with its mean and standard deviation; raises RecipeError or ArtefactError."""
     known = torchvision.models.list_models(module=torchvision.models)
-    if wanted.name not in known:
-        raise RecipeError(f"unknown network 'torchvision:{wanted.name}'; {nearest(wanted.name, known)}")
-    settings, side = {}, wanted.side or 64
-    if wanted.name.startswith("vit_"):
-        settings["image_size"] = side = wanted.side or 224
-    if wanted.name in ("googlenet", "inception_v3"):
+    if network_spec.name not in known:
+        raise RecipeError(f"unknown network 'torchvision:{network_spec.name}'; {nearest(network_spec.name, known)}")
+    settings, side = {}, network_spec.side or 64
+    if network_spec.name.startswith("vit_"):
+        settings["image_size"] = side = network_spec.side or 224
+    if network_spec.name in ("googlenet", "inception_v3"):
         settings |= {"init_weights": False, "aux_logits": False}
-    pretrained = wanted.pretrained or wanted.weights
-    classes = 1000 if pretrained else wanted.num_classes
+    pretrained = network_spec.pretrained or network_spec.weights
+    classes = 1000 if pretrained else network_spec.num_classes
     try:
-        network = torchvision.models.get_model(wanted.name, weights=None, num_classes=classes, **settings)
+        network = torchvision.models.get_model(network_spec.name, weights=None, num_classes=classes, **settings)
         if pretrained:
-            _load(network, wanted)
-        backbone = TorchvisionBackbone(network, wanted.name, side)
+            _load(network, network_spec)
+        backbone = TorchvisionBackbone(network, network_spec.name, side)
     except (RuntimeError, ValueError, AssertionError) as error:
         raise RecipeError(
-            f"'torchvision:{wanted.name}' cannot take images of {side} px ({error}). Set data.image_size to a side "
-            "that it takes, or choose another network."
+            f"'torchvision:{network_spec.name}' cannot take images of {side} px ({error}). Set data.image_size to a "
+            "side that it takes, or choose another network."
         ) from error
-    if pretrained and wanted.num_classes != classes:
-        backbone.head = nn.Linear(backbone.head.in_features, wanted.num_classes)
+    if pretrained and network_spec.num_classes != classes:
+        backbone.head = nn.Linear(backbone.head.in_features, network_spec.num_classes)
     backbone.options = {"image_size": side} if "image_size" in settings else {}
     return imagenet(backbone)
 
 
-def _load(network: nn.Module, wanted: Wanted) -> None:
+def _load(network: nn.Module, network_spec: NetworkSpec) -> None:
     """Published weights without the auxiliary classifiers; raises ArtefactError saying what to put where."""
-    path = Path(wanted.weights) if wanted.weights else None
-    weights = torchvision.models.get_model_weights(wanted.name).DEFAULT
+    path = Path(network_spec.weights) if network_spec.weights else None
+    weights = torchvision.models.get_model_weights(network_spec.name).DEFAULT
     try:
         values = (
             tensors_of(path) if path else weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
@@ -140,6 +140,8 @@ def _load(network: nn.Module, wanted: Wanted) -> None:
     except ArtefactError:
         raise
     except Exception as error:  # of the network or the file, of many classes
-        raise ArtefactError(cannot_load(f"torchvision:{wanted.name}", error, path, Path(weights.url).name)) from error
+        raise ArtefactError(
+            cannot_load(f"torchvision:{network_spec.name}", error, path, Path(weights.url).name)
+        ) from error
     if hasattr(network, "transform_input"):
         network.transform_input = True  # such weights were trained on inputs scaled otherwise

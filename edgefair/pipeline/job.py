@@ -8,7 +8,7 @@ from edgefair.data.calibration import calibration_rows
 from edgefair.data.gate_rows import GateRows
 from edgefair.errors import RecipeError, listed, require
 from edgefair.files import digest, write_json
-from edgefair.latency.record import write_latency
+from edgefair.latency import record as latency
 from edgefair.pipeline.bench.stage import time_artefacts
 from edgefair.pipeline.build_artefacts import make_artefacts
 from edgefair.pipeline.judge_run import build_report, teacher_warnings
@@ -63,7 +63,7 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
         run.stage(
             "latency",
             {"bench": settings["bench"], "record": 3} | hashes,  # 3: with ratios, control and files
-            lambda folder: write_latency(folder / "latency.json", time_artefacts(artefacts, examples, recipe, log)),
+            lambda folder: latency.write(folder / "latency.json", time_artefacts(artefacts, examples, recipe, log)),
         )
         predictions = {a.name: Predictions.load(run.path / "predictions" / f"{a.name}.npz") for a in artefacts}
         report = build_report(run, every, predictions, data)
@@ -107,9 +107,9 @@ def _check_groups(recipe: Recipe, examples: Examples) -> None:
 
 def _check_networks(recipe: Recipe, examples: Examples, builds: list[tuple[str, str]], log) -> None:
     """Refuse networks that cannot be built or do not fit the loss; name cells with few calibration rows."""
-    from edgefair.training.stages import rehearse
+    from edgefair.training.stages import dry_run
 
-    rehearse(recipe, examples)
+    dry_run(recipe, examples)
     if {precision for _, precision in builds} & {"int8", "fp8"} and (short := calibration_rows(recipe, examples)[2]):
         log.line(f"warning: {len(short)} (group, class) cells have fewer calibration rows than wanted: {listed(short)}")
 

@@ -1,8 +1,8 @@
-"""The main job in several processes: `accelerate launch -m edgefair distill-and-export ...` (or torchrun).
+"""The main job in several processes: `torchrun --nproc_per_node N -m edgefair distill-and-export ...`.
 
 The first process does the job as ever and alone writes the run folder and the log. Whenever it begins to train, it says
-so, and the others train along; what is trained is then the student that one process would have trained (see ranks.py).
-The processes share a file system: the others read the prepared images and the teacher from there.
+so, and the others train along; what is trained is then the student that one process would have trained (see
+models/parallel.py). The processes share a file system: the others read the prepared images and the teacher from there.
 """
 
 import os
@@ -23,25 +23,35 @@ def distill_and_export(recipe: Recipe, out: Path, log: Log) -> dict | None:
 
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return run(recipe, out, log)
-    state = _join(recipe.device)
+    join_processes(recipe.device)
+    import torch
+
     from edgefair.models.parallel import this_process
 
-    ranks = this_process()
+    processes = this_process()
     report = None
-    if ranks.first:
-        log.line(f"training in {ranks.size} processes")
+    if processes.first:
+        log.line(f"training in {processes.size} processes")
         report = run(recipe, out, log)
-        ranks.agree("done")
+        processes.broadcast_object("done")
     else:
         _follow(recipe, out)
-    state.destroy_process_group()
+    torch.distributed.destroy_process_group()
     return report
 
 
-def _join(device: str):
-    """Meet the other processes; raises MissingExtra without accelerate."""
-    accelerate = require("accelerate", "train", "training in several processes")
-    return accelerate.PartialState(cpu=device == "cpu", timeout=PATIENCE)
+def join_processes(device: str) -> None:
+    """Meet the other processes, whose number and address torchrun puts into the environment: NCCL on GPUs, else Gloo.
+
+    Does nothing where they have met. Raises MissingExtra without torch.
+    """
+    torch = require("torch", "train", "training in several processes")
+    if torch.distributed.is_initialized():
+        return
+    on_gpu = device == "cuda" and torch.cuda.is_available()  # a GPU that is not there is an error of the main job
+    if on_gpu:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    torch.distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
 
 
 def _follow(recipe: Recipe, out: Path) -> None:
@@ -53,7 +63,7 @@ def _follow(recipe: Recipe, out: Path) -> None:
 
     quiet = Log(quiet=True)
     try:
-        while (stage := this_process().agree(None)) != "done":
+        while (stage := this_process().broadcast_object(None)) != "done":
             examples = load_examples(recipe.data, recipe.seed, quiet)
             if stage == "teacher":
                 train_teacher(recipe, examples, out / stage, quiet)

@@ -1,7 +1,7 @@
 """Training strategies: how one step keeps the student fair; each composes with every loss."""
 
 from edgefair.strategies.adversarial import Adversarial
-from edgefair.strategies.base import Parts, Strategy
+from edgefair.strategies.base import StepContext, Strategy
 from edgefair.strategies.bird import Bird
 from edgefair.strategies.intra import Intra
 from edgefair.strategies.plain import Plain
@@ -13,4 +13,4 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "bird": Bird,
 }
 
-__all__ = ["STRATEGIES", "Parts", "Strategy"]
+__all__ = ["STRATEGIES", "StepContext", "Strategy"]

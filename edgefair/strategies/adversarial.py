@@ -4,6 +4,8 @@ An adversary guesses the group from the student's features; a gradient reversal 
 unlearn what it uses: L_student = L_task - lambda * L_adv, while the adversary goes down L_adv itself.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -11,8 +13,8 @@ from edgefair.errors import RecipeError, nearest
 from edgefair.losses.gradient_reversal import reverse_gradient
 from edgefair.models import seeded
 from edgefair.recipe.strategies import AdversarialSettings
-from edgefair.strategies.adversary import TARGETS, Adversary
-from edgefair.strategies.base import Parts, Strategy
+from edgefair.strategies.adversary import PROTECTED_ATTRIBUTES, Adversary
+from edgefair.strategies.base import StepContext, Strategy
 from edgefair.tensors import Batch, Output
 
 FORMS = {
@@ -32,27 +34,27 @@ class Adversarial(Strategy):
     settings_class = AdversarialSettings
     settings: AdversarialSettings
 
-    def __init__(self, parts: Parts):
-        super().__init__(parts)
+    def __init__(self, context: StepContext):
+        super().__init__(context)
         settings = self.settings
-        self.target = TARGETS[settings.target]
-        width = getattr(parts.probe, settings.adversary_input).shape[1]
-        outputs = self.target.outputs(parts.num_groups)
-        with seeded(parts.seed):
+        self.attribute = PROTECTED_ATTRIBUTES[settings.target]
+        width = getattr(context.probe, settings.adversary_input).shape[1]
+        outputs = self.attribute.outputs(context.num_groups)
+        with seeded(context.seed):
             adversary = Adversary(
-                width, settings.adversary_hidden, parts.probe.logits.shape[1], outputs, settings.conditional
+                width, settings.adversary_hidden, context.probe.logits.shape[1], outputs, settings.conditional
             )
         self.adversary = adversary.to(self.device)
         self.adversary_optimizer = torch.optim.Adam(self.adversary.parameters(), lr=settings.adversary_lr)
-        self.class_weights = class_weights(settings.class_weights, parts.class_names).to(self.device)
+        self.class_weights = class_weights(settings.class_weights, context.class_names).to(self.device)
 
     @property
-    def meaning(self) -> str:
+    def objective(self) -> str:
         settings = self.settings
         form = "the true class is known to it: equalised odds" if settings.conditional else "demographic parity"
         return (
-            f"adversarial: {FORMS[settings.form]}, lambda = {settings.lam:g}; L_adv is the {self.target.words} "
-            f"from the student's {settings.adversary_input} ({form})."
+            f"adversarial: {FORMS[settings.form]}, lambda = {settings.lam:g}; L_adv is the "
+            f"{self.attribute.description} from the student's {settings.adversary_input} ({form})."
         )
 
     def extra_modules(self) -> dict[str, nn.Module]:
@@ -61,19 +63,19 @@ class Adversarial(Strategy):
     def extra_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         return {"adversary_optimizer": self.adversary_optimizer}
 
-    def adversary_loss(self, student: Output, batch: Batch, strength: float) -> Tensor:
-        """How wrong the adversary is over rows of known group, with the gradient to the student reversed."""
-        return self._over_rows(student, batch, strength, self.target.wrong)
+    def adversary_loss(self, student: Output, batch: Batch, lam: float) -> Tensor:
+        """How wrong the adversary is over rows of known group; the student gets its gradient times -lam."""
+        return self._over_rows(student, batch, lam, self.attribute.loss)
 
     def confusion_loss(self, student: Output, batch: Batch) -> Tensor:
         """How far the adversary is from saying nothing: - mean over groups of log softmax, or (guess - 1/2)^2."""
-        return self._over_rows(student, batch, -1.0, lambda guess, _: self.target.confused(guess))
+        return self._over_rows(student, batch, -1.0, lambda guess, _: self.attribute.confusion_loss(guess))
 
-    def _over_rows(self, student: Output, batch: Batch, strength: float, loss) -> Tensor:
+    def _over_rows(self, student: Output, batch: Batch, lam: float, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """Mean of a loss of (guess, truth) over the K rows whose truth is known, weighted by class."""
-        values = self.target.values(batch)
-        known = self.target.known(values)
-        z = reverse_gradient(getattr(student, self.settings.adversary_input)[known], strength)
+        values = self.attribute.values(batch)
+        known = self.attribute.known(values)
+        z = reverse_gradient(getattr(student, self.settings.adversary_input)[known], lam)
         weight = self.class_weights[batch.labels[known]]  # [K]
         rows = loss(self.adversary(z, batch.labels[known]), values[known])
         return (weight * rows).sum() / weight.sum().clamp(min=1e-12)
@@ -81,35 +83,38 @@ class Adversarial(Strategy):
     def step(self, batch: Batch) -> dict[str, float]:
         student, terms = self.forward(batch)
         frozen = Output(student.logits.detach(), student.features.detach())
-        # With the reversal the last of the adversary's steps is taken along with the student's.
+        # With the reversal the last of the adversary's steps is taken together with the student's.
         for _ in range(self.settings.adversary_steps - (self.settings.form == "reversal")):
             self.adversary_optimizer.zero_grad(set_to_none=True)
             self.adversary_loss(frozen, batch, 0.0).backward()
             self.adversary_optimizer.step()
-        return getattr(self, f"_{self.settings.form}")(student, batch, terms)
+        steps = {"reversal": self._reversal, "projection": self._projection, "confusion": self._confusion}
+        return steps[self.settings.form](student, batch, terms)
 
     def _reversal(self, student: Output, batch: Batch, terms: dict[str, Tensor]) -> dict[str, float]:
         lam = self.settings.lam
         adversary = {"adversary": self.adversary_loss(student, batch, lam)}
-        values = self.descend(terms, self.adversary_optimizer, extra=adversary)
+        values = self.backward_and_step(terms, self.adversary_optimizer, extra=adversary)
         # The sum that was differentiated holds L_adv with its own sign, for the adversary's sake.
         return values | {"loss": values["task"] - lam * values["adversary"]}
 
     def _confusion(self, student: Output, batch: Batch, terms: dict[str, Tensor]) -> dict[str, float]:
-        return self.descend(terms, extra={"confusion": self.settings.lam * self.confusion_loss(student, batch)})
+        return self.backward_and_step(
+            terms, extra={"confusion": self.settings.lam * self.confusion_loss(student, batch)}
+        )
 
     def _projection(self, student: Output, batch: Batch, terms: dict[str, Tensor]) -> dict[str, float]:
-        parameters = [p for p in self.parts.student.parameters() if p.requires_grad]
-        loss = self.adversary_loss(student, batch, -1.0)  # strength -1 reverses nothing
-        against = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-        against = self.parts.ranks.total(against)
+        parameters = [p for p in self.context.student.parameters() if p.requires_grad]
+        loss = self.adversary_loss(student, batch, -1.0)  # -1 reverses nothing
+        adversary_gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+        adversary_gradients = self.context.processes.all_reduce(adversary_gradients)
 
         def adjust() -> None:
-            for parameter, g_adv in zip(parameters, against, strict=True):
+            for parameter, g_adv in zip(parameters, adversary_gradients, strict=True):
                 if g_adv is not None:
                     parameter.grad = projected(parameter.grad, g_adv, self.settings.lam)
 
-        values = self.descend(terms, adjust=adjust)
+        values = self.backward_and_step(terms, adjust=adjust)
         return values | {"adversary": loss.item()}
 
 

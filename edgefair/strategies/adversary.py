@@ -30,36 +30,36 @@ class Adversary(nn.Module):
         return guesses[torch.arange(len(z), device=z.device), chosen]  # [B, outputs]
 
 
-class Target(NamedTuple):
+class ProtectedAttribute(NamedTuple):
     """What an adversary guesses: how many outputs, which rows are known, and two losses [K] of a guess [K, outputs]."""
 
     outputs: Callable[[int], int]
     values: Callable[[Batch], Tensor]
     known: Callable[[Tensor], Tensor]
-    wrong: Callable[[Tensor, Tensor], Tensor]  # how wrong the guess is
-    confused: Callable[[Tensor], Tensor]  # how far it is from saying nothing
-    words: str
+    loss: Callable[[Tensor, Tensor], Tensor]  # how wrong the guess is
+    confusion_loss: Callable[[Tensor], Tensor]  # how far it is from saying nothing
+    description: str
 
 
 def _share(guess: Tensor) -> Tensor:
     return torch.sigmoid(guess).squeeze(1)  # [K], in 0 .. 1 as the attribute is
 
 
-TARGETS = {
-    "group": Target(
+PROTECTED_ATTRIBUTES = {
+    "group": ProtectedAttribute(
         outputs=lambda num_groups: num_groups,
         values=lambda batch: batch.groups,
         known=lambda groups: groups >= 0,
-        wrong=lambda guess, groups: functional.cross_entropy(guess, groups, reduction="none"),
-        confused=lambda guess: -functional.log_softmax(guess, dim=1).mean(dim=1),
-        words="cross-entropy of an adversary that guesses the group",
+        loss=lambda guess, groups: functional.cross_entropy(guess, groups, reduction="none"),
+        confusion_loss=lambda guess: -functional.log_softmax(guess, dim=1).mean(dim=1),
+        description="cross-entropy of an adversary that guesses the group",
     ),
-    "soft_group": Target(
+    "soft_group": ProtectedAttribute(
         outputs=lambda _: 1,
         values=lambda batch: batch.soft_groups,
         known=lambda shares: ~torch.isnan(shares),
-        wrong=lambda guess, shares: (_share(guess) - shares).square(),
-        confused=lambda guess: (_share(guess) - 0.5).square(),
-        words="squared error of an adversary that guesses the continuous attribute",
+        loss=lambda guess, shares: (_share(guess) - shares).square(),
+        confusion_loss=lambda guess: (_share(guess) - 0.5).square(),
+        description="squared error of an adversary that guesses the continuous attribute",
     ),
 }

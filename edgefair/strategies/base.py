@@ -1,4 +1,4 @@
-"""What every strategy shares: the student, its optimiser and schedule, and the state of both."""
+"""What every strategy shares: the student, its optimizer and schedule, and the state of both."""
 
 import math
 from abc import ABC, abstractmethod
@@ -11,19 +11,25 @@ from torch import Tensor, nn
 
 from edgefair.losses import Loss
 from edgefair.models import Classifier
-from edgefair.models.parallel import ALONE, Ranks
+from edgefair.models.parallel import SINGLE_PROCESS, ProcessGroup
 from edgefair.recipe.strategies import StrategySettings
 from edgefair.recipe.training import TrainRecipe
 from edgefair.strategies.optim import Accumulator, make_optimizer, schedule
-from edgefair.tensors import Batch, Output, widened
+from edgefair.tensors import Batch, Output, to_fp32
 
 
 @dataclass
-class Parts:
-    """What a strategy is built from; `teacher` maps a batch to an Output without gradient.
+class StepContext:
+    """What a strategy is built from.
 
-    `steps` batches are shown in all, `epoch_steps` in an epoch (0: as many). `rate` gives the share of the peak
-    learning rate after so many batches, where it is not the recipe's schedule.
+    student, loss    what is trained; `train` and `strategy` are their settings
+    teacher          maps a batch to an Output without gradient, or to None
+    meta             a batch of meta rows for a step, the same for the same step
+    probe            an Output of the student on two rows, which has its shapes; `teacher_probe` of the teacher
+    steps            batches that are shown in all, `epoch_steps` in an epoch (0: as many)
+    rate             share of the peak learning rate after so many batches, where it is not the recipe's schedule
+    seed             of what the strategy draws, such as an adversary's first weights
+    processes        who trains along
     """
 
     student: Classifier
@@ -40,7 +46,7 @@ class Parts:
     meta: Callable[[int], Batch] | None = None
     epoch_steps: int = 0
     rate: Callable[[int], float] | None = None
-    ranks: Ranks = ALONE
+    processes: ProcessGroup = SINGLE_PROCESS
 
 
 class Strategy(ABC):
@@ -48,18 +54,18 @@ class Strategy(ABC):
 
     settings_class: ClassVar[type[StrategySettings]]
     settings: StrategySettings
-    meaning = ""
-    """One sentence that says what lambda means; the report prints it."""
+    objective = ""
+    """The formula that is minimised, in one sentence that says what lambda means; the report prints it."""
 
-    def __init__(self, parts: Parts):
-        self.parts = parts
-        self.settings = parts.strategy
-        self.device = parts.probe.logits.device
-        self.optimizer = make_optimizer((parts.student, parts.loss), parts.train)
-        self.done = 0
-        self.updates = 0
+    def __init__(self, context: StepContext):
+        self.context = context
+        self.settings = context.strategy
+        self.device = context.probe.logits.device
+        self.optimizer = make_optimizer((context.student, context.loss), context.train)
+        self.global_step = 0
+        self.optimizer_steps = 0
         self.measure_gradients = False
-        self.sums = Accumulator(parts.train.accumulate, parts.epoch_steps or parts.steps)
+        self.sums = Accumulator(context.train.accumulate, context.epoch_steps or context.steps)
 
     @abstractmethod
     def step(self, batch: Batch) -> dict[str, float]:
@@ -67,89 +73,91 @@ class Strategy(ABC):
 
     def autocast(self) -> torch.autocast:
         """The arithmetic of networks: bf16 where the recipe says so."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.parts.train.precision == "bf16")
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.context.train.precision == "bf16")
 
-    def see(self, batch: Batch) -> Output | None:
+    def teacher_output(self, batch: Batch) -> Output | None:
         """The teacher's output for a batch, or None where the loss needs none."""
         with self.autocast():
-            teacher = self.parts.teacher(batch)
-        return teacher and single(teacher)
+            teacher = self.context.teacher(batch)
+        return teacher and output_to_fp32(teacher)
 
     def forward(self, batch: Batch) -> tuple[Output, dict[str, Tensor]]:
         """The student's output and the loss's terms."""
-        return self.learn(batch, self.see(batch))
+        return self.student_terms(batch, self.teacher_output(batch))
 
-    def learn(self, batch: Batch, teacher: Output | None) -> tuple[Output, dict[str, Tensor]]:
-        """The student's output and the loss's terms beside what the teacher said, or what of it is to be learned."""
+    def student_terms(self, batch: Batch, teacher: Output | None) -> tuple[Output, dict[str, Tensor]]:
+        """The student's output and the loss's terms for a teacher's output, or what of it is to be learned."""
         with self.autocast():
-            student = self.parts.ranks.forward(self.parts.student, batch.images)
+            student = self.context.processes.forward(self.context.student, batch.images)
         # Losses and adversaries are computed in full precision: norms and exponentials do not bear eight bits.
-        student = single(student)
-        return student, self.parts.loss.terms(student, teacher, batch)
+        student = output_to_fp32(student)
+        return student, self.context.loss.terms(student, teacher, batch)
 
     def start_epoch(self, epoch: int) -> None:
-        """Told before each epoch, counted from 1; the first step of an epoch also logs each term's gradient norm."""
-        self.parts.ranks.align((self.parts.student, self.parts.loss, *self.extra_modules().values()))
-        self.parts.loss.start_epoch(epoch)
+        """Called before each epoch, counted from 1; the first step of an epoch also logs each term's gradient norm."""
+        modules = (self.context.student, self.context.loss, *self.extra_modules().values())
+        self.context.processes.broadcast_parameters(modules)
+        self.context.loss.start_epoch(epoch)
         self.measure_gradients = True
 
-    def descend(
+    def backward_and_step(
         self,
         terms: dict[str, Tensor],
         *others: torch.optim.Optimizer,
         extra: dict[str, Tensor] | None = None,
         adjust: Callable[[], None] | None = None,
     ) -> dict[str, float]:
-        """One step down the sum of the loss's terms and a strategy's extra ones, with any other optimisers along.
+        """One step down the sum of the loss's terms and a strategy's extra ones, together with other optimizers.
 
-        Returns the value of each term, of the sum as "loss" and of the loss's share in it as "task", in one transfer.
-        `adjust` is called between the backward pass and the step, to change gradients. Where the recipe accumulates,
-        a step is taken only after the last batch that belongs to it, down the mean of their gradients.
+        terms: the loss's summands by name; extra: those of the strategy. others: optimizers that step along.
+        adjust: called between the backward pass and the step, to change gradients. Where the recipe accumulates, a step
+        is taken only after the last batch that belongs to it, down the mean of their gradients. Returns the value of
+        each term, of the sum as "loss" and of the loss's share in it as "task", in one transfer.
         """
         task = sum(terms.values())
         terms = terms | (extra or {})
         total = task + sum((extra or {}).values())
         for group in self.optimizer.param_groups:
-            group["lr"] = self.parts.train.lr * self.rate()
+            group["lr"] = self.context.train.lr * self.rate()
         norms = self._gradient_norms(terms) if self.measure_gradients else {}
         for optimizer in (self.optimizer, *others):
             optimizer.zero_grad(set_to_none=True)
         total.backward()
-        self._add_up_ranks()
+        self._sum_gradients()
         if adjust is not None:
             adjust()
-        if self.sums.complete(self.done, (self.optimizer, *others)):
+        if self.sums.complete(self.global_step, (self.optimizer, *others)):
             for optimizer in (self.optimizer, *others):
                 optimizer.step()
-            self.updates += 1
-        self.done += 1
+            self.optimizer_steps += 1
+        self.global_step += 1
         values = torch.stack([value.detach() for value in (total, task, *terms.values())]).tolist()
         return dict(zip(("loss", "task", *terms), values, strict=True)) | norms
 
     def rate(self) -> float:
         """Share of the peak learning rate for the next step."""
-        if self.parts.rate is not None:
-            return self.parts.rate(self.done)
-        return schedule(self.done, self.parts.steps, self.parts.train)
+        if self.context.rate is not None:
+            return self.context.rate(self.global_step)
+        return schedule(self.global_step, self.context.steps, self.context.train)
 
-    def _add_up_ranks(self) -> None:
+    def _sum_gradients(self) -> None:
         """Give the student the gradient of the whole batch; the loss's own parameters saw all of it everywhere."""
-        if self.parts.ranks.size > 1:
-            parameters = list(self.parts.student.parameters())
-            for parameter, gradient in zip(
-                parameters, self.parts.ranks.total([p.grad for p in parameters]), strict=True
-            ):
-                parameter.grad = gradient
+        if self.context.processes.size == 1:
+            return
+        parameters = list(self.context.student.parameters())
+        gradients = self.context.processes.all_reduce([p.grad for p in parameters])
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
 
     def _gradient_norms(self, terms: dict[str, Tensor]) -> dict[str, float]:
         """Length of each term's gradient in the student's parameters: weights can be set by looking at the log."""
         self.measure_gradients = False
-        parameters = [p for p in self.parts.student.parameters() if p.requires_grad]
+        parameters = [p for p in self.context.student.parameters() if p.requires_grad]
         norms = {}
         for name, term in terms.items():
             if term.requires_grad:
                 gradients = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
-                gradients = self.parts.ranks.total(gradients)
+                gradients = self.context.processes.all_reduce(gradients)
                 norms[f"gradient_{name}"] = math.sqrt(sum(float(g.pow(2).sum()) for g in gradients if g is not None))
         return norms
 
@@ -158,29 +166,29 @@ class Strategy(ABC):
         return {}
 
     def extra_optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Optimisers of the strategy's own, for the checkpoint."""
+        """Optimizers of the strategy's own, for the checkpoint."""
         return {}
 
     def _stateful(self) -> dict:
-        named = {"student": self.parts.student, "loss": self.parts.loss, "optimizer": self.optimizer}
+        named = {"student": self.context.student, "loss": self.context.loss, "optimizer": self.optimizer}
         return {**named, **self.extra_modules(), **self.extra_optimizers()}
 
     def state(self) -> dict:
-        """All that a later process needs to go on as if nothing had happened."""
+        """All that a later process needs to resume as if nothing had happened."""
         return {
-            "done": self.done,
-            "updates": self.updates,
+            "global_step": self.global_step,
+            "optimizer_steps": self.optimizer_steps,
             **{name: part.state_dict() for name, part in self._stateful().items()},
         }
 
     def restore(self, state: dict) -> None:
         """Take over what `state` returned."""
-        self.done, self.updates = state["done"], state["updates"]
+        self.global_step, self.optimizer_steps = state["global_step"], state["optimizer_steps"]
         for name, part in self._stateful().items():
             part.load_state_dict(state[name])
 
 
-def single(output: Output) -> Output:
-    """The same output in single precision; one that is there already is not copied."""
-    maps = output.maps and tuple(widened(part) for part in output.maps)
-    return Output(widened(output.logits), widened(output.features), maps)
+def output_to_fp32(output: Output) -> Output:
+    """The same output in fp32; what is in fp32 or wider is not copied."""
+    maps = output.maps and tuple(to_fp32(part) for part in output.maps)
+    return Output(to_fp32(output.logits), to_fp32(output.features), maps)

@@ -13,9 +13,9 @@ from torch.func import functional_call, jvp
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from edgefair.models.parallel import ALONE, Ranks
+from edgefair.models.parallel import SINGLE_PROCESS, ProcessGroup
 from edgefair.recipe.strategies import BirdSettings
-from edgefair.strategies.base import Parts, Strategy
+from edgefair.strategies.base import StepContext, Strategy
 from edgefair.strategies.cell_sums import cell_sums
 from edgefair.tensors import Batch, Output
 
@@ -41,65 +41,77 @@ def meta_gradient(
     images: Tensor,
     meta_images: Tensor,
     step_size: float,
-    ranks: Ranks = ALONE,
+    processes: ProcessGroup = SINGLE_PROCESS,
 ) -> list[Tensor]:
     """d L_outer(theta') / d phi with theta' = theta - step_size * d inner / d theta, exact, without double backward.
 
-    inner maps the student's Output on `images` to the inner loss, which depends on phi; outer maps its Output on
-    `meta_images` to the outer loss. With v = d L_outer / d theta' and J the student's Jacobian,
+    inner maps the student's Output on `images` [B, 3, S, S] to the inner loss, which depends on phi; outer maps its
+    Output on `meta_images` to the outer loss. With v = d L_outer / d theta' and J the student's Jacobian,
 
         d L_outer / d phi = - step_size * d / d phi < d inner / d output, J v >,
 
     and J v is one forward-mode pass. Returns a tensor shaped as each phi; zeros where inner does not depend on it.
     Buffers (batch statistics) of the student are not touched. The student's parameters must all be differentiable.
-    With several `ranks` each runs its rows through the student; inner and outer see all of them.
+    With several `processes` each runs its rows through the student; inner and outer see all of them.
     """
     names, weights = zip(*((name, p) for name, p in student.named_parameters() if p.requires_grad), strict=True)
 
     def run(values: Sequence[Tensor], x: Tensor) -> tuple[Tensor, ...]:
         buffers = {name: buffer.clone() for name, buffer in student.named_buffers()}
         state = {**dict(zip(names, values, strict=True)), **buffers}
-        with ranks.part(len(x), x.device):
-            return _flat(functional_call(student, state, (ranks.mine(x),)))
+        with processes.sharded_forward(len(x), x.device):
+            return _flat(functional_call(student, state, (processes.local_shard(x),)))
 
     theta = [w.detach().requires_grad_() for w in weights]
-    output = ranks.gather(run(theta, images), len(images))
-    # The loss is asked once, outside the network: its slopes at the output give both the inner step and what phi does.
+    output = processes.gather(run(theta, images), len(images))  # logits [B, C], features [B, D], maps [B, K, H, W]
+    # The loss is asked once, outside the network: its gradient at the output gives both the inner step and what phi
+    # does.
     leaves = [part.detach().requires_grad_() for part in output]
-    slopes = torch.autograd.grad(inner(_output(leaves)), leaves, create_graph=True, allow_unused=True)
-    reached = [(part, slope) for part, slope in zip(output, slopes, strict=True) if slope is not None]
-    if not _depends([slope for _, slope in reached], phi):
+    inner_grad = torch.autograd.grad(inner(_output(leaves)), leaves, create_graph=True, allow_unused=True)
+    if not _depends([grad for grad in inner_grad if grad is not None], phi):
         return [torch.zeros_like(p) for p in phi]
-    step = torch.autograd.grad([p for p, _ in reached], theta, [s.detach() for _, s in reached], allow_unused=True)
-    step = ranks.total(step)
-    ahead = [w.detach() if g is None else w.detach() - step_size * g for w, g in zip(theta, step, strict=True)]
-    ahead = [w.requires_grad_() for w in ahead]
-    later = ranks.gather(run(ahead, meta_images), len(meta_images))
-    pull = ranks.total(torch.autograd.grad(outer(_output(later)), ahead, allow_unused=True))
-    pull = tuple(torch.zeros_like(w) if g is None else g for w, g in zip(ahead, pull, strict=True))
-    moved = _forward_mode(lambda *values: run(values, images), tuple(w.detach() for w in theta), pull)
-    moved = ranks.gather(moved, len(images))
-    along = sum((s * m).sum() for s, m in zip(slopes, moved, strict=True) if s is not None)
-    gradients = torch.autograd.grad(along, list(phi), allow_unused=True)
+    theta_prime = _inner_step(theta, output, inner_grad, step_size, processes)
+    meta_output = processes.gather(run(theta_prime, meta_images), len(meta_images))
+    outer_grad = processes.all_reduce(torch.autograd.grad(outer(_output(meta_output)), theta_prime, allow_unused=True))
+    v = tuple(torch.zeros_like(w) if g is None else g for w, g in zip(theta_prime, outer_grad, strict=True))
+    jvp_outputs = _forward_mode(lambda *values: run(values, images), tuple(w.detach() for w in theta), v)
+    jvp_outputs = processes.gather(jvp_outputs, len(images))  # J v, shaped as output
+    inner_product = sum((g * jv).sum() for g, jv in zip(inner_grad, jvp_outputs, strict=True) if g is not None)
+    gradients = torch.autograd.grad(inner_product, list(phi), allow_unused=True)
     return [torch.zeros_like(p) if g is None else -step_size * g for p, g in zip(phi, gradients, strict=True)]
 
 
-def _depends(slopes: Sequence[Tensor], phi: Sequence[Tensor]) -> bool:
-    """Whether any slope depends on phi: a loss that does not look at what is gated has nothing to teach the gate."""
-    asked = [slope.sum() for slope in slopes if slope.requires_grad]
-    if not asked:
+def _inner_step(
+    theta: list[Tensor],
+    output: Sequence[Tensor],
+    inner_grad: Sequence[Tensor | None],
+    step_size: float,
+    processes: ProcessGroup,
+) -> list[Tensor]:
+    """theta' = theta - step_size * d inner / d theta, from the inner loss's gradient at the student's output."""
+    reached = [(part, grad.detach()) for part, grad in zip(output, inner_grad, strict=True) if grad is not None]
+    parts, grads = zip(*reached, strict=True)
+    theta_grad = processes.all_reduce(torch.autograd.grad(parts, theta, grads, allow_unused=True))
+    moved = [w.detach() if g is None else w.detach() - step_size * g for w, g in zip(theta, theta_grad, strict=True)]
+    return [w.requires_grad_() for w in moved]
+
+
+def _depends(gradients: Sequence[Tensor], phi: Sequence[Tensor]) -> bool:
+    """Whether any gradient depends on phi: a loss that does not look at what is gated has nothing to teach the gate."""
+    differentiable = [gradient.sum() for gradient in gradients if gradient.requires_grad]
+    if not differentiable:
         return False
-    found = torch.autograd.grad(sum(asked), list(phi), retain_graph=True, allow_unused=True)
-    return any(part is not None for part in found)
+    gradients_phi = torch.autograd.grad(sum(differentiable), list(phi), retain_graph=True, allow_unused=True)
+    return any(part is not None for part in gradients_phi)
 
 
-def _forward_mode(run: Callable, at: tuple[Tensor, ...], along: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """J v: the change of every output of `run` at `at`, per unit of moving along `along`."""
+def _forward_mode(run: Callable, theta: tuple[Tensor, ...], v: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """J v: the change of every output of `run` at theta, per unit of moving theta along v."""
     # Of attention's kernels only the plain one has forward-mode rules.
     with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
         # torch loads its forward-mode rules through torch.jit.script, and warns of that once.
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
-        return tuple(part.detach() for part in jvp(run, at, along)[1])
+        return tuple(part.detach() for part in jvp(run, theta, v)[1])
 
 
 def _flat(output: Output) -> tuple[Tensor, ...]:
@@ -110,7 +122,7 @@ def _output(parts: Sequence[Tensor]) -> Output:
     return Output(parts[0], parts[1], tuple(parts[2:]) or None)
 
 
-class Gate(nn.Module):
+class FeatureGate(nn.Module):
     """sigmoid(phi) on every teacher feature, and on every channel of its maps where the loss compares maps."""
 
     def __init__(self, teacher: Output, maps: bool, start: float):
@@ -131,16 +143,16 @@ class Bird(Strategy):
     settings_class = BirdSettings
     settings: BirdSettings
 
-    def __init__(self, parts: Parts):
-        super().__init__(parts)
+    def __init__(self, context: StepContext):
+        super().__init__(context)
         settings = self.settings
         self.gate = None
-        if parts.teacher_probe is not None:
-            self.gate = Gate(parts.teacher_probe, parts.loss.needs_maps, settings.gate_start).to(self.device)
+        if context.teacher_probe is not None:
+            self.gate = FeatureGate(context.teacher_probe, context.loss.needs_maps, settings.gate_start).to(self.device)
         self.epoch = 1
 
     @property
-    def meaning(self) -> str:
+    def objective(self) -> str:
         return (
             f"bird: L = L_task(gated teacher) + lambda * L_o, lambda = {self.settings.lam:g}; L_o is the "
             "sum over classes of the largest gap between a group's cross-entropy and the class's."
@@ -154,34 +166,34 @@ class Bird(Strategy):
         self.epoch = epoch
 
     def step(self, batch: Batch) -> dict[str, float]:
-        settings, seen = self.settings, self.see(batch)
-        if seen is None or self.gate is None:
-            student, terms = self.learn(batch, seen)
+        settings, teacher = self.settings, self.teacher_output(batch)
+        if teacher is None or self.gate is None:
+            student, terms = self.student_terms(batch, teacher)
         else:
             if settings.meta and self.epoch > settings.warmup_epochs:
-                self._meta_step(batch, seen)
+                self._meta_step(batch, teacher)
             # phi follows the meta-gradient alone, so the joint step asks for no gradient of the gate.
             with torch.no_grad():
-                gated = self.gate(seen)
-            student, terms = self.learn(batch, gated)
-        gap = group_loss_gap(student.logits, batch.labels, batch.groups, self.parts.num_groups)
-        values = self.descend(terms, extra={"group_gap": settings.lam * gap})
+                gated = self.gate(teacher)
+            student, terms = self.student_terms(batch, gated)
+        gap = group_loss_gap(student.logits, batch.labels, batch.groups, self.context.num_groups)
+        values = self.backward_and_step(terms, extra={"group_gap": settings.lam * gap})
         if self.gate is not None:
             values["gate"] = float(torch.cat([torch.sigmoid(p.detach()) for p in self.gate.phi]).mean())
         return values
 
-    def _meta_step(self, batch: Batch, seen: Output) -> None:
-        settings, loss, meta = self.settings, self.parts.loss, self.parts.meta(self.done)
+    def _meta_step(self, batch: Batch, teacher: Output) -> None:
+        settings, loss, meta = self.settings, self.context.loss, self.context.meta(self.global_step)
 
         def inner(output: Output) -> Tensor:
-            return sum(loss.terms(output, self.gate(seen), batch).values())
+            return sum(loss.terms(output, self.gate(teacher), batch).values())
 
         def outer(output: Output) -> Tensor:
-            return group_loss_gap(output.logits, meta.labels, meta.groups, self.parts.num_groups)
+            return group_loss_gap(output.logits, meta.labels, meta.groups, self.context.num_groups)
 
         phi = list(self.gate.phi)
-        images = (batch.images, meta.images)
-        gradients = meta_gradient(self.parts.student, inner, outer, phi, *images, settings.inner_lr, self.parts.ranks)
+        student, processes = self.context.student, self.context.processes
+        gradients = meta_gradient(student, inner, outer, phi, batch.images, meta.images, settings.inner_lr, processes)
         with torch.no_grad():
             for parameter, gradient in zip(phi, gradients, strict=True):
                 parameter -= settings.meta_lr * gradient

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from edgefair.models import seeded
 from edgefair.recipe.strategies import IntraSettings
-from edgefair.strategies.base import Parts, Strategy
+from edgefair.strategies.base import StepContext, Strategy
 from edgefair.strategies.cell_sums import cell_sums
 from edgefair.tensors import Batch, Output
 
@@ -62,15 +62,15 @@ class Intra(Strategy):
     settings_class = IntraSettings
     settings: IntraSettings
 
-    def __init__(self, parts: Parts):
-        super().__init__(parts)
-        with seeded(parts.seed):
-            critic = Critic(parts.probe.logits.shape[1], parts.num_groups, self.settings.adversary_hidden)
+    def __init__(self, context: StepContext):
+        super().__init__(context)
+        with seeded(context.seed):
+            critic = Critic(context.probe.logits.shape[1], context.num_groups, self.settings.adversary_hidden)
         self.critic = critic.to(self.device)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=self.settings.adversary_lr)
 
     @property
-    def meaning(self) -> str:
+    def objective(self) -> str:
         settings = self.settings
         return (
             f"intra: L = max(1, lambda * (|g| - {settings.epsilon:g} + {settings.margin:g}) + 1) * L_task, "
@@ -85,15 +85,15 @@ class Intra(Strategy):
 
     def step(self, batch: Batch) -> dict[str, float]:
         student, terms = self.forward(batch)
-        bias = batch_disparity(student.logits.detach(), batch.labels, batch.groups, self.parts.num_groups)
+        bias = batch_disparity(student.logits.detach(), batch.labels, batch.groups, self.context.num_groups)
         if bias is None:  # no class is seen in two groups: there is nothing to learn or to weigh
-            return self.descend(terms)
+            return self.backward_and_step(terms)
         for _ in range(self.settings.adversary_steps):
             self._critic_step(student, batch, bias)
         settings = self.settings
         predicted = self.critic(student.logits, batch.labels, batch.groups)
         multiplier = objective_multiplier(predicted, settings.lam, settings.epsilon, settings.margin)
-        values = self.descend({name: multiplier * term for name, term in terms.items()})
+        values = self.backward_and_step({name: multiplier * term for name, term in terms.items()})
         seen = {"bias": bias.item(), "predicted_bias": predicted.item(), "multiplier": multiplier.item()}
         return values | seen | {"task": values["task"] / seen["multiplier"]}
 

@@ -11,8 +11,8 @@ class Plain(Strategy):
     settings_class = PlainSettings
     settings: PlainSettings
 
-    meaning = "plain: L = L_task; lambda is not used."
+    objective = "plain: L = L_task; lambda is not used."
 
     def step(self, batch: Batch) -> dict[str, float]:
         _, terms = self.forward(batch)
-        return self.descend(terms)
+        return self.backward_and_step(terms)

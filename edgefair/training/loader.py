@@ -13,8 +13,14 @@ from edgefair.training import sampler as sampling
 from edgefair.training.augment import augmented
 
 
-class Feed:
-    """Batches of one list of rows; its images live on a GPU where they fit, else they are read from the memory map."""
+class BatchLoader:
+    """Batches of one list of rows; its images live on a GPU where they fit, else they are read from the memory map.
+
+    examples, name         the data set and which of its five lists
+    batch_size, augment    as in [train]; so is `sampling`
+    seed, device           of the order and the augmentation; where batches are made
+    steps                  batches of an epoch
+    """
 
     def __init__(
         self,
@@ -69,7 +75,7 @@ def _resident(images: np.ndarray, rows: np.ndarray, device: torch.device) -> Ten
     return resident
 
 
-class Draw:
+class RandomBatch:
     """A random batch of one list for each step, the same for the same seed and step; not augmented."""
 
     def __init__(self, examples: Examples, name: str, batch_size: int, seed: int, device: torch.device):

@@ -1,9 +1,10 @@
-"""The training loop: step, judge on validation rows, keep the best, write a checkpoint; resume from the last one."""
+"""The training loop: step, validate on validation rows, keep the best, write a checkpoint; resume from the last one."""
 
 import io
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,59 +12,86 @@ import torch
 from edgefair.data import Examples
 from edgefair.errors import TrainingError
 from edgefair.files import CHECKPOINT, write_bytes
+from edgefair.log import Log
 from edgefair.metrics import accuracy, confusion, mean_abs_disparity, recall
 from edgefair.models import Classifier
-from edgefair.models.parallel import ALONE, Ranks
+from edgefair.models.parallel import SINGLE_PROCESS, ProcessGroup
 from edgefair.seeds import derive
 from edgefair.strategies import Strategy
-from edgefair.training.loader import Feed
+from edgefair.training.loader import BatchLoader
 from edgefair.training.teacher import outputs
 
 
 def fit(
-    strategy: Strategy, feed: Feed, judge: Callable[[Classifier], dict], folder: Path, log, name: str
-) -> list[dict]:
+    strategy: Strategy,
+    loader: BatchLoader,
+    validate: Callable[[Classifier], dict[str, float]],
+    folder: Path,
+    log: Log,
+    name: str,
+) -> list[dict[str, Any]]:
     """Train for the recipe's epochs and leave the chosen epoch's weights in the student; returns a row for each epoch.
 
-    A checkpoint is written after each epoch. Every epoch has its own seeds, so a resumed run takes the same steps.
-    With a moving average, that is what is judged and kept. Of several processes the first one judges and writes.
-    Raises TrainingError where the loss is not finite or runs away; the last good checkpoint stays.
+    `loader` gives the batches, `validate` the figures of a network on validation rows, by which an epoch is chosen;
+    `folder` gets the checkpoint after each epoch, and `name` stands in the log. Every epoch has its own seeds, so a
+    resumed run takes the same steps. With a moving average, that is what is validated and kept. Of several processes
+    the first one validates and writes.
+    Raises TrainingError where the loss is not finite or diverges; the last good checkpoint stays.
     """
-    student, recipe, ranks = strategy.parts.student, strategy.parts.train, strategy.parts.ranks
-    average = _average(student, recipe.ema)
-    saved = ranks.agree(_load(folder / CHECKPOINT, strategy.device, ranks) if ranks.first else None)
-    if saved:
-        strategy.restore(saved["strategy"])
-        if average:
-            average.module.load_state_dict(saved["average"])
-        log.line(f"{name}: going on after epoch {len(saved['history'])} of {recipe.epochs}")
-    history, best = (saved["history"], saved["best"]) if saved else ([], None)
-    kept = average.module if average else student
-    for epoch in range(len(history) + 1, recipe.epochs + 1):
-        if stalled([_score(row, recipe.select) for row in history], recipe.patience):
-            epochs = f"{recipe.patience} epoch{'s' * (recipe.patience > 1)}"
-            log.line(f"{name}: no better for {epochs}, stopped after {len(history)} of {recipe.epochs}")
+    student, settings, processes = strategy.context.student, strategy.context.train, strategy.context.processes
+    average = _average(student, settings.ema)
+    evaluated = average.module if average else student
+    history, best = _resume(strategy, average, folder, log, name)
+    for epoch in range(len(history) + 1, settings.epochs + 1):
+        if should_stop_early([_score(row, settings.select) for row in history], settings.patience):
+            epochs = f"{settings.patience} epoch{'s' * (settings.patience > 1)}"
+            stopped = f"stopped after {len(history)} of {settings.epochs}"
+            log.line(f"{name}: early stopping: no improvement for {epochs}, {stopped}")
             break
-        title = f"{name} epoch {epoch}/{recipe.epochs}"
-        row = {"epoch": epoch, **_epoch(strategy, feed, epoch, log, f"{title}, steps", average)}
-        refuse_runaway(strategy, row, (history or [row])[0]["task_at_start"])
-        row |= ranks.agree(judge(kept) if ranks.first else None)
+        title = f"{name} epoch {epoch}/{settings.epochs}"
+        row = {"epoch": epoch, **train_epoch(strategy, loader, epoch, log, f"{title}, steps", average)}
+        check_divergence(strategy, row, (history or [row])[0]["task_at_start"])
+        row |= processes.broadcast_object(validate(evaluated) if processes.first else None)
         history.append(row)
-        score = _score(row, recipe.select)
-        if best is None or score >= best["score"]:
-            best = {"score": score, "epoch": epoch, "student": {k: v.clone() for k, v in kept.state_dict().items()}}
-        if ranks.first:
+        best = _better(best, row, evaluated, settings.select)
+        if processes.first:
             state = {"strategy": strategy.state(), "history": history, "best": best}
-            _save(folder / CHECKPOINT, state | ({"average": average.module.state_dict()} if average else {}))
-        log.line(
-            f"{title}: " + ", ".join(f"{k} {row[k]:.4g}" for k in sorted(row, key=_reading_order) if k not in _UNSAID)
-        )
+            save_checkpoint(folder / CHECKPOINT, state | ({"average": average.module.state_dict()} if average else {}))
+        log.line(f"{title}: {_figures(row)}")
     if best:
         student.load_state_dict(best["student"])
     return [{**row, "kept": row["epoch"] == best["epoch"]} for row in history]
 
 
-_UNSAID = ("epoch", "task_at_start")
+def _resume(strategy: Strategy, average: Any, folder: Path, log: Log, name: str) -> tuple[list[dict], dict | None]:
+    """History and best epoch of the checkpoint, whose state strategy and average take over; none without one."""
+    processes = strategy.context.processes
+    saved = load_checkpoint(folder / CHECKPOINT, strategy.device, processes) if processes.first else None
+    saved = processes.broadcast_object(saved)
+    if not saved:
+        return [], None
+    strategy.restore(saved["strategy"])
+    if average:
+        average.module.load_state_dict(saved["average"])
+    log.line(f"{name}: resuming after epoch {len(saved['history'])} of {strategy.context.train.epochs}")
+    return saved["history"], saved["best"]
+
+
+def _better(best: dict | None, row: dict[str, Any], model: Classifier, select: str) -> dict:
+    """The best epoch so far: this one with its weights, or the one before where that was better."""
+    score = _score(row, select)
+    if best is not None and score < best["score"]:
+        return best
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    return {"score": score, "epoch": row["epoch"], "student": weights}
+
+
+_NOT_LOGGED = ("epoch", "task_at_start")
+
+
+def _figures(row: dict[str, Any]) -> str:
+    """The figures of an epoch for the log."""
+    return ", ".join(f"{name} {row[name]:.4g}" for name in sorted(row, key=_reading_order) if name not in _NOT_LOGGED)
 
 
 def _reading_order(name: str) -> int:
@@ -71,8 +99,8 @@ def _reading_order(name: str) -> int:
     return 0 if name == "loss" else 1 if name.startswith("validation_") else 3 if name.startswith("gradient_") else 2
 
 
-def _average(student: Classifier, decay: float):
-    """The moving average that the recipe asks for, or None; its library is not loaded for nothing."""
+def _average(student: Classifier, decay: float) -> Any:
+    """The moving average (training/ema.py) that the recipe asks for, or None; its library is loaded only if needed."""
     if not decay:
         return None
     from edgefair.training.ema import Average
@@ -80,7 +108,7 @@ def _average(student: Classifier, decay: float):
     return Average(student, decay)
 
 
-def stalled(scores: list[float], patience: int) -> bool:
+def should_stop_early(scores: list[float], patience: int) -> bool:
     """Whether the last `patience` scores are all no better than the best one before them."""
     return 0 < patience < len(scores) and max(scores[-patience:]) <= max(scores[:-patience])
 
@@ -89,57 +117,61 @@ def _score(row: dict, select: str) -> float:
     return row["epoch"] if select == "last" else row[f"validation_{select}"]
 
 
-def _save(path: Path, state: dict) -> None:
+def save_checkpoint(path: Path, state: dict) -> None:
+    """Write state atomically; raises OSError where the disk is full."""
     # Through memory: torch's own file writer turns a full disk into an error that does not say so.
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_bytes(path, buffer.getbuffer())
 
 
-def _load(path: Path, device: torch.device, ranks: Ranks = ALONE) -> dict | None:
+def load_checkpoint(path: Path, device: torch.device, processes: ProcessGroup = SINGLE_PROCESS) -> dict | None:
+    """The state that was saved, on `device`, or None; nothing in the file is executed."""
     # What is sent to other processes must not name the first one's GPU.
-    place = device if ranks.size == 1 else torch.device("cpu")
+    place = device if processes.size == 1 else torch.device("cpu")
     return torch.load(path, map_location=place, weights_only=True) if path.exists() else None
 
 
-def refuse_runaway(strategy: Strategy, row: dict, start: float) -> None:
+def check_divergence(strategy: Strategy, row: dict, start: float) -> None:
     """Raise TrainingError where an epoch's mean task loss is far above that of the untrained student.
 
     An objective that subtracts can fall for ever while the student learns nothing: a finite loss is not enough. Far
     means three times the loss before the first step and of a guess among the classes together.
     """
-    limit = 3 * (start + math.log(strategy.parts.probe.logits.shape[1]))
+    limit = 3 * (start + math.log(strategy.context.probe.logits.shape[1]))
     if row["task"] > limit:
         raise TrainingError(
-            f"training runs away at epoch {row['epoch']}: what the student learns from has grown from {start:.3g} "
+            f"training diverged at epoch {row['epoch']}: what the student learns from has grown from {start:.3g} "
             f"before the first step to {row['task']:.3g} (allowed: {limit:.3g}). {_remedy(strategy, row['epoch'])}"
         )
 
 
 def _remedy(strategy: Strategy, epoch: int) -> str:
-    chosen = strategy.parts.strategy
+    settings = strategy.settings
     kept = f"The checkpoint of epoch {epoch - 1} is kept. " if epoch > 1 else ""
-    strength = f"the strength of '{chosen.name}' (--lambda, now {chosen.lam:g}), "
+    strength = f"the strength of '{settings.name}' (--lambda, now {settings.lam:g}), "
     return (
-        f"{kept}Lower {'' if chosen.name == 'plain' else strength}the learning rate (train.lr or teacher.lr, now "
-        f"{strategy.parts.train.lr:g}) or the weights of the loss '{strategy.parts.loss.settings.name}'."
+        f"{kept}Lower {'' if settings.name == 'plain' else strength}the learning rate (train.lr or teacher.lr, now "
+        f"{strategy.context.train.lr:g}) or the weights of the loss '{strategy.context.loss.settings.name}'."
     )
 
 
-def _epoch(strategy: Strategy, feed: Feed, epoch: int, log, title: str, average=None) -> dict[str, float]:
-    """Mean of every logged value over the epoch's steps."""
-    strategy.parts.student.train()
+def train_epoch(
+    strategy: Strategy, loader: BatchLoader, epoch: int, log: Log, title: str, average: Any = None
+) -> dict[str, float]:
+    """Take an epoch's steps, moving the average along; returns the mean of every value that a step returned."""
+    strategy.context.student.train()
     strategy.start_epoch(epoch)
     sums: dict[str, list[float]] = {}
     # Dropout and stochastic depth draw from torch's global generator: seed it for this epoch, then put it back.
     cuda = [strategy.device] if strategy.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda), log.progress(title, feed.steps) as advance:
-        torch.manual_seed(derive(feed.seed, "dropout", epoch))
-        for step, batch in enumerate(feed.epoch(epoch), start=1):
-            before = strategy.updates
+    with torch.random.fork_rng(devices=cuda), log.progress(title, loader.steps) as advance:
+        torch.manual_seed(derive(loader.seed, "dropout", epoch))
+        for step, batch in enumerate(loader.epoch(epoch), start=1):
+            before = strategy.optimizer_steps
             values = strategy.step(batch)
-            if average is not None and strategy.updates > before:
-                average.update(strategy.parts.student, strategy.updates)
+            if average is not None and strategy.optimizer_steps > before:
+                average.update(strategy.context.student, strategy.optimizer_steps)
             if not math.isfinite(values["loss"]):
                 shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
                 raise TrainingError(
@@ -151,15 +183,15 @@ def _epoch(strategy: Strategy, feed: Feed, epoch: int, log, title: str, average=
                 sums.setdefault(key, []).append(value)
             advance(1)
     # Gradient norms are measured once an epoch, everything else at every step.
-    return {key: sum(values) / len(values) for key, values in sums.items()} | strategy.parts.loss.extra_metrics()
+    return {key: sum(values) / len(values) for key, values in sums.items()} | strategy.context.loss.extra_metrics()
 
 
-def validation_judge(examples: Examples, device: torch.device) -> Callable[[Classifier], dict]:
-    """A function that gives a network's accuracy, mean recall over cells and disparity on validation rows."""
+def make_validation(examples: Examples, device: torch.device) -> Callable[[Classifier], dict[str, float]]:
+    """A function that gives a network's accuracy, mean recall over cells and disparity on validation rows, 0 to 1."""
     rows = examples.rows["validation"]
     shape = (len(examples.class_names), len(examples.group_names))
 
-    def judge(model: Classifier) -> dict:
+    def validate(model: Classifier) -> dict[str, float]:
         logits = outputs(model, examples.images, rows, device).logits.numpy()
         predicted = logits.argmax(1)
         table = confusion(examples.labels[rows], predicted, examples.groups[rows], *shape)
@@ -169,4 +201,4 @@ def validation_judge(examples: Examples, device: torch.device) -> Callable[[Clas
             "validation_disparity": float(mean_abs_disparity(table)),
         }
 
-    return judge
+    return validate

@@ -9,7 +9,7 @@ import torch
 from edgefair.errors import TrainingError
 from edgefair.seeds import derive
 from edgefair.strategies import Strategy
-from edgefair.training.loader import Feed
+from edgefair.training.loader import BatchLoader
 
 SMOOTH = 0.9  # weight of what was seen before in the running mean of the loss
 DIVERGED = 4.0  # the test ends where that mean is so many times its smallest value
@@ -36,15 +36,17 @@ class Finding:
         return min(self.steepest, self.lowest / 10)
 
 
-def find(strategy: Strategy, feed: Feed, low: float, high: float, steps: int, advance=lambda _: None) -> Finding:
+def find(
+    strategy: Strategy, loader: BatchLoader, low: float, high: float, steps: int, advance=lambda _: None
+) -> Finding:
     """Take steps with a learning rate that grows geometrically from `low` to `high`; the student is spoiled by it.
 
     Raises TrainingError where the loss is not finite within the first ten steps, or never falls.
     """
     growth = (high / low) ** (1 / max(1, steps - 1))
-    strategy.parts.rate = lambda done: low * growth**done / strategy.parts.train.lr
+    strategy.context.rate = lambda done: low * growth**done / strategy.context.train.lr
     losses: list[float] = []
-    for batch in _batches(strategy, feed, steps):
+    for batch in _batches(strategy, loader, steps):
         losses.append(strategy.step(batch)["task"])
         advance(1)
         smooth = running_mean(losses)
@@ -54,17 +56,17 @@ def find(strategy: Strategy, feed: Feed, low: float, high: float, steps: int, ad
     return read([low * growth**step for step in range(len(losses))], losses)
 
 
-def _batches(strategy: Strategy, feed: Feed, steps: int):
-    """So many batches, epoch after epoch, with dropout drawn from the feed's seed."""
+def _batches(strategy: Strategy, loader: BatchLoader, steps: int):
+    """So many batches, epoch after epoch, with dropout drawn from the loader's seed."""
     cuda = [strategy.device] if strategy.device.type == "cuda" else []
-    strategy.parts.student.train()
+    strategy.context.student.train()
     with torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(derive(feed.seed, "dropout", "lr-find"))
+        torch.manual_seed(derive(loader.seed, "dropout", "lr-find"))
         strategy.start_epoch(1)
         strategy.measure_gradients = False
         for step in range(steps):
-            if step % feed.steps == 0:
-                batches = feed.epoch(1 + step // feed.steps)
+            if step % loader.steps == 0:
+                batches = loader.epoch(1 + step // loader.steps)
             yield next(batches)
 
 

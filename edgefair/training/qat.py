@@ -14,9 +14,9 @@ from edgefair.files import write_json
 from edgefair.models import create, save_weights
 from edgefair.recipe import Recipe
 from edgefair.seeds import derive
-from edgefair.training.assemble import assemble
+from edgefair.training.assemble import TrainingSettings, build_training
 from edgefair.training.fake_quant import install, remove
-from edgefair.training.loop import fit, validation_judge
+from edgefair.training.loop import fit, make_validation
 from edgefair.training.stages import training_device
 
 LR_SHARE = 0.05
@@ -29,21 +29,21 @@ def finetune(
     """Train the student's weights on for some epochs, write student.safetensors and history.json; returns the history.
 
     What is written are plain float weights, to be exported and quantised as usual. A checkpoint is kept in `folder`
-    after every epoch and gone on from. Raises TrainingError where the loss runs away.
+    after every epoch and resumed from. Raises TrainingError where the loss diverges.
     """
     device, classes = training_device(recipe), len(examples.class_names)
-    model, taught = (create(f"file:{path}", classes, 0).to(device) for path in (student, teacher))
+    model, teacher_model = (create(f"file:{path}", classes, 0).to(device) for path in (student, teacher))
     install(model, torch.from_numpy(calibration_images(recipe, examples)[0]).to(device), dialect)
     seed = derive(recipe.seed, "finetune")
-    strategy, feed = assemble(*sections(recipe, epochs), examples, model, taught, seed, device)
-    history = fit(strategy, feed, validation_judge(examples, device), folder, log, "fine-tuning")
+    strategy, loader = build_training(finetune_settings(recipe, epochs), examples, model, teacher_model, seed, device)
+    history = fit(strategy, loader, make_validation(examples, device), folder, log, "fine-tuning")
     remove(model)
     save_weights(model, folder / "student.safetensors", classes)
     write_json(folder / "history.json", history)
     return history
 
 
-def sections(recipe: Recipe, epochs: int) -> tuple:
+def finetune_settings(recipe: Recipe, epochs: int) -> TrainingSettings:
     """[train] [loss] [strategy] for fine-tuning: few epochs at a low rate, and the terms' warm-ups left out."""
     train = recipe.train.model_copy(update={"epochs": epochs, "lr": recipe.train.lr * LR_SHARE})
-    return train, recipe.loss.without_warmup(), recipe.strategy.without_warmup()
+    return TrainingSettings(train, recipe.loss.without_warmup(), recipe.strategy.without_warmup())

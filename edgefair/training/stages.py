@@ -8,14 +8,14 @@ import torch
 from edgefair.data import Examples
 from edgefair.errors import RecipeError
 from edgefair.models import Classifier, create
-from edgefair.models.factory import AS_IT_IS
+from edgefair.models.factory import FROZEN_PREFIXES
 from edgefair.models.parallel import this_process
 from edgefair.recipe import Recipe, StudentRecipe, TeacherRecipe
 from edgefair.recipe.losses import CrossEntropySettings
 from edgefair.recipe.strategies import PlainSettings
 from edgefair.seeds import derive
-from edgefair.training.assemble import assemble
-from edgefair.training.loop import fit, validation_judge
+from edgefair.training.assemble import TrainingSettings, build_training
+from edgefair.training.loop import fit, make_validation
 
 
 def training_device(recipe: Recipe) -> torch.device:
@@ -30,19 +30,18 @@ def training_device(recipe: Recipe) -> torch.device:
     return torch.device(recipe.device)
 
 
-def rehearse(recipe: Recipe, examples: Examples) -> None:
+def dry_run(recipe: Recipe, examples: Examples) -> None:
     """Build all that training needs and throw it away: whatever does not fit is said before anything is trained."""
-    refuse_untrainable(recipe.student)
+    check_trainable(recipe.student)
     teacher, student = (build(part, examples, 0) for part in (recipe.teacher, recipe.student))
-    chosen = (recipe.train, recipe.loss, recipe.strategy)
-    assemble(*chosen, examples, student, teacher, 0, torch.device("cpu"), means=False)
+    build_training(TrainingSettings.of(recipe), examples, student, teacher, 0, torch.device("cpu"), dry=True)
 
 
 def build(part: TeacherRecipe | StudentRecipe, examples: Examples, seed: int) -> Classifier:
     """The network of a section of the recipe, for these classes and images; raises RecipeError or ArtefactError."""
     options = {}
     if part.spec.startswith("onnx:"):
-        refuse_untrainable(part)
+        check_trainable(part)
         given = {
             "logits_output": part.logits_output,
             "features_output": part.features_output,
@@ -54,13 +53,13 @@ def build(part: TeacherRecipe | StudentRecipe, examples: Examples, seed: int) ->
     return create(part.spec, len(examples.class_names), seed, part.pretrained, **settings)
 
 
-def call_others(stage: str) -> None:
-    """Say to the other processes, where there are any, that this stage is trained now."""
+def announce_stage(stage: str) -> None:
+    """Tell the other processes, where there are any, that this stage is trained now."""
     if this_process().first:
-        this_process().agree(stage)
+        this_process().broadcast_object(stage)
 
 
-def refuse_untrainable(part: TeacherRecipe | StudentRecipe) -> None:
+def check_trainable(part: TeacherRecipe | StudentRecipe) -> None:
     """Raise RecipeError for a student that has no gradients."""
     if part.spec.startswith("onnx:") and isinstance(part, StudentRecipe):
         raise RecipeError(
@@ -73,14 +72,14 @@ def train_teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> tupl
     """Train the teacher with cross-entropy alone, or load it; returns it with a row of history for each epoch."""
     device = training_device(recipe)
     model = build(recipe.teacher, examples, derive(recipe.seed, "teacher")).to(device)
-    if recipe.teacher.spec.startswith(AS_IT_IS) or not recipe.teacher.epochs:
+    if recipe.teacher.spec.startswith(FROZEN_PREFIXES) or not recipe.teacher.epochs:
         return model, []
     if recipe.teacher.freeze:
         model.freeze()
-    call_others("teacher")
-    alone = (CrossEntropySettings(), PlainSettings())
-    strategy, feed = assemble(recipe.teacher, *alone, examples, model, None, derive(recipe.seed, "teacher"), device)
-    return model, fit(strategy, feed, validation_judge(examples, device), folder, log, "teacher")
+    announce_stage("teacher")
+    settings = TrainingSettings(recipe.teacher, CrossEntropySettings(), PlainSettings())
+    strategy, loader = build_training(settings, examples, model, None, derive(recipe.seed, "teacher"), device)
+    return model, fit(strategy, loader, make_validation(examples, device), folder, log, "teacher")
 
 
 def distil_student(
@@ -88,8 +87,8 @@ def distil_student(
 ) -> tuple[Classifier, list[dict], str]:
     """Train the student with the recipe's loss and strategy; returns it, its history and what lambda meant."""
     device = training_device(recipe)
-    call_others("student")
+    announce_stage("student")
     model = build(recipe.student, examples, derive(recipe.seed, "student")).to(device)
     seed = derive(recipe.seed, "distil")
-    strategy, feed = assemble(recipe.train, recipe.loss, recipe.strategy, examples, model, teacher, seed, device)
-    return model, fit(strategy, feed, validation_judge(examples, device), folder, log, "student"), strategy.meaning
+    strategy, loader = build_training(TrainingSettings.of(recipe), examples, model, teacher, seed, device)
+    return model, fit(strategy, loader, make_validation(examples, device), folder, log, "student"), strategy.objective

@@ -1,4 +1,4 @@
-"""Outputs of a teacher: computed for each batch, or remembered where they are exact."""
+"""Outputs of a teacher: computed for each batch, or cached where they are exact."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -11,10 +11,10 @@ from torch.nn import functional
 from edgefair.data import Examples
 from edgefair.losses import Loss
 from edgefair.models import Classifier
-from edgefair.models.parallel import ALONE, Ranks, this_process
+from edgefair.models.parallel import SINGLE_PROCESS, ProcessGroup, this_process
 from edgefair.predictions import batches
 from edgefair.recipe import TrainRecipe
-from edgefair.tensors import Batch, Output, widened
+from edgefair.tensors import Batch, Output, to_fp32
 
 
 @torch.no_grad()
@@ -32,27 +32,27 @@ def outputs(
     for place in batches(len(rows), batch_size):
         part = torch.from_numpy(images[rows[place]]).to(device, memory_format=torch.channels_last)
         output = (run or model)(part)
-        parts.append((widened(output.logits).cpu(), widened(output.features).cpu()))
+        parts.append((to_fp32(output.logits).cpu(), to_fp32(output.features).cpu()))
     return Output(torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
 
 
 class LiveTeacher:
-    """A teacher that looks at every batch, in eval mode and without gradient.
+    """A teacher that computes every batch, in eval mode and without gradient.
 
     It always sees `batch_size` rows, a smaller batch filled up with rows of its own: the last bits of an output can
-    depend on the number of rows beside it, and so a remembered output is the same as a fresh one.
+    depend on the number of rows beside it, and so a cached output is the same as a fresh one.
     """
 
-    def __init__(self, model: Classifier, batch_size: int, ranks: Ranks = ALONE):
-        self.model, self.ranks = model.eval().requires_grad_(False), ranks
-        self.batch_size = -(-batch_size // ranks.size)
+    def __init__(self, model: Classifier, batch_size: int, processes: ProcessGroup = SINGLE_PROCESS):
+        self.model, self.processes = model.eval().requires_grad_(False), processes
+        self.batch_size = -(-batch_size // processes.size)
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Output:
-        return self.ranks.forward(self.look, batch.images)
+        return self.processes.forward(self.forward_padded, batch.images)
 
     @torch.no_grad()
-    def look(self, images: Tensor) -> Output:
+    def forward_padded(self, images: Tensor) -> Output:
         """The output for up to `batch_size` images."""
         # A training loop may have switched modes of modules it reaches; the teacher never trains.
         self.model.eval()
@@ -66,29 +66,30 @@ class LiveTeacher:
 
 
 class CachedTeacher:
-    """A teacher that looks at every training row once: bit for bit what a live one says of rows not augmented."""
+    """A teacher that computes every training row once: bit for bit the outputs of a live one for rows not augmented."""
 
-    def __init__(self, look: Callable[[], Output], device: torch.device):
-        self.look, self.device = look, device
+    def __init__(self, compute: Callable[[], Output], device: torch.device):
+        self.compute, self.device = compute, device
 
     @cached_property
-    def seen(self) -> Output:
-        """Its output for all training rows, asked for when the first batch comes."""
-        output = self.look()
+    def cached_output(self) -> Output:
+        """Its output for all training rows, computed when the first batch comes."""
+        output = self.compute()
         return Output(output.logits.to(self.device), output.features.to(self.device))
 
     def __call__(self, batch: Batch) -> Output:
-        return Output(self.seen.logits[batch.ids], self.seen.features[batch.ids])
+        return Output(self.cached_output.logits[batch.ids], self.cached_output.features[batch.ids])
 
 
-def _probe(model: Classifier, examples: Examples, device: torch.device) -> Output:
+def probe_output(model: Classifier, examples: Examples, device: torch.device) -> Output:
+    """The output for two training rows, which has the shapes of all others."""
     with torch.no_grad():
         images = torch.from_numpy(examples.images[examples.rows["train"][:2]]).to(device)
         return model.eval()(images)
 
 
-class _Teacher:
-    """A teacher and, once somebody asks, its outputs for all training rows."""
+class TeacherSource:
+    """A teacher and, once they are needed, its outputs for all training rows."""
 
     def __init__(self, model: Classifier | None, examples: Examples, train: TrainRecipe, device: torch.device):
         self.model, self.examples, self.train, self.device = model, examples, train, device
@@ -103,20 +104,23 @@ class _Teacher:
                 self.examples.rows["train"],
                 self.device,
                 self.train.batch_size,
-                live.look,
+                live.forward_padded,
             )
 
-    def class_means(self, look: bool = True) -> Tensor:
-        """Mean feature of each class over the training rows, in eval mode and without augmentation: [C, D]."""
-        if not look:
-            width = _probe(self.model, self.examples, self.device).features.shape[1]
+    def class_means(self, compute: bool = True) -> Tensor:
+        """Mean feature of each class over the training rows, in eval mode and without augmentation: [C, D].
+
+        Zeros of that shape unless they are to be computed.
+        """
+        if not compute:
+            width = probe_output(self.model, self.examples, self.device).features.shape[1]
             return torch.zeros(len(self.examples.class_names), width)
         labels = torch.from_numpy(self.examples.labels[self.examples.rows["train"]])
         of_class = functional.one_hot(labels, len(self.examples.class_names)).to(self.outputs.features.dtype)  # [N, C]
         return (of_class.T @ self.outputs.features) / of_class.sum(0).clamp(min=1)[:, None]
 
-    def source(self, loss: Loss) -> Callable[[Batch], Output | None]:
-        """What a strategy asks for the teacher's output of a batch: remembered outputs where they are exact."""
+    def outputs_for(self, loss: Loss) -> Callable[[Batch], Output | None]:
+        """What gives a strategy the teacher's output of a batch: cached outputs where they are exact."""
         if self.model is None or not loss.needs_teacher:
             return lambda batch: None
         if self.train.augment == "none" and not loss.needs_maps:

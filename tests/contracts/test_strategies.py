@@ -10,7 +10,7 @@ from edgefair.data import load_examples
 from edgefair.losses import LOSSES
 from edgefair.models import create
 from edgefair.strategies import STRATEGIES
-from edgefair.training.assemble import assemble
+from edgefair.training.assemble import TrainingSettings, build_training
 from edgefair.training.stages import distil_student
 
 from ..conftest import tiny
@@ -36,19 +36,18 @@ def build(examples):
 
     def make(strategy, loss, **changes):
         recipe = tiny(strategy__name=strategy, loss__name=loss, **{"train__batch_size": 20, **changes})
-        settings = recipe.strategy.without_warmup()
+        settings = TrainingSettings(recipe.train, recipe.loss, recipe.strategy.without_warmup())
         networks = [create("cifar:resnet8", 10, seed) for seed in (0, 1)]
-        parts = (recipe.train, recipe.loss, settings, examples, *networks, 0, torch.device("cpu"))
-        made, feed = assemble(*parts)
+        made, feed = build_training(settings, examples, *networks, 0, torch.device("cpu"))
         made.start_epoch(2)
-        made.parts.student.train()
+        made.context.student.train()
         return made, feed
 
     return make
 
 
 def weights(strategy):
-    return torch.cat([p.detach().flatten() for p in strategy.parts.student.parameters()])
+    return torch.cat([p.detach().flatten() for p in strategy.context.student.parameters()])
 
 
 def moved(made, batch):
@@ -63,7 +62,7 @@ def moved(made, batch):
 @pairs
 def test_a_step_moves_the_student_and_never_the_teacher(strategy, loss, build):
     made, feed = build(strategy, loss, train__augment="flip")  # a teacher that looks at every batch
-    teacher = getattr(made.parts.teacher, "model", None)
+    teacher = getattr(made.context.teacher, "model", None)
     before = teacher and {name: value.clone() for name, value in teacher.state_dict().items()}
     assert (moved(made, next(feed.epoch(1))) != 0).any()
     if teacher is not None:
@@ -138,8 +137,8 @@ def test_bf16_autocast_takes_a_similar_step(strategy, loss, build):
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_says_what_lambda_means(name, build):
     made, _ = build(name, "none")
-    assert "* L_task" in made.meaning or "L = L_task" in made.meaning
-    assert made.meaning.endswith(".")
+    assert "* L_task" in made.objective or "L = L_task" in made.objective
+    assert made.objective.endswith(".")
 
 
 @pairs

@@ -1,4 +1,4 @@
-"""What every process of `accelerate launch` does in test_ranks.py: train the same students; the first saves them."""
+"""What every process of `torchrun` does in test_parallel.py: train the same students; the first saves them."""
 
 import sys
 from pathlib import Path
@@ -34,7 +34,7 @@ def train(case: str, folder: Path) -> dict[str, torch.Tensor]:
     recipe = recipe_of(case)
     examples = load_examples(recipe.data, 0, QUIET)
     if not this_process().first:
-        assert this_process().agree(None) == "student"
+        assert this_process().broadcast_object(None) == "student"
     model, history, _ = distil_student(recipe, examples, create("cifar:resnet8", 10, 1), folder / case, QUIET)
     if this_process().first:
         save_weights(model, folder / f"{case}.safetensors", 10)
@@ -54,7 +54,7 @@ def stages(recipe: Recipe, out: Path, log: Log) -> dict:
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
-    launch._join("cpu")
+    launch.join_processes("cpu")
     for case in CASES:
         torch.save(train(case, folder), folder / f"{case}.{this_process().rank}.pt")
     pipeline.distill_and_export = stages

@@ -1,6 +1,6 @@
 """Whole records of a run folder whose numbers are made up, written as the main job writes them."""
 
-from edgefair.latency import record as record_file
+from edgefair.latency import record as latency
 
 RATIO = {"ratio": 1.0, "interval": [0.9, 1.1]}
 
@@ -12,8 +12,8 @@ def write_latency(path, times, batch=0, **about):
     files = dict.fromkeys(times, file)
     rules = {"scenario": "single-stream", "minimum": 1, "seconds": 1.0, "rounds": 1, "warmup": 1, "mlperf": False}
     record = {
-        "schema": record_file.SCHEMA,
-        "kind": record_file.KIND,
+        "schema": latency.SCHEMA,
+        "kind": latency.KIND,
         "measured": "2026-01-02T03:04:05+00:00",
         "machine": {"processor": "made up"},
         "threads": 1,
@@ -27,4 +27,4 @@ def write_latency(path, times, batch=0, **about):
         "control": {"1": {"of": next(iter(times)), **RATIO, "quiet": True}},
         "rounds": {},
     }
-    record_file.write_latency(path, record | about)
+    latency.write(path, record | about)

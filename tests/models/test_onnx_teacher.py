@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgefair.data import load_examples
 from edgefair.errors import ArtefactError, RecipeError
 from edgefair.models import create, save_weights
-from edgefair.training.stages import build, distil_student, rehearse
+from edgefair.training.stages import build, distil_student, dry_run
 from tests.conftest import tiny
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 3, 8, 8), dtype=np.uint8)
@@ -111,6 +111,6 @@ def test_maps_and_students_are_refused_with_a_reason(tmp_path, quiet):
     recipe = tiny(data__image_size=8, teacher__spec=spec, loss__name="at", data__train_rows=60)
     examples = load_examples(recipe.data, 0, quiet)
     with pytest.raises(RecipeError, match=r"loss 'at' compares stage maps.*gives logits and features, not the maps"):
-        rehearse(recipe, examples)
+        dry_run(recipe, examples)
     with pytest.raises(RecipeError, match="an ONNX file, which cannot be trained"):
-        rehearse(tiny(data__image_size=8, student__spec=spec, data__train_rows=60), examples)
+        dry_run(tiny(data__image_size=8, student__spec=spec, data__train_rows=60), examples)

@@ -11,7 +11,7 @@ from torch.func import jvp
 from torch.nn import functional
 
 from edgefair.models import create
-from edgefair.models.parallel import ALONE, Ranks, _batch_norm
+from edgefair.models.parallel import SINGLE_PROCESS, ProcessGroup, _batch_norm
 from tests.helpers.parallel_worker import CASES, QUIET, recipe_of, stages, train
 
 
@@ -27,9 +27,8 @@ def double():
 def launched(tmp_path_factory) -> Path:
     """What two processes on this machine trained, which talk over gloo."""
     folder = tmp_path_factory.mktemp("launched")
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    command += ["-m", "tests.ranks_worker", str(folder)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command += ["-m", "tests.helpers.parallel_worker", str(folder)]
     around = {**os.environ, "OMP_NUM_THREADS": "1", "EDGEFAIR_CACHE": str(folder / "cache"), "GLOO_SOCKET_IFNAME": "lo"}
     done = subprocess.run(command, env=around, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
@@ -65,16 +64,16 @@ def test_the_main_job_trains_in_all_processes_and_one_writes(launched, tmp_path)
 
 def test_one_process_is_the_plain_call():
     model, images = create("cifar:resnet8", 3, 0).eval(), torch.zeros(4, 3, 16, 16, dtype=torch.uint8)
-    assert torch.equal(ALONE.forward(model, images).logits, model(images).logits)
+    assert torch.equal(SINGLE_PROCESS.forward(model, images).logits, model(images).logits)
     gradients = [torch.ones(2), None]
-    assert all(a is b for a, b in zip(ALONE.total(gradients), gradients, strict=True))
-    assert ALONE.agree("word") == "word"
+    assert all(a is b for a, b in zip(SINGLE_PROCESS.all_reduce(gradients), gradients, strict=True))
+    assert SINGLE_PROCESS.broadcast_object("word") == "word"
 
 
 @pytest.mark.parametrize(("rows", "size"), [(5, 2), (8, 3), (2, 3), (7, 7)])
 def test_every_row_has_its_process(rows, size):
     images = torch.arange(rows)
-    parts = [Ranks(rank, size).mine(images) for rank in range(size)]
+    parts = [ProcessGroup(rank, size).local_shard(images) for rank in range(size)]
     if rows < size:
         assert all(torch.equal(part, images) for part in parts)
     else:

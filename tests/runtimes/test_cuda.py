@@ -11,8 +11,8 @@ from edgefair.losses.rkd import angle_loss
 from edgefair.models import create
 from edgefair.pipeline.job import distill_and_export
 from edgefair.strategies import STRATEGIES
-from edgefair.training.assemble import assemble
-from edgefair.training.loader import Feed
+from edgefair.training.assemble import TrainingSettings, build_training
+from edgefair.training.loader import BatchLoader
 from tests.conftest import tiny
 
 pytestmark = [
@@ -23,7 +23,7 @@ pytestmark = [
 
 def test_images_and_labels_live_on_the_device(quiet):
     examples = load_examples(tiny().data, 0, quiet)
-    batch = next(Feed(examples, "train", 32, "crop-flip", 0, torch.device("cuda")).epoch(1))
+    batch = next(BatchLoader(examples, "train", 32, "crop-flip", 0, torch.device("cuda")).epoch(1))
     assert {part.device.type for part in batch} == {"cuda"}
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
 
@@ -35,8 +35,8 @@ def test_the_first_loss_is_the_cpus(quiet, precision):
         recipe = tiny(train__precision=precision)
         examples = load_examples(recipe.data, 0, quiet)
         networks = [create("cifar:resnet8", 10, seed).to(device) for seed in (0, 1)]
-        parts = (recipe.train, recipe.loss, recipe.strategy, examples, *networks, 0, torch.device(device))
-        strategy, feed = assemble(*parts)
+        parts = (TrainingSettings.of(recipe), examples, *networks, 0, torch.device(device))
+        strategy, feed = build_training(*parts)
         losses[device] = strategy.step(next(feed.epoch(1)))["loss"]
     assert losses["cuda"] == pytest.approx(losses["cpu"], rel=0.05)
 
@@ -52,10 +52,10 @@ def test_every_pair_takes_a_finite_step(quiet, strategy, loss):
     recipe = tiny(device="cuda", **changes)
     examples = load_examples(recipe.data, 0, quiet)
     networks = [create("cifar:resnet8", 10, seed).to("cuda") for seed in (0, 1)]
-    settings = (recipe.train, recipe.loss, recipe.strategy.without_warmup())
-    made, feed = assemble(*settings, examples, *networks, 0, torch.device("cuda"))
+    settings = TrainingSettings(recipe.train, recipe.loss, recipe.strategy.without_warmup())
+    made, feed = build_training(settings, examples, *networks, 0, torch.device("cuda"))
     made.start_epoch(2)
-    made.parts.student.train()
+    made.context.student.train()
     values = made.step(next(feed.epoch(1)))
     assert all(value == value and abs(value) < 1e6 for value in values.values())
 
@@ -66,9 +66,9 @@ def test_what_a_teacher_said_is_remembered_bit_for_bit(quiet):
         recipe = tiny(device="cuda", train__augment=augment, loss__name="ckd")
         examples = load_examples(recipe.data, 0, quiet)
         networks = [create("cifar:resnet8", 10, seed).to("cuda") for seed in (0, 1)]
-        made, _ = assemble(recipe.train, recipe.loss, recipe.strategy, examples, *networks, 0, torch.device("cuda"))
-        plain = Feed(examples, "train", recipe.train.batch_size, "none", 0, torch.device("cuda"))
-        said.append([made.see(batch) for batch in plain.epoch(1)])
+        made, _ = build_training(TrainingSettings.of(recipe), examples, *networks, 0, torch.device("cuda"))
+        plain = BatchLoader(examples, "train", recipe.train.batch_size, "none", 0, torch.device("cuda"))
+        said.append([made.teacher_output(batch) for batch in plain.epoch(1)])
     for cached, live in zip(*said, strict=True):
         assert torch.equal(cached.logits, live.logits)
         assert torch.equal(cached.features, live.features)

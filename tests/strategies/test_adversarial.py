@@ -11,7 +11,7 @@ from edgefair.losses.gradient_reversal import reverse_gradient
 from edgefair.models import create
 from edgefair.strategies.adversarial import projected
 from edgefair.strategies.adversary import Adversary
-from edgefair.training.assemble import assemble
+from edgefair.training.assemble import TrainingSettings, build_training
 from tests.conftest import tiny
 
 
@@ -30,13 +30,13 @@ def one_step(quiet, **changes):
     recipe = tiny(strategy__name="adversarial", loss__name="none", **changes)
     examples = load_examples(recipe.data, 0, quiet)
     student = create("cifar:resnet8", 10, 0)
-    made, feed = assemble(recipe.train, recipe.loss, recipe.strategy, examples, student, None, 0, torch.device("cpu"))
+    made, feed = build_training(TrainingSettings.of(recipe), examples, student, None, 0, torch.device("cpu"))
     return made, next(feed.epoch(1))
 
 
 def gradients(made, batch, lam):
     """Gradient of the student for L_task - lam * L_adv, by the reversal and by hand."""
-    parameters = list(made.parts.student.parameters())
+    parameters = list(made.context.student.parameters())
     student, terms = made.forward(batch)
     by_reversal = torch.autograd.grad(sum(terms.values()) + made.adversary_loss(student, batch, lam), parameters)
     student, terms = made.forward(batch)
@@ -49,7 +49,7 @@ def gradients(made, batch, lam):
 @pytest.mark.parametrize("conditional", [True, False])
 def test_the_student_descends_task_minus_lambda_adversary(quiet, source, conditional):
     made, batch = one_step(quiet, strategy__adversary_input=source, strategy__conditional=conditional)
-    made.parts.student.eval()  # the two passes must see the same normalisation
+    made.context.student.eval()  # the two passes must see the same normalisation
     for a, b in zip(*gradients(made, batch, 0.7), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
@@ -59,8 +59,8 @@ def test_lambda_zero_leaves_the_student_as_plain_training_does(quiet):
     plain, _ = one_step(quiet, strategy__lam=0.0)
     made.step(batch)
     _, terms = plain.forward(batch)
-    plain.descend(terms)
-    for a, b in zip(made.parts.student.parameters(), plain.parts.student.parameters(), strict=True):
+    plain.backward_and_step(terms)
+    for a, b in zip(made.context.student.parameters(), plain.context.student.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
@@ -94,7 +94,7 @@ def test_rows_of_unknown_group_do_not_reach_the_adversary(quiet):
     made, batch = one_step(quiet)
     groups = batch.groups.clone()
     groups[::2] = -1
-    made.parts.student.eval()
+    made.context.student.eval()
     student, _ = made.forward(batch)
     partly = made.adversary_loss(student, batch._replace(groups=groups), 1.0)
     kept = batch.at(slice(1, None, 2))
@@ -105,11 +105,11 @@ def test_rows_of_unknown_group_do_not_reach_the_adversary(quiet):
 @pytest.mark.parametrize("form", ["projection", "confusion"])
 def test_other_forms_move_the_student_and_stay_finite(quiet, form):
     made, batch = one_step(quiet, strategy__form=form)
-    before = made.parts.student.backbone.head.weight.detach().clone()
+    before = made.context.student.backbone.head.weight.detach().clone()
     for _ in range(3):
         values = made.step(batch)
     assert all(value == value for value in values.values())
-    assert not torch.equal(before, made.parts.student.backbone.head.weight)
+    assert not torch.equal(before, made.context.student.backbone.head.weight)
 
 
 def test_projection_is_orthogonal_and_safe_at_zero():
@@ -132,12 +132,12 @@ def test_the_projection_step_equals_zhangs_formula(quiet):
         twin.adversary_loss(frozen, batch, 0.0).backward()
         twin.adversary_optimizer.step()
     student, terms = twin.forward(batch)
-    weight = twin.parts.student.backbone.head.weight
+    weight = twin.context.student.backbone.head.weight
     g_task = torch.autograd.grad(sum(terms.values()), weight, retain_graph=True)[0]
     g_adv = torch.autograd.grad(twin.adversary_loss(student, batch, -1.0), weight)[0]
     expected = g_task - (g_task * g_adv).sum() / (g_adv * g_adv).sum() * g_adv - 0.4 * g_adv
     made.step(batch)
-    torch.testing.assert_close(made.parts.student.backbone.head.weight.grad, expected, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(made.context.student.backbone.head.weight.grad, expected, rtol=1e-3, atol=1e-6)
 
 
 def test_confusion_is_least_where_groups_cannot_be_told_apart(quiet):
@@ -152,7 +152,7 @@ def test_confusion_is_least_where_groups_cannot_be_told_apart(quiet):
 
 def test_class_weights_choose_whose_gap_counts(quiet):
     made, batch = one_step(quiet, strategy__class_weights={"circle": 1e9})
-    made.parts.student.eval()
+    made.context.student.eval()
     student, _ = made.forward(batch)
     circles = batch.labels == 4
     only = batch.at(circles)
@@ -176,7 +176,7 @@ def test_a_continuous_attribute_is_guessed_by_squared_error(quiet, form):
     shares = SHARES.clone()
     shares[::3] = float("nan")  # unknown
     made, batch = soft_step(quiet, shares, strategy__form=form)
-    made.parts.student.eval()
+    made.context.student.eval()
     student, _ = made.forward(batch)
     known = ~torch.isnan(batch.soft_groups)
     guess = torch.sigmoid(made.adversary(student.logits, batch.labels))[known, 0]
@@ -188,7 +188,7 @@ def test_a_continuous_attribute_is_guessed_by_squared_error(quiet, form):
 
 def test_the_student_descends_task_minus_lambda_squared_error(quiet):
     made, batch = soft_step(quiet, SHARES)
-    made.parts.student.eval()
+    made.context.student.eval()
     for a, b in zip(*gradients(made, batch, 0.7), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 

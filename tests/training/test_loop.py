@@ -8,10 +8,10 @@ from edgefair.data import load_examples
 from edgefair.errors import RecipeError, TrainingError
 from edgefair.models import create
 from edgefair.strategies.optim import make_optimizer, schedule
-from edgefair.training.assemble import assemble
+from edgefair.training.assemble import TrainingSettings, build_training
 from edgefair.training.augment import augmented
-from edgefair.training.loader import Feed
-from edgefair.training.stages import distil_student, rehearse, train_teacher
+from edgefair.training.loader import BatchLoader
+from edgefair.training.stages import distil_student, dry_run, train_teacher
 from edgefair.training.teacher import CachedTeacher, LiveTeacher, outputs
 from tests.conftest import tiny
 
@@ -26,7 +26,7 @@ def examples():
 
 
 def test_an_epoch_shows_every_row_once_in_another_order(examples):
-    feed = Feed(examples, "train", 64, "none", 0, CPU)
+    feed = BatchLoader(examples, "train", 64, "none", 0, CPU)
     ids = [torch.cat([batch.ids for batch in feed.epoch(number)]) for number in (1, 1, 2)]
     assert torch.equal(ids[0], ids[1])
     assert not torch.equal(ids[0], ids[2])
@@ -39,7 +39,7 @@ def test_an_epoch_shows_every_row_once_in_another_order(examples):
 
 
 def test_a_last_batch_of_one_row_is_left_out(examples):
-    sizes = [len(batch.ids) for batch in Feed(examples, "train", 133, "none", 0, CPU).epoch(1)]
+    sizes = [len(batch.ids) for batch in BatchLoader(examples, "train", 133, "none", 0, CPU).epoch(1)]
     assert sizes == [133, 133, 133]
 
 
@@ -74,12 +74,12 @@ def test_what_a_teacher_said_is_remembered_bit_for_bit(examples, spec, precision
     said = []
     for augment in ("none", "flip"):  # remembered, and asked at every batch
         recipe = tiny(train__augment=augment, train__batch_size=48, train__precision=precision, loss__name="ckd")
-        parts = (recipe.train, recipe.loss, recipe.strategy, examples, create("cifar:resnet8", 10, 0))
-        strategy, _ = assemble(*parts, create(spec, 10, 3), 0, CPU)
-        batches = list(Feed(examples, "train", 48, "none", 0, CPU).epoch(1))
+        networks = (create("cifar:resnet8", 10, 0), create(spec, 10, 3))
+        strategy, _ = build_training(TrainingSettings.of(recipe), examples, *networks, 0, CPU)
+        batches = list(BatchLoader(examples, "train", 48, "none", 0, CPU).epoch(1))
         assert len(batches[-1].ids) < 48  # the last batch is smaller
-        said.append([strategy.see(batch) for batch in batches])
-        assert isinstance(strategy.parts.teacher, CachedTeacher if augment == "none" else LiveTeacher)
+        said.append([strategy.teacher_output(batch) for batch in batches])
+        assert isinstance(strategy.context.teacher, CachedTeacher if augment == "none" else LiveTeacher)
     for cached, live in zip(*said, strict=True):
         assert torch.equal(cached.logits, live.logits)
         assert torch.equal(cached.features, live.features)
@@ -97,8 +97,8 @@ def test_bf16_autocast_trains_close_to_single_precision(examples):
     losses = {}
     for precision in ("fp32", "bf16"):
         recipe = tiny(train__precision=precision, loss__name="ckd")
-        parts = (recipe.train, recipe.loss, recipe.strategy, examples, create("cifar:resnet8", 10, 0))
-        strategy, feed = assemble(*parts, create("cifar:resnet8", 10, 1), 0, CPU)
+        networks = [create("cifar:resnet8", 10, seed) for seed in (0, 1)]
+        strategy, feed = build_training(TrainingSettings.of(recipe), examples, *networks, 0, CPU)
         losses[precision] = strategy.step(next(feed.epoch(1)))["loss"]
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05)
 
@@ -138,10 +138,10 @@ def test_ckd_can_be_added_to_any_loss(examples, tmp_path, quiet):
 
 
 def test_class_means_are_those_of_the_training_rows(examples):
-    from edgefair.training.teacher import _Teacher
+    from edgefair.training.teacher import TeacherSource
 
     teacher = create("cifar:resnet8", 10, 3)
-    means = _Teacher(teacher, examples, tiny().train, CPU).class_means()
+    means = TeacherSource(teacher, examples, tiny().train, CPU).class_means()
     rows = examples.rows["train"]
     features = outputs(teacher, examples.images, rows, CPU).features
     for label in range(10):
@@ -152,7 +152,7 @@ def test_a_strength_that_makes_training_run_away_is_named(examples, tmp_path, qu
     recipe = tiny(strategy__lam=1e4, loss__name="ckd", train__epochs=3, train__select="last")
     with pytest.raises(TrainingError, match=r"'adversarial' \(--lambda, now 10000\)") as caught:
         distil_student(recipe, examples, create("cifar:resnet8", 10, 1), tmp_path, quiet)
-    assert "runs away at epoch" in str(caught.value) or "the loss is" in str(caught.value)
+    assert "diverged at epoch" in str(caught.value) or "the loss is" in str(caught.value)
 
 
 def test_a_learning_rate_that_makes_training_run_away_is_named(examples, tmp_path, quiet):
@@ -175,10 +175,10 @@ def test_a_learning_rate_that_makes_training_run_away_is_named(examples, tmp_pat
 )
 def test_what_does_not_fit_is_refused_before_anything_is_trained(examples, changes, words):
     with pytest.raises(RecipeError, match=words):
-        rehearse(tiny(**changes), examples)
+        dry_run(tiny(**changes), examples)
 
 
-def test_rehearsing_looks_at_no_training_row(examples, monkeypatch):
+def test_a_dry_run_computes_no_training_row(examples, monkeypatch):
     monkeypatch.setattr("edgefair.training.teacher.outputs", lambda *_: pytest.fail("the teacher was asked"))
     for loss in ("kdpp", "rkd"):
-        rehearse(tiny(loss__name=loss), examples)
+        dry_run(tiny(loss__name=loss), examples)

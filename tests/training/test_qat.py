@@ -11,14 +11,14 @@ from torch.func import jvp
 from edgefair.data import load_examples
 from edgefair.errors import TrainingError
 from edgefair.export.mixed_precision.simulate import Variants
-from edgefair.export.quantization import quantizable
+from edgefair.export.quantization import quantisable
 from edgefair.export.quantization.calibration import calibrate
 from edgefair.models import create, save_weights
 from edgefair.strategies import STRATEGIES
 from edgefair.training import qat as module
-from edgefair.training.assemble import assemble
+from edgefair.training.assemble import build_training
 from edgefair.training.fake_quant import FakeInput, FakeWeight, install, remove, rounded
-from edgefair.training.qat import finetune, sections
+from edgefair.training.qat import finetune, finetune_settings
 from tests.conftest import tiny
 
 
@@ -52,7 +52,7 @@ def test_inputs_are_rounded_as_onnx_does(low, high, unsigned, kind):
 def test_weights_are_rounded_as_the_quantiser_does(exported):
     model, source, images = exported
     variants = _variants(source, images, "tensorrt")
-    written = onnx.ModelProto.FromString(variants.model(set(quantizable(source, "tensorrt", tiny().quantize))))
+    written = onnx.ModelProto.FromString(variants.model(set(quantisable(source, "tensorrt", tiny().quantize))))
     tensors = {t.name: numpy_helper.to_array(t) for t in written.graph.initializer}
     name = next(name for name in tensors if name.endswith("head.weight_quantized"))
     scale = tensors[name.replace("_quantized", "_scale")]
@@ -95,7 +95,7 @@ def _variants(source, images, dialect):
 def test_the_network_computes_what_its_quantised_file_computes(exported):
     model, source, images = exported
     variants = _variants(source, images, "tensorrt")
-    every = {n for n in quantizable(source, "tensorrt", tiny().quantize) if not n.startswith("node_add")}
+    every = {n for n in quantisable(source, "tensorrt", tiny().quantize) if not n.startswith("node_add")}
     expected, plain = variants.logits(every, images), variants.logits(set(), images)
     install(model, torch.from_numpy(images), "tensorrt")
     with torch.no_grad():
@@ -129,7 +129,7 @@ def test_every_strategy_trains_a_quantised_student(strategy, dialect, examples):
     recipe = tiny(strategy__name=strategy, loss__name="ckd", train__batch_size=20)
     student, teacher = (create("cifar:resnet8", 10, seed) for seed in (0, 1))
     install(student, torch.from_numpy(np.array(examples.images[:20])), dialect)
-    made, feed = assemble(*sections(recipe, 1), examples, student, teacher, 0, torch.device("cpu"))
+    made, feed = build_training(finetune_settings(recipe, 1), examples, student, teacher, 0, torch.device("cpu"))
     made.start_epoch(1)
     student.train()
     before = {name: p.detach().clone() for name, p in student.named_parameters()}
@@ -163,8 +163,8 @@ def test_fine_tuning_stopped_and_gone_on_with_ends_with_the_same_weights(example
 
         return once
 
-    original = module.validation_judge
-    monkeypatch.setattr(module, "validation_judge", stopping)
+    original = module.make_validation
+    monkeypatch.setattr(module, "make_validation", stopping)
     with pytest.raises(TrainingError, match="stopped"):
         finetune(*given, tmp_path / "stopped", "ort-cpu", 2, quiet)
     monkeypatch.undo()
@@ -179,8 +179,8 @@ def test_fine_tuning_stopped_and_gone_on_with_ends_with_the_same_weights(example
 
 def test_warm_ups_are_not_gone_through_anew():
     names = {"loss__name": "kdpp", "strategy__name": "bird"}
-    train, loss, strategy = sections(tiny(train__epochs=9, train__lr=0.1, **names), 3)
+    train, loss, strategy = finetune_settings(tiny(train__epochs=9, train__lr=0.1, **names), 3)
     assert (train.epochs, train.lr) == (3, pytest.approx(0.005))
     assert (loss.kd_warmup_epochs, strategy.warmup_epochs) == (0, 0)
-    _, loss, strategy = sections(tiny(loss__name="ctkd"), 3)
+    _, loss, strategy = finetune_settings(tiny(loss__name="ctkd"), 3)
     assert (loss.curriculum_epochs, strategy) == (1, tiny().strategy)

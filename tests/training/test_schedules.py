@@ -16,10 +16,10 @@ from edgefair.models import create
 from edgefair.recipe import parse
 from edgefair.strategies.bird import meta_gradient
 from edgefair.strategies.optim import schedule
-from edgefair.training.assemble import assemble
+from edgefair.training.assemble import TrainingSettings, build_training
 from edgefair.training.ema import Average
-from edgefair.training.loader import Feed
-from edgefair.training.loop import stalled
+from edgefair.training.loader import BatchLoader
+from edgefair.training.loop import should_stop_early
 from edgefair.training.lr_finder import find, read, running_mean
 from edgefair.training.sampler import chances, order
 from edgefair.training.stages import distil_student
@@ -83,7 +83,7 @@ def test_sampling_without_a_known_group_is_uniform():
 
 
 def test_an_epoch_of_the_feed_is_balanced(examples):
-    feed = Feed(examples, "train", 20, "none", 0, CPU, "cell")
+    feed = BatchLoader(examples, "train", 20, "none", 0, CPU, "cell")
     batches = [list(feed.epoch(number)) for number in (1, 1, 2)]
     ids = [torch.cat([batch.ids for batch in epoch]) for epoch in batches]
     assert torch.equal(ids[0], ids[1])
@@ -104,25 +104,25 @@ def test_accumulated_batches_are_one_large_one(examples):
         changes = {"loss__name": "none", "train__batch_size": size, "train__accumulate": accumulate}
         recipe = tiny(**{**SMALL, **changes}, train__schedule="constant", train__warmup=0)
         student = create("cifar:resnet8", 10, 0)
-        strategy, feed = assemble(recipe.train, recipe.loss, recipe.strategy, examples, student, None, 0, CPU)
+        strategy, feed = build_training(TrainingSettings.of(recipe), examples, student, None, 0, CPU)
         strategy.start_epoch(1)
         student.eval()
         for batch in list(feed.epoch(1))[: 80 // size]:
             strategy.step(batch)
-        assert strategy.updates == 2
+        assert strategy.optimizer_steps == 2
         weights.append(torch.cat([p.detach().flatten() for p in student.parameters()]))
     torch.testing.assert_close(*weights, rtol=1e-4, atol=1e-6)
 
 
 def test_the_last_step_of_an_epoch_takes_what_is_left(examples):
     recipe = tiny(**SMALL, train__accumulate=4, loss__name="none")  # 6 batches: 4 and 2
-    parts = (recipe.train, recipe.loss, recipe.strategy, examples, create("cifar:resnet8", 10, 0), None, 0, CPU)
-    strategy, feed = assemble(*parts)
+    parts = (TrainingSettings.of(recipe), examples, create("cifar:resnet8", 10, 0), None, 0, CPU)
+    strategy, feed = build_training(*parts)
     updates = []
     for epoch in (1, 2):
         for batch in feed.epoch(epoch):
             strategy.step(batch)
-            updates.append(strategy.updates)
+            updates.append(strategy.optimizer_steps)
     assert updates == [0, 0, 0, 1, 1, 2, 2, 2, 2, 3, 3, 4]
 
 
@@ -157,17 +157,17 @@ def test_a_resumed_training_ends_bit_for_bit_where_an_unbroken_one_does(examples
     unbroken, history = trained(examples, tmp_path / "unbroken", quiet, train__epochs=3, **EVERYTHING)
     from edgefair.training import loop as train
 
-    save = train._save
+    save = train.save_checkpoint
 
     def killed(path, state):
         save(path, state)
         if len(state["history"]) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "_save", killed)
+    monkeypatch.setattr(train, "save_checkpoint", killed)
     with pytest.raises(KeyboardInterrupt):
         trained(examples, tmp_path / "broken", quiet, train__epochs=3, **EVERYTHING)
-    monkeypatch.setattr(train, "_save", save)
+    monkeypatch.setattr(train, "save_checkpoint", save)
     resumed, again = trained(examples, tmp_path / "broken", quiet, train__epochs=3, **EVERYTHING)
     assert again == history
     for name, value in unbroken.state_dict().items():
@@ -178,17 +178,17 @@ def test_the_average_is_what_is_judged_and_kept(examples, tmp_path, quiet):
     plain, _ = trained(examples, tmp_path / "a", quiet, train__epochs=1)
     averaged, history = trained(examples, tmp_path / "b", quiet, train__epochs=1, train__ema=0.99)
     assert any(not torch.equal(a, b) for a, b in zip(plain.parameters(), averaged.parameters(), strict=True))
-    from edgefair.training.loop import validation_judge
+    from edgefair.training.loop import make_validation
 
-    assert validation_judge(examples, CPU)(averaged).items() <= history[0].items()
+    assert make_validation(examples, CPU)(averaged).items() <= history[0].items()
 
 
 def test_early_stopping_counts_epochs_without_a_new_best():
-    assert not stalled([1, 2, 2], 0)
-    assert not stalled([], 2)
-    assert not stalled([1, 2, 1], 2)
-    assert stalled([1, 2, 1, 2], 2)
-    assert not stalled([1, 2, 1, 3], 2)
+    assert not should_stop_early([1, 2, 2], 0)
+    assert not should_stop_early([], 2)
+    assert not should_stop_early([1, 2, 1], 2)
+    assert should_stop_early([1, 2, 1, 2], 2)
+    assert not should_stop_early([1, 2, 1, 3], 2)
     with pytest.raises(RecipeError, match="select is 'last'"):
         parse({"train": {"patience": 2, "select": "last"}})
 
@@ -213,8 +213,8 @@ def test_the_range_test_finds_the_steepest_fall():
 
 def test_the_range_test_stops_where_the_loss_runs_away(examples):
     recipe = tiny(**SMALL, loss__name="none")
-    parts = (recipe.train, recipe.loss, recipe.strategy, examples, create("cifar:resnet8", 10, 0), None, 0, CPU)
-    found = [find(*assemble(*copy.deepcopy(parts)), 1e-4, 1e4, 60) for _ in range(2)]
+    parts = (TrainingSettings.of(recipe), examples, create("cifar:resnet8", 10, 0), None, 0, CPU)
+    found = [find(*build_training(*copy.deepcopy(parts)), 1e-4, 1e4, 60) for _ in range(2)]
     assert found[0] == found[1]
     assert 12 < len(found[0].rates) < 60
     assert 1e-4 < found[0].suggestion < 10
