@@ -28,7 +28,7 @@ from edgefair.data.calibration import calibration_images
 from edgefair.data.gate_rows import GateRows
 from edgefair.export.mixed_precision.cost import latency_costs, size_costs
 from edgefair.export.mixed_precision.ranking_rows import ranking_rows
-from edgefair.export.mixed_precision.search import AIM, choose, over, within
+from edgefair.export.mixed_precision.search import TOLERANCE_FRACTION, choose, meets_tolerances, violated_checks
 from edgefair.export.mixed_precision.sensitivity import RANKS, order, sensitivities
 from edgefair.export.mixed_precision.simulate import OPTIMISED, Simulated, Variants, run
 from edgefair.export.mixed_precision.units import nodes_of, units
@@ -107,11 +107,13 @@ def chosen(case: Case) -> None:
     seconds = time.perf_counter() - started
     print(f"  {len(found)} units ranked in {seconds:.0f} s", flush=True)
     limits = tolerance(case.recipe.gate, "same")
-    lacking = over(case.rows, variants.logits(every, case.rows.images), limits)
+    lacking = violated_checks(case.rows, variants.logits(every, case.rows.images), limits)
     case.over = [{"name": check.name, "value": check.value, "limit": check.limit} for check in lacking]
 
     def holds(kept) -> bool:
-        return within(case.rows, variants.logits(every - set(nodes_of(found, kept)), case.rows.images), limits)
+        return meets_tolerances(
+            case.rows, variants.logits(every - set(nodes_of(found, kept)), case.rows.images), limits
+        )
 
     for rank in RANKS:
         started = time.perf_counter()
@@ -128,7 +130,7 @@ def by_accuracy(case: Case) -> None:
     """NNCF's choice, held to the same share of the accuracy tolerance."""
     started = time.perf_counter()
     path = case.folder / "nncf.xml"
-    max_drop = AIM * case.recipe.gate.accuracy_drop_points / 100
+    max_drop = TOLERANCE_FRACTION * case.recipe.gate.accuracy_drop_points / 100
     kept = nncf_file(case.source, path, case.images, case.rows, max_drop)
     size = path.stat().st_size + path.with_suffix(".bin").stat().st_size
     case.runtimes["NNCF, accuracy"] = nncf_runtime(path)
@@ -252,7 +254,7 @@ def record(students: list[dict]) -> dict:
         "ranking_rows": RANKING_ROWS,
         "choosing_rows": CHOOSING_ROWS,
         "most_units_in_float": MOST,
-        "share_of_tolerance_used_by_the_search": AIM,
+        "share_of_tolerance_used_by_the_search": TOLERANCE_FRACTION,
         "compared_with": {name: installed(name) for name in ("nncf", "openvino")},
         "skipped": {"NNCF, accuracy": without_nncf(students), "ModelOpt": MODELOPT},
         "summary": summary(students),

@@ -1,4 +1,4 @@
-"""`edgefair quantize`: a finished run in eight bits, with the operators in float that keep its groups whole."""
+"""`edgefair quantize`: a finished run in eight bits, with the operators in float that its fairness needs."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,12 @@ from edgefair.cli.options import TableChoice, target_names
     type=TableChoice(target_names),
     help="What to quantise for.  [default: that of the run's first INT8 file]",
 )
-@click.option("--until-fair", is_flag=True, help="Return operators to float until every tolerance of the gate holds.")
+@click.option(
+    "--until-pass",
+    is_flag=True,
+    help="Return operators to float until every check of the gate holds, accuracy and changed predictions included.",
+)
+@click.option("--until-fair", is_flag=True, hidden=True, help="The former name of --until-pass.")
 @click.option(
     "--cost",
     type=click.Choice(["latency", "size"]),
@@ -29,7 +34,7 @@ from edgefair.cli.options import TableChoice, target_names
     help="Whose margin error ranks the operators.",
 )
 @click.option(
-    "--max-float", type=click.IntRange(min=0), help="Most operators in float; without --until-fair, how many."
+    "--max-float", type=click.IntRange(min=0), help="Most operators in float; without --until-pass, how many."
 )
 @click.option(
     "--finetune-epochs",
@@ -39,8 +44,8 @@ from edgefair.cli.options import TableChoice, target_names
     help="Train on under quantisation for so long, if operators in float do not suffice.",
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every number as JSON.")
-def quantize(run, target, until_fair, cost, rank, max_float, finetune_epochs, json_file) -> None:
-    """Quantise the student of RUN so that its groups stay whole, and show what that costs.
+def quantize(run, target, until_pass, until_fair, cost, rank, max_float, finetune_epochs, json_file) -> None:
+    """Quantise the student of RUN so that no group loses more than allowed, and show what that costs.
 
     RUN is a folder of distill-and-export. Operators are ranked and chosen on validation rows; the gate rows judge what
     is built, once. Files, predictions and manifest go to RUN/quantized; what the run made stays as it is.
@@ -50,15 +55,15 @@ def quantize(run, target, until_fair, cost, rank, max_float, finetune_epochs, js
     from edgefair.errors import EXIT
     from edgefair.files import write_json
     from edgefair.log import Log
-    from edgefair.pipeline.quantize.request import Ask
+    from edgefair.pipeline.quantize.request import QuantizeRequest
     from edgefair.pipeline.quantize.run import quantize_run
     from edgefair.report.terminal.quantize import print_trade
     from edgefair.report.terminal.tables import plain_console
 
     if json_file:
         json_file.unlink(missing_ok=True)  # what an earlier call found must not stand beside an error of this one
-    ask = Ask(target or "", until_fair, cost or "", rank, max_float, finetune_epochs)
-    report = quantize_run(run, ask, Log())
+    request = QuantizeRequest(target or "", until_pass or until_fair, cost or "", rank, max_float, finetune_epochs)
+    report = quantize_run(run, request, Log())
     if json_file:
         write_json(json_file, report)
     print_trade(report, plain_console())

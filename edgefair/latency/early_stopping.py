@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from edgefair.metrics.bisection import last_holding
 from edgefair.metrics.distributions import regularised_beta
 
 PERCENTILE, CONFIDENCE = 0.9, 0.99  # MLPerf Inference rules, single stream
@@ -22,11 +23,7 @@ def allowed_over(queries: int, percentile: float = PERCENTILE, confidence: float
     def holds(t: int) -> bool:
         return t < queries and regularised_beta(queries - t, t + 1, percentile) <= 1 - confidence
 
-    low, high = -1, queries  # holds(low) or low == -1; not holds(high)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
+    return last_holding(holds, -1, queries)
 
 
 def upper_estimate(times: np.ndarray, percentile: float = PERCENTILE, confidence: float = CONFIDENCE) -> float:

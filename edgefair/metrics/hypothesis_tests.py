@@ -75,7 +75,7 @@ def class_bias(class_acc_a, overall_a, class_acc_b, overall_b, alpha: float = 0.
 def mcnemar_midp(lost: int, won: int) -> float:
     """Two-sided mid-p of McNemar's test (Fagerland et al. 2013): 2 P(X <= min) - P(X = min), X ~ Bin(lost + won, 1/2).
 
-    A smoke detector, not a gate: it is blind to one group gaining what another loses. 1 where nothing flipped.
+    For information, not a gate: it is blind to one group gaining what another loses. 1 where nothing flipped.
     """
     flips, least = int(lost) + int(won), int(min(lost, won))
     return min(1.0, 2 * binomial_half_cdf(least, flips) - binomial_half_pmf(least, flips))

@@ -2,10 +2,10 @@
 
 import functools
 import math
-from collections.abc import Callable
 
 import numpy as np
 
+from edgefair.metrics.bisection import bisect
 from edgefair.metrics.confusion_matrix import divide
 from edgefair.metrics.distributions import normal_cdf, normal_quantile
 
@@ -50,7 +50,11 @@ def paired_change_interval(lost: float, won: float, n: float, confidence: float 
     z = normal_quantile(0.5 + confidence / 2)
     change = (won - lost) / n
     score = functools.partial(_change_score, lost, won, n)
-    return _root(score, -1.0, change, z), _root(score, change, 1.0, -z)
+    ends = ((-1.0, change, z), (change, 1.0, -z))
+    # The score falls as the change grows; 2 / 2^60 is below the last bit.
+    roots = (bisect(lambda d, target=target: score(d) > target, low, high, 60) for low, high, target in ends)
+    low, high = ((low + high) / 2 for low, high in roots)
+    return low, high
 
 
 def noninferiority_p(lost: int, won: int, n: int, margin: float) -> float:
@@ -66,10 +70,3 @@ def _change_score(lost: float, won: float, n: float, d: float) -> float:
     b = -won - lost + (2 * n - won + lost) * d
     restricted = (math.sqrt(max(b * b + 8 * n * lost * d * (1 - d), 0.0)) - b) / (4 * n)
     return (won - lost - n * d) / math.sqrt(max(n * (2 * restricted + d * (1 - d)), 1e-300))
-
-
-def _root(falling: Callable[[float], float], low: float, high: float, target: float) -> float:
-    for _ in range(60):  # 2 / 2^60 is below the last bit
-        middle = (low + high) / 2
-        low, high = (middle, high) if falling(middle) > target else (low, middle)
-    return (low + high) / 2

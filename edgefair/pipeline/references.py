@@ -83,7 +83,7 @@ def _load_one(folder: Path, name: str) -> Source:
         )
     path = folder / "predictions" / f"{name}.npz"
     predictions = Predictions.load(path)
-    _refuse_stale(known[name], predictions, path)
+    _check_not_stale(known[name], predictions, path)
     return Source(f"{folder}:{name}", predictions, recipe, *_latency(folder / "latency", known[name]))
 
 
@@ -96,7 +96,7 @@ def _latency(folder: Path, artefact: Artefact) -> tuple[dict, dict]:
     return record.rows(artefact.name), record.controls()
 
 
-def _refuse_stale(artefact: Artefact, predictions: Predictions, path: Path) -> None:
+def _check_not_stale(artefact: Artefact, predictions: Predictions, path: Path) -> None:
     """Predictions speak of one file: the one that was predicted with, the one the run made, the one that is there."""
     if not artefact.path.is_file():
         raise ArtefactError(f"{artefact.path} is missing, so its predictions {path} speak of nothing. Export it again.")

@@ -11,9 +11,11 @@ import numpy as np
 
 from edgefair.errors import RecipeError, RunFolderError
 from edgefair.files import digest, flat, read_values
+from edgefair.metrics.bisection import bisect
 from edgefair.metrics.distributions import student_t_p
 from edgefair.metrics.fairness_claim import NO_WORD
-from edgefair.metrics.hypothesis_tests import holm, welch_class_bias
+from edgefair.metrics.hypothesis_tests import class_bias as class_bias_test
+from edgefair.metrics.hypothesis_tests import holm
 from edgefair.report.records import Report
 
 # metric: (where it stands in a report, what more of it is called, what less of it is called)
@@ -102,15 +104,14 @@ def class_bias(first: list[dict], first_name: str, second: list[dict], second_na
     if min(len(first), len(second)) < 2:
         return None
     sides = [_class_accuracy(reports, name) for reports, name in ((first, first_name), (second, second_name))]
-    p = welch_class_bias(*sides[0], *sides[1]).p
-    adjusted = holm(p)
+    bias = class_bias_test(*sides[0], *sides[1], LEVEL)
     names = first[0]["data"]["class_names"]
     return {
-        "classes": len(p),
-        "undefined": int(np.isnan(p).sum()),
-        "raw": int((p < LEVEL).sum()),
-        "holm": int((adjusted < LEVEL).sum()),
-        "named": [names[c] for c in np.flatnonzero(adjusted < LEVEL)],
+        "classes": len(bias.holm_p),
+        "undefined": bias.undefined_count,
+        "raw": bias.raw_count,
+        "holm": bias.holm_count,
+        "named": [names[c] for c in np.flatnonzero(bias.holm_p < LEVEL)],
     }
 
 
@@ -133,8 +134,8 @@ def _artefacts(report: dict) -> dict[str, dict]:
 
 
 def _values(reports: list[dict], artefact: str, metric: str, what: str = "value") -> np.ndarray:
-    found = [_artefacts(report)[artefact][HEADLINES[metric][0]][metric][what] for report in reports]
-    return np.array([math.nan if value is None else value for value in found])  # [S]
+    values = [_artefacts(report)[artefact][HEADLINES[metric][0]][metric][what] for report in reports]
+    return np.array([math.nan if value is None else value for value in values])  # [S]
 
 
 def _spread(reports: list[dict], artefact: str, metric: str) -> dict:
@@ -176,11 +177,8 @@ def _half_width(deviation: float, n: int, dof: float) -> float:
     """t(0.975, dof) * deviation / sqrt(n)."""
     if math.isnan(deviation) or math.isnan(dof):
         return math.nan
-    low, high = 0.0, 1e6
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if student_t_p(middle, dof) > LEVEL else (low, middle)
-    return high * deviation / math.sqrt(n)
+    _, quantile = bisect(lambda t: student_t_p(t, dof) > LEVEL, 0.0, 1e6, 80)
+    return quantile * deviation / math.sqrt(n)
 
 
 def _word(metric: str, difference: float, p: float) -> str:

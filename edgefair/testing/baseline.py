@@ -59,7 +59,7 @@ class Baseline:
         return now
 
     def _renew(self, name: str, entries: dict, candidate, reference, wanted: Tolerance, how: dict) -> dict:
-        """Write the entry, unless the paired gate refuses the engine; too few rows are written and still said."""
+        """Write the entry, unless the paired gate refuses the engine; too few rows are written and still reported."""
         __tracebackhide__ = True
         now = observe(candidate, wanted)
         try:
@@ -77,14 +77,16 @@ class Baseline:
         try:
             facts, lost = compare_facts(before, now), vanished(before, now)
         except (KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"the entry '{name}' of {self.path} is damaged ({error!r}). {self._mend()}") from None
+            raise DataError(
+                f"the entry '{name}' of {self.path} is damaged ({error!r}). {self._repair_hint()}"
+            ) from None
         failed = [str(fact) for fact in facts if fact.outcome == "fail"] + lost
         if failed:
             raise Unfair(f"'{name}' became less fair than {self.path.name} allows, on these rows: {'; '.join(failed)}.")
         undefined = [fact.what for fact in facts if fact.outcome != "pass"]
         if undefined or now["missing_cells"]:
-            said = f"{listed(undefined)} undefined; " if undefined else ""
-            raise Inconclusive(f"'{name}': {said}no rows of {listed(now['missing_cells']) or 'a known group'}.")
+            first = f"{listed(undefined)} undefined; " if undefined else ""
+            raise Inconclusive(f"'{name}': {first}no rows of {listed(now['missing_cells']) or 'a known group'}.")
 
     def _entry(self, entries: dict, name: str) -> dict:
         __tracebackhide__ = True
@@ -98,24 +100,24 @@ class Baseline:
         unknown = sorted(set(entries[name].get("allowed", {})) - {field.name for field in fields(Tolerance)})
         if missing or unknown:
             what = f"lacks {listed(missing)}" if missing else f"allows what is no tolerance: {listed(unknown)}"
-            raise DataError(f"the entry '{name}' of {self.path} {what}. {self._mend()}")
+            raise DataError(f"the entry '{name}' of {self.path} {what}. {self._repair_hint()}")
         return entries[name]
 
-    def _mend(self) -> str:
+    def _repair_hint(self) -> str:
         return f"Restore it from version control, or delete it and run: {self.again} - then review and commit the file."
 
     def _same_tolerance(self, before: dict, tolerance: Tolerance | None, name: str) -> Tolerance:
         __tracebackhide__ = True
         stored = _tolerance(before)
         given = asdict(tolerance or stored)
-        moved = [
+        changed = [
             f"{field} = {given[field]} in the test and {was}"
             for field, was in asdict(stored).items()
             if was != given[field]
         ]
-        if moved:
+        if changed:
             raise RecipeError(
-                f"the tolerance of '{name}' is {', '.join(moved)} in {self.path.name}. Give the stored one, or run: "
+                f"the tolerance of '{name}' is {', '.join(changed)} in {self.path.name}. Give the stored one, or run: "
                 f"{self.again} - then review and commit the file."
             )
         return stored

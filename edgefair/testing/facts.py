@@ -87,7 +87,7 @@ def compare_facts(before: dict, now: dict) -> list[Fact]:
 
 
 def vanished(before: dict, now: dict) -> list[str]:
-    """Classes that were predicted often and never are any more: a collapsed engine has a splendid disparity."""
+    """Classes that were predicted often and never are any more: a collapsed engine has a trivially low disparity."""
     least = before["allowed"]["min_cell"]
     lost = [name for name, count in before["predicted"].items() if count >= least and not now["predicted"][name]]
     return [f"never predicted any more: {listed(lost)}"] if lost else []

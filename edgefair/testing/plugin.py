@@ -35,10 +35,10 @@ def pytest_configure(config):
             f"edgefair_inconclusive is '{config.getini('edgefair_inconclusive')}'; allowed are fail and warn."
         )
     if config.getoption(UPDATE):
-        _refuse_update(config)
+        _check_update_allowed(config)
 
 
-def _refuse_update(config) -> None:
+def _check_update_allowed(config) -> None:
     """A baseline is reviewed before it counts: nothing rewrites it unseen, and no two processes at once."""
     if os.environ.get("CI", "").lower() not in ("", "0", "false") and not config.getoption(IN_CI):
         raise pytest.UsageError(

@@ -4,11 +4,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from edgefair.export.mixed_precision.ranking_rows import RankingRows
-from edgefair.gate import Tolerance, compare
-from edgefair.gate.checks import Check
+import numpy as np
 
-AIM = 0.5
+from edgefair.export.mixed_precision.ranking_rows import RankingRows
+from edgefair.gate import Tolerance, judge_artefact
+from edgefair.gate.checks import Check
+from edgefair.gate.claims import EQUIVALENCE
+from edgefair.gate.limits import Limits
+from edgefair.metrics.bisection import last_holding
+
+TOLERANCE_FRACTION = 0.5
 """Share of each tolerance that may be used on the ranking rows: the gate passes on an upper bound, not on a value."""
 
 
@@ -19,21 +24,22 @@ class Choice:
     kept: tuple[str, ...]
     holds: bool
     tried: int  # variants that were evaluated
-    returned: tuple[str, ...] = ()  # taken into float on the way and found unneeded
+    reverted: tuple[str, ...] = ()  # taken into float on the way and found unneeded
 
     def to_dict(self) -> dict:
         """The choice as JSON values."""
-        return {"kept": list(self.kept), "holds": self.holds, "tried": self.tried, "returned": list(self.returned)}
+        return {"kept": list(self.kept), "holds": self.holds, "tried": self.tried, "returned": list(self.reverted)}
 
 
 def choose(
     order: Sequence[str], costs: dict[str, float], holds: Callable[[tuple[str, ...]], bool], most: int | None = None
 ) -> Choice:
-    """Take units into float in that order until `holds`, then give back each that is not needed, dearest first.
+    """Take units into float in that order until `holds`, then revert each that is not needed, most expensive first.
 
-    At most `most` units (None: all). `holds` is asked with the units in float. How many are taken is found by doubling
-    and halving, which asks few times and supposes that more units in float hold where fewer do. Where even the last set
-    does not hold, it is returned as it is, with holds = False.
+    order, costs: the units as `sensitivity.order` ranks them, and what each costs in float. holds: whether the
+    tolerances hold with these units in float. most: the largest number of them, None for all. How many are taken is
+    found by doubling and halving, which needs few calls and supposes that more units in float hold where fewer do.
+    Where even the last set does not hold, it is the result as it is, with holds = False.
     """
     tried = 0
 
@@ -45,14 +51,14 @@ def choose(
     names = tuple(order[:most])
     count = _fewest(lambda count: ask(names[:count]), len(names))
     met, kept = count is not None, names[:count]
-    returned: tuple[str, ...] = ()
+    reverted: tuple[str, ...] = ()
     if met:
         # The last one taken is needed: without it the tolerances did not hold.
         for name in sorted(kept[:-1], key=lambda name: -costs[name]):
             fewer = tuple(other for other in kept if other != name)
             if ask(fewer):
-                kept, returned = fewer, (*returned, name)
-    return Choice(kept, met, tried, returned)
+                kept, reverted = fewer, (*reverted, name)
+    return Choice(kept, met, tried, reverted)
 
 
 def _fewest(holds: Callable[[int], bool], most: int) -> int | None:
@@ -62,29 +68,31 @@ def _fewest(holds: Callable[[int], bool], most: int) -> int | None:
         if high == most:
             return None
         low, high = high, min(most, max(1, 2 * high))
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return high
+    return last_holding(lambda count: not holds(count), low, high) + 1
 
 
-def within(rows: RankingRows, logits, tolerance: Tolerance, aim: float = AIM) -> bool:
-    """Whether what is observed on the ranking rows stays within `aim` times every gated tolerance, nothing collapsed.
+def meets_tolerances(
+    rows: RankingRows, logits: np.ndarray, tolerance: Tolerance, fraction: float = TOLERANCE_FRACTION
+) -> bool:
+    """Whether what is observed on the ranking rows is within `fraction` of every gated tolerance, nothing collapsed.
 
-    The observed values are judged, not their bounds: the rows are too few for bounds, and the gate rows will have them.
+    rows: the ranking rows. logits: the candidate's on them, [N, C]. tolerance: of the gate. The observed values are
+    judged, not their bounds: the rows are too few for bounds, and the gate rows will have them.
     """
-    return not over(rows, logits, tolerance, aim)
+    return not violated_checks(rows, logits, tolerance, fraction)
 
 
-def over(rows: RankingRows, logits, tolerance: Tolerance, aim: float = AIM) -> list[Check]:
-    """The gated checks that are not held, on the ranking rows."""
+def violated_checks(
+    rows: RankingRows, logits: np.ndarray, tolerance: Tolerance, fraction: float = TOLERANCE_FRACTION
+) -> list[Check]:
+    """The gated checks that do not hold on the ranking rows; the arguments are those of `meets_tolerances`."""
     reference, candidate = rows.predictions(rows.reference), rows.predictions(logits)
-    few = replace(tolerance, replicates=100)  # bounds are not looked at
-    checks = compare(reference, candidate, few, claim="same").checks
-    return [check for check in checks if check.gated and not _held(check, aim)]
+    limits = Limits(EQUIVALENCE, replace(tolerance, replicates=100))  # bounds are not looked at
+    checks = judge_artefact(reference, candidate, limits).checks
+    return [check for check in checks if check.gated and not _holds(check, fraction)]
 
 
-def _held(check: Check, aim: float) -> bool:
+def _holds(check: Check, fraction: float) -> bool:
     if check.name == "collapse":
         return check.outcome == "pass"
-    return not math.isnan(check.value) and check.value <= aim * check.limit + 1e-9
+    return not math.isnan(check.value) and check.value <= fraction * check.limit + 1e-9

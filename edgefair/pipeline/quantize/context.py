@@ -1,5 +1,6 @@
 """A run that is being quantised for a target, and what every stage needs of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,30 +10,33 @@ from edgefair.data.calibration import calibration_images
 from edgefair.export.mixed_precision.ranking_rows import RankingRows, ranking_rows
 from edgefair.export.mixed_precision.simulate import Variants, run
 from edgefair.export.quantization.calibration import calibrate
+from edgefair.log import Log
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.recipe import Recipe
 from edgefair.runtimes import runtime_class
 from edgefair.runtimes.targets import TARGETS
 
-FEW = 600
+NUM_RANKING_ROWS = 600
 """Rows that rank; all of the ranking rows, up to 2,000, then decide."""
 
 
 @dataclass(frozen=True)
-class Work:
+class QuantizeContext:
     """A run that is quantised for a target, and what every stage needs of it."""
 
     run: RunFolder
     examples: Examples
     target: str
-    log: object
+    log: Log
 
     @property
     def recipe(self) -> Recipe:
+        """The run's own recipe."""
         return self.run.recipe
 
     @property
     def dialect(self) -> str:
+        """The target's dialect of Q/DQ."""
         return TARGETS[self.target].dialect
 
     @property
@@ -47,6 +51,7 @@ class Work:
 
     @property
     def data(self) -> str:
+        """SHA-256 of what the run says of its data."""
         return self.run.hashes("data")["data.json"]
 
     @cached_property
@@ -62,7 +67,7 @@ class Work:
     @cached_property
     def few(self) -> RankingRows:
         """Some of them: a ranking runs the rows once for every unit."""
-        return self.rows.spread(FEW)
+        return self.rows.spread(NUM_RANKING_ROWS)
 
     def variants(self, source: Path) -> Variants:
         """Quantised forms of a file, with ranges from the calibration rows, which are kept beside what needs them."""
@@ -71,10 +76,12 @@ class Work:
         ranges = calibrate(source, images, self.recipe.quantize, batch, cache=cache)
         return Variants(source, self.dialect, self.recipe.quantize, ranges)
 
-    def stage(self, name: str, made_from: dict, make) -> Path:
+    def stage(self, name: str, made_from: dict, make: Callable[[Path], None]) -> Path:
+        """Do a stage of this target where it is not done yet; `make` writes its files into a folder."""
         return self.run.stage(f"quantized/{self.target}/{name}", made_from, make)
 
     def hashes(self, name: str) -> dict[str, str]:
+        """SHA-256 of the files of a finished stage, by "stage/file"."""
         return {f"{name}/{file}": value for file, value in self.run.hashes(f"quantized/{self.target}/{name}").items()}
 
     def made_from(self) -> dict:

@@ -1,11 +1,13 @@
 """A finished run as the quantiser finds it: its recipe, its data again, the target that is asked for."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgefair.data import load_examples
+from edgefair.data import Examples, load_examples
 from edgefair.errors import RecipeError, RunFolderError, nearest
+from edgefair.log import Log
 from edgefair.pipeline.run_folder import RunFolder, run_recipe, stage_record
 from edgefair.recipe import Recipe
 from edgefair.runtimes import manifest
@@ -13,11 +15,11 @@ from edgefair.runtimes.targets import TARGETS
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What a user asks for, see `edgefair quantize --help`; a target or cost of "" is chosen by the run."""
+class QuantizeRequest:
+    """The options of `edgefair quantize`, see its help; a target or cost of "" is chosen by the run."""
 
     target: str = ""
-    until_fair: bool = False
+    until_pass: bool = False
     cost: str = ""
     rank: str = "worst-group"
     max_float: int | None = None
@@ -25,7 +27,7 @@ class Ask:
 
 
 @contextmanager
-def opened(folder: Path, log):
+def opened(folder: Path, log: Log) -> Iterator[tuple[RunFolder, Examples]]:
     """(run, examples) of a finished run folder, locked.
 
     Raises RunFolderError where it is none, or not finished, or where the data are not what the run saw.

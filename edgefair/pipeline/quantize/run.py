@@ -1,8 +1,8 @@
-"""A finished run quantised so that its groups stay whole: rank, choose, fine-tune if it must be, build, judge.
+"""A finished run quantised so that its gate still passes: rank, choose, fine-tune if needed, build, judge.
 
 Everything lies in RUN/quantized/TARGET, a folder for each stage; the run's own files are only read. Ranking and
-choosing see validation rows alone, and calibration sees the run's calibration rows. The gate rows are looked at once,
-by what is built in the end.
+choosing see validation rows alone, and calibration sees the run's calibration rows. The gate rows are used once, by
+what is built in the end.
 """
 
 import json
@@ -11,27 +11,33 @@ from pathlib import Path
 
 from edgefair.errors import RecipeError
 from edgefair.export.mixed_precision.cost import latency_costs, size_costs
-from edgefair.export.mixed_precision.search import Choice, choose, over, within
+from edgefair.export.mixed_precision.search import Choice, choose, meets_tolerances, violated_checks
 from edgefair.export.mixed_precision.sensitivity import Sensitivity, order, sensitivities
 from edgefair.export.mixed_precision.simulate import OPTIMISED
 from edgefair.export.mixed_precision.units import nodes_of, units
 from edgefair.files import write_json
 from edgefair.gate.tolerance import tolerance
-from edgefair.pipeline.quantize.context import Work
-from edgefair.pipeline.quantize.request import Ask, chosen_target, finished_recipe, opened
+from edgefair.log import Log
+from edgefair.pipeline.quantize.context import QuantizeContext
+from edgefair.pipeline.quantize.request import QuantizeRequest, chosen_target, finished_recipe, opened
 from edgefair.pipeline.quantize.variants import build_variants
 
 
-def quantize_run(folder: Path, ask: Ask, log) -> dict:
+def quantize_run(folder: Path, request: QuantizeRequest, log: Log) -> dict:
     """Do what `edgefair quantize` does in a run folder; returns the report as JSON values."""
     finished_recipe(folder)
-    target = chosen_target(folder, ask.target)
+    target = chosen_target(folder, request.target)
     with opened(folder, log) as (run, examples):
-        work = Work(run, examples, target, log)
-        asked = {"cost": _cost(work, ask), "until_fair": ask.until_fair, "rank": ask.rank, "max_float": ask.max_float}
+        work = QuantizeContext(run, examples, target, log)
+        asked = {
+            "cost": _cost(work, request),
+            "until_fair": request.until_pass,
+            "rank": request.rank,
+            "max_float": request.max_float,
+        }
         ranking = work.stage("ranking", work.made_from(), lambda at: _rank(work, at))
         settings = asked | {"gate": _values(work.recipe.gate), "data": work.data} | work.hashes("ranking")
-        choices = _choices(work, ask, asked, ranking, settings)
+        choices = _choices(work, request, asked, ranking, settings)
         sections = {name: _values(getattr(work.recipe, name)) for name in ("bench", "deploy")}
         made_from = settings | sections | {name: choice for name, (_, choice) in choices.items()}
         built = work.stage("built", made_from, lambda at: build_variants(work, choices, at))
@@ -39,28 +45,30 @@ def quantize_run(folder: Path, ask: Ask, log) -> dict:
         return {**about, **asked, **_read(ranking / "ranking.json"), **_read(built / "report.json")}
 
 
-def _choices(work: Work, ask: Ask, asked: dict, ranking: Path, settings: dict) -> dict[str, tuple[Path, dict]]:
+def _choices(
+    work: QuantizeContext, request: QuantizeRequest, asked: dict, ranking: Path, settings: dict
+) -> dict[str, tuple[Path, dict]]:
     """Name of a variant -> (float ONNX file, its choice): operators in float, and fine-tuning if these do not hold."""
     made = work.stage("choice", settings, lambda at: _choose(work, ranking, asked, work.source, at))
     choices = {"group-aware": (work.source, _read(made / "choice.json"))}
-    if ask.finetune_epochs and not choices["group-aware"][1]["holds"]:
-        choices["fine-tuned"] = _finetuned(work, ranking, asked, settings, ask.finetune_epochs)
-    elif ask.finetune_epochs:
+    if request.finetune_epochs and not choices["group-aware"][1]["holds"]:
+        choices["fine-tuned"] = _finetuned(work, ranking, asked, settings, request.finetune_epochs)
+    elif request.finetune_epochs:
         work.log.line("every tolerance holds on the ranking rows without fine-tuning; it is left out")
     return choices
 
 
-def _cost(work: Work, ask: Ask) -> str:
+def _cost(work: QuantizeContext, request: QuantizeRequest) -> str:
     """What a unit in float is charged: latency where it can be measured, else size."""
-    if ask.cost == "latency" and work.dialect not in OPTIMISED:
+    if request.cost == "latency" and work.dialect not in OPTIMISED:
         raise RecipeError(
             f"the latency of single operators is known for {', '.join(OPTIMISED)} only, by ONNX Runtime's profile; "
             f"for the target '{work.target}' use --cost size."
         )
-    return ask.cost or ("latency" if work.dialect in OPTIMISED and not work.blocked else "size")
+    return request.cost or ("latency" if work.dialect in OPTIMISED and not work.blocked else "size")
 
 
-def _rank(work: Work, folder: Path) -> None:
+def _rank(work: QuantizeContext, folder: Path) -> None:
     """Write ranking.json: the units, what each one's quantisation does to every group, what each costs in float."""
     variants = work.variants(work.source)
     found = units(work.source, work.dialect, work.recipe.quantize)
@@ -83,7 +91,7 @@ def _rank(work: Work, folder: Path) -> None:
     write_json(folder / "ranking.json", record)
 
 
-def _choose(work: Work, ranking: Path, asked: dict, source: Path, folder: Path) -> None:
+def _choose(work: QuantizeContext, ranking: Path, asked: dict, source: Path, folder: Path) -> None:
     """Write choice.json: the units of `source` that stay in float."""
     record = _read(ranking / "ranking.json")
     found, costs = record["units"], record["costs"][asked["cost"]]
@@ -94,24 +102,30 @@ def _choose(work: Work, ranking: Path, asked: dict, source: Path, folder: Path) 
     every = set(nodes_of(found, found))
 
     def holds(kept: tuple[str, ...]) -> bool:
-        return within(work.rows, variants.logits(every - set(nodes_of(found, kept)), work.rows.images), limits)
+        return meets_tolerances(
+            work.rows, variants.logits(every - set(nodes_of(found, kept)), work.rows.images), limits
+        )
 
     if asked["until_fair"]:
         choice = choose(ranked, costs, holds, asked["max_float"])
-        work.log.line(f"{choice.tried} variants tried, units in float: {len(choice.kept)}; " + _said(choice))
+        work.log.line(f"{choice.tried} variants tried, units in float: {len(choice.kept)}; " + _in_words(choice))
     else:
         kept = tuple(ranked[: asked["max_float"] or 0])
         choice = Choice(kept, holds(kept), 1)
-    lacking = over(work.rows, variants.logits(every, work.rows.images), limits)
-    record = {"nodes": nodes_of(found, choice.kept), "order": ranked, "over_without": [asdict(one) for one in lacking]}
+    violations = violated_checks(work.rows, variants.logits(every, work.rows.images), limits)
+    record = {
+        "nodes": nodes_of(found, choice.kept),
+        "order": ranked,
+        "over_without": [asdict(one) for one in violations],
+    }
     write_json(folder / "choice.json", choice.to_dict() | record)
 
 
-def _said(choice: Choice) -> str:
+def _in_words(choice: Choice) -> str:
     return f"{'every tolerance holds' if choice.holds else 'some tolerance does not hold'} on the ranking rows"
 
 
-def _finetuned(work: Work, ranking: Path, asked: dict, settings: dict, epochs: int) -> tuple[Path, dict]:
+def _finetuned(work: QuantizeContext, ranking: Path, asked: dict, settings: dict, epochs: int) -> tuple[Path, dict]:
     """The fine-tuned student's ONNX file, and the units that stay in float in it."""
     weights = work.run.hashes("student") | work.run.hashes("teacher")
     tuned = work.stage(
@@ -127,7 +141,7 @@ def _finetuned(work: Work, ranking: Path, asked: dict, settings: dict, epochs: i
     return tuned / "student.onnx", _read(made / "choice.json")
 
 
-def _tune(work: Work, epochs: int, folder: Path) -> None:
+def _tune(work: QuantizeContext, epochs: int, folder: Path) -> None:
     from edgefair.export.onnx_export import export_onnx
     from edgefair.models import create
     from edgefair.training.qat import finetune

@@ -13,6 +13,7 @@ from edgefair.gate.claims import EQUIVALENCE
 from edgefair.gate.limits import recipe_limits
 from edgefair.metrics.evaluate import evaluate_with_floor
 from edgefair.pipeline.bench.stage import time_artefacts
+from edgefair.pipeline.quantize.context import QuantizeContext
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe
 from edgefair.runtimes import manifest, runtime_class
@@ -24,7 +25,7 @@ from edgefair.runtimes.targets import TARGETS
 FLOAT, INT8 = "all-float", "all-int8"
 
 
-def build_variants(work, choices: dict[str, tuple[Path, dict]], folder: Path) -> None:
+def build_variants(work: QuantizeContext, choices: dict[str, tuple[Path, dict]], folder: Path) -> None:
     """Write every variant's file, manifest.json, NAME.npz of each and report.json.
 
     choices: name -> (float ONNX file, choice). A choice without a unit in float is all-int8 again and not built twice.
@@ -50,11 +51,11 @@ def _choices(choices: dict) -> dict:
     return {name: choice for name, (_, choice) in choices.items()}
 
 
-def _new(source: Path, choice: dict, work) -> bool:
+def _new(source: Path, choice: dict, work: QuantizeContext) -> bool:
     return bool(choice["nodes"]) or source != work.source
 
 
-def _build(work, name: str, source: Path, kept: list[str] | None, folder: Path) -> list[ManifestEntry]:
+def _build(work: QuantizeContext, name: str, source: Path, kept: list[str] | None, folder: Path) -> list[ManifestEntry]:
     """The manifest's entries of one variant; kept None means that nothing is quantised."""
     path, facts = folder / f"{name}.onnx", {}
     if kept is None:
@@ -80,8 +81,8 @@ def _build(work, name: str, source: Path, kept: list[str] | None, folder: Path) 
     ]
 
 
-def _predict(work, artefacts: dict[str, Artefact], folder: Path) -> dict[str, Predictions]:
-    """What each variant says of the gate rows; where the target is not here, its ONNX file on the simulator."""
+def _predict(work: QuantizeContext, artefacts: dict[str, Artefact], folder: Path) -> dict[str, Predictions]:
+    """What each variant predicts for the gate rows; where the target is not here, its ONNX file on the simulator."""
     gate, predicted = GateRows.of(work.examples), {}
     for name, artefact in artefacts.items():
         if artefact.blocked:
@@ -93,14 +94,21 @@ def _predict(work, artefacts: dict[str, Artefact], folder: Path) -> dict[str, Pr
     return predicted
 
 
-def _latency(work, artefacts: dict[str, Artefact]) -> dict:
+def _latency(work: QuantizeContext, artefacts: dict[str, Artefact]) -> dict:
     """The record of times, interleaved between the variants; nothing where the target is not here."""
     if any(artefact.blocked for artefact in artefacts.values()):
         return {"artefacts": {}, "control": {}}
     return time_artefacts(list(artefacts.values()), work.examples, work.recipe, work.log)
 
 
-def _row(work, artefact: Artefact, mine: Predictions, reference: Predictions, kept, latency: dict) -> dict:
+def _row(
+    work: QuantizeContext,
+    artefact: Artefact,
+    mine: Predictions,
+    reference: Predictions,
+    kept: list[str] | None,
+    latency: dict,
+) -> dict:
     """The report's row of one variant."""
     batch = str(work.recipe.bench.batches[0])
     rows = latency["artefacts"].get(artefact.name, {})
@@ -130,7 +138,7 @@ def judge_variant(reference: Predictions, mine: Predictions, recipe: Recipe, tim
     }
 
 
-def _outcome(work, best: dict) -> dict:
+def _outcome(work: QuantizeContext, best: dict) -> dict:
     """The verdict of the variant to ship; what did not run on its target is not known to pass."""
     passed_elsewhere = work.blocked and best["outcome"] == "pass"
     return {"best": best["name"], "outcome": "inconclusive" if passed_elsewhere else best["outcome"]}

@@ -54,16 +54,16 @@ def _overall(found: dict, console: Console) -> None:
         f"Recall gap between groups: mean over classes {_number(gaps[0]['mean'])} -> {_number(gaps[1]['mean'])} "
         f"points, largest {_number(gaps[0]['max'])} -> {_number(gaps[1]['max'])}.",
     )
-    line(console, smoke(whole["mcnemar_midp"], whole["lost"] + whole["won"]), style="dim")
+    line(console, mcnemar_sentence(whole["mcnemar_midp"], whole["lost"] + whole["won"]), style="dim")
 
 
-def smoke(p: float, discordant: int) -> str:
-    """McNemar's test in words: what a small and a large p say, and what neither says."""
+def mcnemar_sentence(p: float, discordant: int) -> str:
+    """McNemar's test in words: what a small and a large p show, and what neither shows."""
     if not discordant:
-        return "Smoke detector (McNemar): no row changed between right and wrong."
-    said = "something changed" if p < 0.05 else "no smoke, which does not show that nothing changed"
+        return "McNemar's test: no row changed between right and wrong."
+    finding = "accuracy changed" if p < 0.05 else "no change is shown, which does not show that nothing changed"
     return (
-        f"Smoke detector (McNemar mid-p {p:.2g}): {said}. It compares losses with wins over all rows, so one group "
+        f"McNemar's test (mid-p {p:.2g}): {finding}. It compares losses with wins over all rows, so one group "
         "gaining what another loses stays unseen; edgefair verify judges that."
     )
 

@@ -9,7 +9,7 @@ from onnx import TensorProto, numpy_helper
 
 from edgefair.export.mixed_precision.cost import latency_costs, size_costs
 from edgefair.export.mixed_precision.ranking_rows import RankingRows, margin
-from edgefair.export.mixed_precision.search import choose, over, within
+from edgefair.export.mixed_precision.search import choose, meets_tolerances, violated_checks
 from edgefair.export.mixed_precision.sensitivity import Sensitivity, order, sensitivities
 from edgefair.export.mixed_precision.simulate import Variants, run
 from edgefair.export.mixed_precision.units import nodes_of, owners, units
@@ -81,11 +81,11 @@ def test_the_search_ends_with_the_planted_operators_and_what_ships_computes_the_
     every = set(nodes_of(found, found))
     logits = lambda kept: variants.logits(every - set(nodes_of(found, kept)), rows.images)  # noqa: E731
     strict = Tolerance(worst_group_drop_points=1, accuracy_drop_points=1, flip_rate_percent=2, mean_drift_points=1)
-    assert {check.name for check in over(rows, logits(()), strict)} >= {"accuracy_drop", "worst_group_drop"}
+    assert {check.name for check in violated_checks(rows, logits(()), strict)} >= {"accuracy_drop", "worst_group_drop"}
     before, ranking = ranked(planted)
     costs = size_costs(variants, found)
     choice = choose(
-        order(before, ranking, "worst-group", costs), costs, lambda kept: within(rows, logits(kept), strict)
+        order(before, ranking, "worst-group", costs), costs, lambda kept: meets_tolerances(rows, logits(kept), strict)
     )
     assert choice.holds
     assert set(choice.kept) == {FEW, MANY}
@@ -144,10 +144,10 @@ def test_undefined_or_collapsed_is_not_held():
         reference=reference,
     )
     loose = Tolerance(100, None, None, 100, 100, None)
-    assert within(rows, reference, loose)
+    assert meets_tolerances(rows, reference, loose)
     constant = np.tile([1.0, 0.0], (100, 1))
-    assert [check.name for check in over(rows, constant, loose)] == ["collapse"]
-    assert within(rows, reference, Tolerance(0, None, None, 0, 0, 0))
+    assert [check.name for check in violated_checks(rows, constant, loose)] == ["collapse"]
+    assert meets_tolerances(rows, reference, Tolerance(0, None, None, 0, 0, 0))
 
 
 def test_ties_in_cost_go_to_what_repairs_and_cheap_operators_that_repair_nothing_come_last():
@@ -170,7 +170,7 @@ def test_the_search_stops_at_the_first_set_that_holds_and_gives_back_the_rest():
 
     choice = choose(["a", "b", "c", "d"], costs, holds)
     assert choice.kept == ("c",)
-    assert choice.returned == ("b", "a")  # the dearest first
+    assert choice.reverted == ("b", "a")  # the most expensive first
     assert choice.tried == len(asked)
     assert asked == [(), ("a",), ("a", "b"), ("a", "b", "c", "d"), ("a", "b", "c"), ("a", "c"), ("c",)]
     assert choose(["a", "b"], costs, lambda kept: True).kept == ()

@@ -12,7 +12,7 @@ from edgefair.errors import DataError, RecipeError, RunFolderError
 from edgefair.files import sha256, write_json
 from edgefair.pipeline.quantize import request as run_module
 from edgefair.pipeline.quantize import run as job
-from edgefair.pipeline.quantize.request import Ask, chosen_target
+from edgefair.pipeline.quantize.request import QuantizeRequest, chosen_target
 from edgefair.pipeline.quantize.run import quantize_run
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.predictions import Predictions
@@ -53,7 +53,7 @@ def test_the_command_builds_judges_and_leaves_the_run_as_it_was(folder, tmp_path
     )
     assert code in (0, 1, 3), text
     assert json.loads((tmp_path / "v.json").read_text())["candidates"][0]["outcome"] == row["outcome"]
-    _, text = run(capsys, "quantize", str(folder), "--until-fair")
+    _, text = run(capsys, "quantize", str(folder), "--until-pass")
     assert "ranking: already done" in text
     assert "built: already done" in text
 
@@ -61,10 +61,10 @@ def test_the_command_builds_judges_and_leaves_the_run_as_it_was(folder, tmp_path
 def test_nothing_of_the_gate_rows_is_read_before_the_file_is_judged(folder, tmp_path, quiet, monkeypatch):
     """With every gate label and pixel wrong, the same operators are chosen; only the verdict finds it out."""
     # A cost in milliseconds would be measured anew, and two operators may change places by that.
-    ask, chosen = Ask(until_fair=True, cost="size"), "quantized/ort-cpu/choice/choice.json"
+    request, chosen = QuantizeRequest(until_pass=True, cost="size"), "quantized/ort-cpu/choice/choice.json"
     with monkeypatch.context() as patch:
         patch.setattr(job, "build_variants", lambda work, choices, at: write_json(at / "report.json", {}))
-        quantize_run(shutil.copytree(folder, tmp_path / "clean"), ask, quiet)
+        quantize_run(shutil.copytree(folder, tmp_path / "clean"), request, quiet)
 
     def poisoned(recipe, seed, log):
         examples = load_examples(recipe, seed, log)
@@ -75,12 +75,12 @@ def test_nothing_of_the_gate_rows_is_read_before_the_file_is_judged(folder, tmp_
     monkeypatch.setattr(RunFolder, "refuse_other_data", lambda *_: None)
     monkeypatch.setattr(run_module, "load_examples", poisoned)
     with pytest.raises(DataError):
-        quantize_run(folder, ask, quiet)
+        quantize_run(folder, request, quiet)
     assert (folder / chosen).read_text() == (tmp_path / "clean" / chosen).read_text()
 
 
 def test_what_did_not_run_on_its_target_is_not_known_to_pass(folder, quiet):
-    report = quantize_run(folder, Ask(target="tensorrt", max_float=2), quiet)
+    report = quantize_run(folder, QuantizeRequest(target="tensorrt", max_float=2), quiet)
     assert report["simulated"]
     assert report["cost"] == "size"
     assert report["outcome"] in ("fail", "inconclusive")
@@ -96,8 +96,8 @@ def test_fine_tuning_is_the_fallback_and_is_judged_beside_the_first_student(fold
     recipe = (folder / "recipe.toml").read_text()
     strict = recipe.replace("flip_percent = 10.0", "flip_percent = 0.001\nmax_size_mb = 0.2")
     (folder / "recipe.toml").write_text(strict)
-    ask = Ask(until_fair=True, max_float=0, finetune_epochs=1)
-    report = quantize_run(folder, ask, quiet)
+    request = QuantizeRequest(until_pass=True, max_float=0, finetune_epochs=1)
+    report = quantize_run(folder, request, quiet)
     names = [row["name"] for row in report["variants"]]
     assert names == ["all-float", "all-int8", "fine-tuned"]
     assert not report["choices"]["group-aware"]["holds"]
@@ -111,7 +111,7 @@ def test_fine_tuning_is_the_fallback_and_is_judged_beside_the_first_student(fold
 
 def test_wrong_input_is_said_plainly(folder, tmp_path, quiet, capsys):
     with pytest.raises(RunFolderError, match="not a run folder"):
-        quantize_run(tmp_path, Ask(), quiet)
+        quantize_run(tmp_path, QuantizeRequest(), quiet)
     (tmp_path / "file").write_text("")
     code, text = run(capsys, "quantize", str(tmp_path / "file"))
     assert code == 2
@@ -120,13 +120,13 @@ def test_wrong_input_is_said_plainly(folder, tmp_path, quiet, capsys):
     with pytest.raises(RecipeError, match="unknown target 'ort'; did you mean"):
         chosen_target(folder, "ort")
     with pytest.raises(RecipeError, match="use --cost size"):
-        quantize_run(folder, Ask(target="openvino", cost="latency"), quiet)
+        quantize_run(folder, QuantizeRequest(target="openvino", cost="latency"), quiet)
     manifest.write(folder / "artefacts", [e for e in manifest.read(folder / "artefacts") if e.precision != "int8"])
     with pytest.raises(RecipeError, match="no INT8 file"):
-        quantize_run(folder, Ask(), quiet)
+        quantize_run(folder, QuantizeRequest(), quiet)
     (folder / "predictions" / "stage.json").unlink()
     with pytest.raises(RunFolderError, match="no finished predictions"):
-        quantize_run(folder, Ask(), quiet)
+        quantize_run(folder, QuantizeRequest(), quiet)
 
 
 def test_other_data_than_the_run_saw_are_refused(folder, quiet, monkeypatch):
@@ -136,4 +136,4 @@ def test_other_data_than_the_run_saw_are_refused(folder, quiet, monkeypatch):
 
     monkeypatch.setattr(run_module, "load_examples", changed)
     with pytest.raises(RunFolderError, match=r"the data changed since(.|\n)*content_hashes\.labels"):
-        quantize_run(folder, Ask(), quiet)
+        quantize_run(folder, QuantizeRequest(), quiet)

@@ -1,0 +1,19 @@
+"""Where a condition stops to hold, found by halving."""
+
+from collections.abc import Callable
+
+
+def bisect(holds: Callable[[float], bool], low: float, high: float, steps: int) -> tuple[float, float]:
+    """The ends of an interval that is halved `steps` times; `holds` is true at the lower and false at the upper one."""
+    for _ in range(steps):
+        middle = (low + high) / 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low, high
+
+
+def last_holding(holds: Callable[[int], bool], low: int, high: int) -> int:
+    """The last integer from `low` on for which `holds` is true; at `high` it is false, and neither end is asked."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
