@@ -11,7 +11,7 @@ import click
 @click.option("--top", type=click.IntRange(min=0), default=20, show_default=True, help="Flipped examples to print.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every number and flip as JSON.")
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write every flipped example as CSV.")
-def compare(a, b, top, json_file, csv_file) -> None:
+def compare(a: str, b: str, top: int, json_file: Path | None, csv_file: Path | None) -> None:
     """Show which examples, classes and groups changed between A and B, on the same rows.
 
     A and B are predictions files (FILE.npz), run folders, or one artefact of a run (RUN:NAME). A run folder as A is its
@@ -25,9 +25,9 @@ def compare(a, b, top, json_file, csv_file) -> None:
     from edgefair.report.terminal.tables import plain_console
 
     ours, theirs = reference_source(a), single_source(b)
-    found = differences(align(ours.predictions, theirs.predictions))
+    difference = differences(align(ours.predictions, theirs.predictions))
     if json_file:
-        write_json(json_file, {**found, "a": ours.about(), "b": theirs.about()})
+        write_json(json_file, {**difference, "a": ours.about(), "b": theirs.about()})
     if csv_file:
-        write_csv(found["flips"], csv_file)
-    print_differences(found, (ours, theirs), top, plain_console())
+        write_csv(difference["flips"], csv_file)
+    print_differences(difference, (ours, theirs), top, plain_console())

@@ -44,7 +44,17 @@ from edgefair.cli.options import TableChoice, target_names
     help="Train on under quantisation for so long, if operators in float do not suffice.",
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every number as JSON.")
-def quantize(run, target, until_pass, until_fair, cost, rank, max_float, finetune_epochs, json_file) -> None:
+def quantize(
+    run: Path,
+    target: str | None,
+    until_pass: bool,
+    until_fair: bool,
+    cost: str | None,
+    rank: str,
+    max_float: int | None,
+    finetune_epochs: int,
+    json_file: Path | None,
+) -> None:
     """Quantise the student of RUN so that no group loses more than allowed, and show what that costs.
 
     RUN is a folder of distill-and-export. Operators are ranked and chosen on validation rows; the gate rows judge what
@@ -61,7 +71,7 @@ def quantize(run, target, until_pass, until_fair, cost, rank, max_float, finetun
     from edgefair.report.terminal.tables import plain_console
 
     if json_file:
-        json_file.unlink(missing_ok=True)  # what an earlier call found must not stand beside an error of this one
+        json_file.unlink(missing_ok=True)  # the result of an earlier call must not stay beside an error of this one
     request = QuantizeRequest(target or "", until_pass or until_fair, cost or "", rank, max_float, finetune_epochs)
     report = quantize_run(run, request, Log())
     if json_file:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+# Option -> (limit, help, default). The limits and their defaults are those of `edgefair.gate.tolerance.LIMITS` and of the
+# recipe; they are repeated here, held equal by a test, for the command line loads neither before a command runs.
 POINTS = {
     "--tolerance-mean": ("mean_drift_points", "Allowed worsening of the mean recall gap between groups, points.", 2),
     "--tolerance-max": ("max_drift_points", "The same for the largest gap of any class; needs many rows.", None),
@@ -19,8 +21,10 @@ POINTS = {
 def _flags(command):
     """Add one option a limit; without the option the recipe's [gate] decides, and without a recipe the default."""
     for flag, (name, text, default) in reversed(POINTS.items()):
-        said = "not judged" if default is None else f"{default}"
-        command = click.option(flag, name, type=float, help=f"{text}  [default: the recipe's, else {said}]")(command)
+        otherwise = "not judged" if default is None else f"{default}"
+        command = click.option(flag, name, type=float, help=f"{text}  [default: the recipe's, else {otherwise}]")(
+            command
+        )
     return command
 
 
@@ -37,14 +41,24 @@ def _flags(command):
 @click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="TOML file whose [gate] sets limits.")
 @click.option(
     "--claim",
-    type=click.Choice(["same", "no-worse"]),
-    default="same",
+    type=click.Choice(["equivalence", "non-inferiority", "same", "no-worse"]),
+    default="equivalence",
     show_default=True,
-    help="same: the reference in another form, every change counts; no-worse: trained anew, may be better.",
+    help="equivalence (same): the reference in another form, every change counts; non-inferiority (no-worse): trained "
+    "anew, may be better.",
 )
 @click.option("--junit-xml", "junit", type=click.Path(path_type=Path), help="Write the checks as JUnit XML.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the verdicts as JSON.")
-def verify(reference, candidates, latency_file, recipe_file, claim, junit, json_file, **flags) -> None:
+def verify(
+    reference: str,
+    candidates: tuple[str, ...],
+    latency_file: Path | None,
+    recipe_file: Path | None,
+    claim: str,
+    junit: Path | None,
+    json_file: Path | None,
+    **flags: float | None,
+) -> None:
     """Judge every CANDIDATE against REFERENCE on the same rows; the exit code is the worst outcome.
 
     Each is a predictions file (FILE.npz), a run folder, or one artefact of it (RUN:NAME, such as
@@ -61,8 +75,8 @@ def verify(reference, candidates, latency_file, recipe_file, claim, junit, json_
 
     for old in (json_file, junit):
         if old:
-            old.unlink(missing_ok=True)  # what an earlier call found must not stand beside an error of this one
-    result = run(reference, list(candidates), flags, recipe_file, claim.replace("-", "_"), latency_file)
+            old.unlink(missing_ok=True)  # the result of an earlier call must not stay beside an error of this one
+    result = run(reference, list(candidates), flags, recipe_file, claim, latency_file)
     if json_file:
         write_json(json_file, result.to_dict())
     if junit:

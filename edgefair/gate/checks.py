@@ -20,11 +20,8 @@ from edgefair.metrics.intervals import paired_change_interval, wilson
 from edgefair.metrics.power import minimum_tolerance
 from edgefair.seeds import generator
 
-_ALLOWED = {
-    "points": "tolerance {:g} points",
-    "percent": "tolerance {:g} %",
-    "ratio": "an entropy of at least {:g} of it is needed",
-}
+_LIMITS = {"points": "limit {:g}", "percent": "limit {:g} %", "ratio": "at least {:g} is needed"}
+_VERBS = {"pass": "passes", "fail": "fails", "inconclusive": "inconclusive"}
 
 
 @dataclass(frozen=True)
@@ -44,9 +41,8 @@ class Check:
 def accuracy_check(pair: Pair, tolerance: Tolerance) -> Check:
     """Drop of accuracy over all rows, unknown groups included; the bound is Tango's score bound of the paired drop."""
     value, bound = _drop_points(*pair.change(), tolerance.confidence)
-    outcome = outcome_of(value, bound, tolerance.accuracy_drop_points)
-    text = f"accuracy changed by {0.0 - value:+.2f} points{_at_most(bound, tolerance, 'a loss of ')}"
-    return _check("accuracy_drop", value, bound, tolerance.accuracy_drop_points, "points", outcome, text)
+    limit = tolerance.accuracy_drop_points
+    return _check("accuracy_drop", value, bound, limit, "points", tolerance, _change("accuracy", value))
 
 
 def worst_group_check(pair: Pair, tolerance: Tolerance) -> Check:
@@ -58,13 +54,8 @@ def worst_group_check(pair: Pair, tolerance: Tolerance) -> Check:
     drops = [_drop_points(*pair.change(pair.groups == group), tolerance.confidence) for group in range(pair.shape[1])]
     limit = tolerance.worst_group_drop_points
     value, bound, worst, empty = _worst_group(drops, pair.group_names)
-    if math.isnan(value):
-        return _check("worst_group_drop", value, bound, limit, "points", "inconclusive", "no row has a group")
-    text = f"accuracy of the group that fared worst, {worst}, changed by {0.0 - value:+.2f} points"
-    text += _at_most(bound, tolerance, "a loss in any group of ")
-    if empty:
-        text += f"; no rows of {listed(empty)}"
-    return _check("worst_group_drop", value, bound, limit, "points", outcome_of(value, bound, limit), text)
+    fact = "no row has a group" if math.isnan(value) else _change(f"accuracy of group {worst}", value)
+    return _check("worst_group_drop", value, bound, limit, "points", tolerance, fact, _no_rows(empty))
 
 
 def mean_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.random.Generator) -> Check:
@@ -73,7 +64,7 @@ def mean_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.rando
     The two bounds of "no_worse" each take half of the error probability, so their minimum keeps the confidence.
     """
     if not pair.compares_groups:
-        return _no_groups("mean_drift", tolerance.mean_drift_points)
+        return _no_groups("mean_drift", tolerance.mean_drift_points, tolerance)
     value = 100 * float(mean_abs_disparity(pair.tables[1]) - mean_abs_disparity(pair.tables[0]))
     if claim == EQUIVALENCE:
         bound = _drift_bounds(pair, tolerance, rng, tolerance.confidence)[0]
@@ -81,13 +72,13 @@ def mean_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.rando
         level = (1 + tolerance.confidence) / 2
         drift = _drift_bounds(pair, tolerance, rng, level)[0]
         bound = min(drift, worsening_bound(pair.counts, tolerance.replicates, rng, level, identity=pair.by_identity))
-    over = f"on average over {pair.shape[0]} classes"
-    what = f"the recall gap between groups {{verb}} {{bound}} {over}"
+    fact = f"the mean recall gap between groups changed by {value:+.2f} points"
     if claim == EQUIVALENCE and not pair.missing:
         drift = 100 * gap_drift(pair.counts)  # [C], points
-        most = f" (most in {pair.class_names[int(drift.argmax())]}, {drift.max():.2f})" if drift.max() else ""
-        what = f"the recall gaps between groups moved by {drift.mean():.2f} points {over}{most}, by at most {{bound}}"
-    return _drift_check("mean_drift", what, value, 100 * bound, tolerance.mean_drift_points, pair, tolerance)
+        most = f", most in {pair.class_names[int(drift.argmax())]} ({drift.max():.2f})" if drift.max() else ""
+        moved = f"moved by {drift.mean():.2f} points on average over {pair.shape[0]} classes{most}"
+        fact = f"the recall gaps between groups {moved}, their mean changed by {value:+.2f} points"
+    return _drift_check("mean_drift", fact, value, 100 * bound, tolerance.mean_drift_points, pair, tolerance)
 
 
 def max_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.random.Generator) -> Check:
@@ -96,14 +87,14 @@ def max_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.random
     Whether rows allow it is decided from the sizes of the cells alone, never from what the candidate did.
     """
     if not pair.compares_groups:
-        return _no_groups("max_drift", tolerance.max_drift_points)
+        return _no_groups("max_drift", tolerance.max_drift_points, tolerance)
     value = 100 * float(deo_max(pair.tables[1]) - deo_max(pair.tables[0]))
     bound = 100 * _drift_bounds(pair, tolerance, rng, tolerance.confidence)[1]
     limit, why = tolerance.max_drift_points, ""
     if limit is None:
         limit, why = _supported_limit(pair, tolerance, claim)
-    what = "the recall gap between groups moved by at most {bound} in every class"
-    return _drift_check("max_drift", what, value, bound, limit, pair, tolerance, why)
+    fact = f"the largest recall gap between groups of any class changed by {value:+.2f} points"
+    return _drift_check("max_drift", fact, value, bound, limit, pair, tolerance, why)
 
 
 def _supported_limit(pair: Pair, tolerance: Tolerance, claim: str) -> tuple[float | None, str]:
@@ -121,23 +112,21 @@ def _supported_limit(pair: Pair, tolerance: Tolerance, claim: str) -> tuple[floa
 def flip_check(pair: Pair, tolerance: Tolerance, claim: str) -> Check:
     """Share of rows whose predicted class differs, with Wilson's upper bound; gated for the claim "same" only."""
     value, bound = _flip_percent(*pair.flips(), tolerance.confidence)
-    text = f"{value:.2f} % of the predictions differ{_at_most(bound, tolerance, unit='%')}"
-    return _flip_check("flip_rate", value, bound, tolerance, claim, text)
+    fact = f"{value:.2f} % of the predictions differ from the reference's"
+    return _flip_check("flip_rate", value, bound, tolerance, claim, fact)
 
 
 def group_flip_check(pair: Pair, tolerance: Tolerance, claim: str) -> Check:
-    """The largest share of changed predictions of any group: flips that one group bears alone hide in the whole."""
+    """The largest share of changed predictions of any group: flips in one group alone hide in the overall rate."""
     rates = [_flip_percent(*pair.flips(pair.groups == group), tolerance.confidence) for group in range(pair.shape[1])]
     value, bound, worst, empty = _worst_group(rates, pair.group_names)
-    text = (
-        "no row has a group" if math.isnan(value) else f"{value:.2f} % of the predictions of {worst} differ, the most"
-    )
-    text += _at_most(bound, tolerance, "in any group ", unit="%") + (f"; no rows of {listed(empty)}" if empty else "")
-    return _flip_check("group_flip_rate", value, bound, tolerance, claim, text)
+    fact = f"{value:.2f} % of the predictions of {worst} differ, the most of any group"
+    fact = "no row has a group" if math.isnan(value) else fact
+    return _flip_check("group_flip_rate", value, bound, tolerance, claim, fact, _no_rows(empty))
 
 
 def collapse_check(pair: Pair, tolerance: Tolerance) -> Check:
-    """Whether the candidate still tells classes apart, for one that predicts a single class has no disparity at all.
+    """Whether the candidate still predicts all classes, for one that predicts a single class has no disparity at all.
 
     Fails if it predicts one class where labels have more, if the entropy of its predicted classes is under
     `min_entropy_ratio` of the reference's, or if it predicts a class that occurs, and that the reference predicts
@@ -150,27 +139,30 @@ def collapse_check(pair: Pair, tolerance: Tolerance) -> Check:
     )  # [C] each
     was, now = _entropy(before), _entropy(after)
     ratio = now / was if was > 0 else math.nan
-    kept = after / np.maximum(before, 1)  # [C]
-    lost = np.flatnonzero((labels > 0) & (before >= tolerance.min_cell) & (kept < tolerance.min_class_ratio))
+    remaining = after / np.maximum(before, 1)  # [C]
+    lost = np.flatnonzero((labels > 0) & (before >= tolerance.min_cell) & (remaining < tolerance.min_class_ratio))
     share = after.max() / after.sum()
-    text = f"the commonest prediction, {pair.class_names[after.argmax()]}, takes {100 * share:.1f} % of the rows"
+    fact = f"the most frequent prediction, {pair.class_names[after.argmax()]}, makes up {100 * share:.1f} % of the rows"
     if was > 0:
-        text += f" and the entropy of predicted classes is {ratio:.2f} of the reference's"
+        fact += f" and the entropy of the predicted classes is {ratio:.2f} of the reference's"
     else:
-        text += ", and the reference too predicts a single class, so that variety cannot be compared"
+        fact += ", and the reference predicts a single class too, so that their variety cannot be compared"
+    more = ""
     for never, what in ((True, "never predicted any more"), (False, "hardly predicted any more")):
         names = [
             f"{pair.class_names[label]} ({after[label]:,} times, the reference {before[label]:,})"
             for label in lost
             if (after[label] == 0) == never
         ]
-        text += f"; {what}: {listed(names)}, allowed is {tolerance.min_class_ratio:g} of the reference" if names else ""
+        more += f"; {what}: {listed(names)}, at least {tolerance.min_class_ratio:g} of it is needed" if names else ""
     single = (after > 0).sum() == 1 and (labels > 0).sum() > 1
     narrow = single or ratio < tolerance.min_entropy_ratio
     outcome = "fail" if narrow or len(lost) else "pass"
     if len(lost) and not narrow:
-        text += " (that decides; the entropy is high enough)"
-    return _check("collapse", ratio, ratio, tolerance.min_entropy_ratio, "ratio", outcome, text)
+        more += " (this decides; the entropy is high enough)"
+    limit = tolerance.min_entropy_ratio
+    text = sentence_of(outcome, fact, [_LIMITS["ratio"].format(limit)], more)
+    return Check("collapse", ratio, ratio, limit, "ratio", outcome, text)
 
 
 def outcome_of(value: float, bound: float, limit: float) -> str:
@@ -181,9 +173,15 @@ def outcome_of(value: float, bound: float, limit: float) -> str:
     return "pass" if not math.isnan(value) and bound <= limit + slack else "inconclusive"
 
 
+def sentence_of(outcome: str, fact: str, brackets: list[str], more: str = "") -> str:
+    """A check in words: outcome ("" where it is not gated), what was observed, bound and limit, what else matters."""
+    inside = ", ".join(part for part in brackets if part)
+    return f"{_VERBS.get(outcome, 'reported, not gated')}: {fact}{f' ({inside})' if inside else ''}{more}."
+
+
 def _drift_check(
     name: str,
-    what: str,
+    fact: str,
     value: float,
     bound: float,
     limit: float | None,
@@ -191,43 +189,38 @@ def _drift_check(
     tolerance: Tolerance,
     why: str = "",
 ) -> Check:
-    """`what` has a place for the bound; a bound below zero says that the gap shrank. No limit: reported, with why."""
-    outcome = "pass" if limit is None else outcome_of(value, bound, limit)
+    """A check of a gap's drift. No limit: it is reported only, and `why` says why."""
     if math.isnan(bound):
-        text = "the recall gap has no bound, for "
-        text += f"there are no rows of {listed(pair.missing)}" if pair.missing else "a cell shows too few people"
-    else:
-        verb = "shrank by at least" if bound < 0 else "grew by at most"
-        text = what.format(verb=verb, bound=f"{abs(bound):.2f} points ({100 * tolerance.confidence:g} % upper bound)")
-    if not math.isnan(value):
-        text += f"; the {'mean' if name == 'mean_drift' else 'largest'} gap itself changed by {value:+.2f} points"
+        reason = f"there are no rows of {listed(pair.missing)}" if pair.missing else "a cell shows too few people"
+        what = "the recall gap between groups is undefined" if math.isnan(value) else f"{fact}, without an upper bound"
+        fact = f"{what}, because {reason}"
     if limit is None:
-        text += f"; reported, not gated: {why}."
-        return Check(name, value, bound, math.nan, "points", outcome, text, gated=False)
-    if outcome == "inconclusive" and limit > 0 and bound > limit:
+        return _reported(name, value, bound, "points", "pass", tolerance, fact, f"; {why}")
+    more = ""
+    if outcome_of(value, bound, limit) == "inconclusive" and limit > 0 and bound > limit:
         rows = float(np.median(pair.counts.sum(axis=-1))) * (bound / limit) ** 2
-        text += f"; about {float(f'{rows:.2g}'):,.0f} rows per group and class would be needed at these rates"
-    return _check(name, value, bound, limit, "points", outcome, text)
+        more = f"; about {float(f'{rows:.2g}'):,.0f} rows per group and class would be needed at these rates"
+    return _check(name, value, bound, limit, "points", tolerance, fact, more)
 
 
-def _no_groups(name: str, limit: float | None) -> Check:
-    text = "no groups are declared, so there is no recall gap and nothing about fairness can be said"
+def _no_groups(name: str, limit: float | None, tolerance: Tolerance) -> Check:
+    fact = "no groups are declared, so there is no recall gap and fairness cannot be judged"
     if limit is None:
-        text += "; reported, not gated."
-        return Check(name, math.nan, math.nan, math.nan, "points", "inconclusive", text, gated=False)
-    return _check(name, math.nan, math.nan, limit, "points", "inconclusive", text)
+        return _reported(name, math.nan, math.nan, "points", "inconclusive", tolerance, fact)
+    return _check(name, math.nan, math.nan, limit, "points", tolerance, fact)
 
 
 def _drift_bounds(pair: Pair, tolerance: Tolerance, rng: np.random.Generator, level: float) -> tuple[float, float]:
     return gap_drift_bound(pair.counts, tolerance.replicates, rng, level, identity=pair.by_identity)
 
 
-def _flip_check(name: str, value: float, bound: float, tolerance: Tolerance, claim: str, text: str) -> Check:
+def _flip_check(
+    name: str, value: float, bound: float, tolerance: Tolerance, claim: str, fact: str, more: str = ""
+) -> Check:
     limit = tolerance.flip_rate_percent
     if claim != EQUIVALENCE or limit is None:
-        text += "; reported, not gated."
-        return Check(name, value, bound, math.nan, "percent", "pass", text, gated=False)
-    return _check(name, value, bound, limit, "percent", outcome_of(value, bound, limit), text)
+        return _reported(name, value, bound, "percent", "pass", tolerance, fact, more)
+    return _check(name, value, bound, limit, "percent", tolerance, fact, more)
 
 
 def _worst_group(rates: list[tuple[float, float]], names: tuple[str, ...]) -> tuple[float, float, str, list[str]]:
@@ -239,8 +232,20 @@ def _worst_group(rates: list[tuple[float, float]], names: tuple[str, ...]) -> tu
     return value, math.nan if empty else max(bound for _, bound in rates), worst, empty
 
 
-def _check(name: str, value: float, bound: float, limit: float, unit: str, outcome: str, text: str) -> Check:
-    return Check(name, value, bound, limit, unit, outcome, f"{text}; {_ALLOWED[unit].format(limit)}: {outcome}.")
+def _check(
+    name: str, value: float, bound: float, limit: float, unit: str, tolerance: Tolerance, fact: str, more: str = ""
+) -> Check:
+    outcome = outcome_of(value, bound, limit)
+    text = sentence_of(outcome, fact, [_bound(bound, tolerance, unit), _LIMITS[unit].format(limit)], more)
+    return Check(name, value, bound, limit, unit, outcome, text)
+
+
+def _reported(
+    name: str, value: float, bound: float, unit: str, outcome: str, tolerance: Tolerance, fact: str, more: str = ""
+) -> Check:
+    """A check that the verdict does not depend on."""
+    text = sentence_of("", fact, [_bound(bound, tolerance, unit)], more)
+    return Check(name, value, bound, math.nan, unit, outcome, text, gated=False)
 
 
 def _drop_points(lost: int, won: int, rows: int, effect: float, confidence: float) -> tuple[float, float]:
@@ -253,10 +258,20 @@ def _flip_percent(flips: int, rows: int, effect: float, confidence: float) -> tu
     return (100 * flips / rows if rows else math.nan), 100 * bound
 
 
-def _at_most(bound: float, tolerance: Tolerance, what: str = "", unit: str = "points") -> str:
+def _bound(bound: float, tolerance: Tolerance, unit: str) -> str:
     if math.isnan(bound):
         return ""
-    return f", {what}at most {bound:.2f} {unit} ({100 * tolerance.confidence:g} % upper bound)"
+    return f"{100 * tolerance.confidence:g} % upper bound {bound:.2f}{' %' if unit == 'percent' else ''}"
+
+
+def _change(what: str, drop_points: float) -> str:
+    if drop_points == 0:
+        return f"{what} did not change"
+    return f"{what} {'fell' if drop_points > 0 else 'rose'} by {abs(drop_points):.2f} points"
+
+
+def _no_rows(empty: list[str]) -> str:
+    return f"; no rows of {listed(empty)}" if empty else ""
 
 
 def _entropy(counts: np.ndarray) -> float:

@@ -37,6 +37,10 @@ from edgefair.seeds import generator
 __all__ = ["CLAIMS", "Check", "Tolerance", "Verdict", "compare", "compare_pair", "verdict_sentence", "worst"]
 
 
+OUTCOMES = ("fail", "inconclusive", "pass")
+"""The worst first."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The outcome, every check behind it, the numbers, and one paragraph that says it in words."""
@@ -98,7 +102,7 @@ def compare_pair(
 
 def worst(outcomes: list[str]) -> str:
     """fail if any failed, else inconclusive if any is, else pass."""
-    return next((outcome for outcome in ("fail", "inconclusive") if outcome in outcomes), "pass")
+    return next((outcome for outcome in OUTCOMES if outcome in outcomes), "pass")
 
 
 def _numbers(pair: Pair, tolerance: Tolerance, seed: int, floors: tuple[NoiseFloor | None, NoiseFloor | None]) -> dict:
@@ -135,23 +139,26 @@ def _numbers(pair: Pair, tolerance: Tolerance, seed: int, floors: tuple[NoiseFlo
 
 
 def verdict_sentence(outcome: str, checks: Sequence[Check], numbers: dict, pair: Pair) -> str:
-    """The drift in words, then every check that did not pass, what was observed, and what is not covered.
+    """Every check that did not pass, the worst first, then the drift, what was observed, and what is not covered.
 
-    outcome: what the sentence stands under, which may be worse than what `checks` and `numbers` of the verdict give.
+    outcome: what the sentence stands under, which may be worse than what the verdict's checks give. checks, numbers: of
+    the verdict. pair: what it was counted on.
     """
     drift = next(check for check in checks if check.name == "mean_drift")
-    others = [check for check in checks if check.gated and check.outcome != "pass" and check is not drift]
+    named = [check for check in checks if check.gated and check.outcome != "pass" and check is not drift] + [drift]
+    named.sort(key=lambda check: OUTCOMES.index(check.outcome) if check.gated else len(OUTCOMES))
     gaps = [_points(numbers[name]["mean_abs_disparity_points"]) for name in ("reference", "candidate")]
     floors = [_points(numbers[name]["noise_floor_points"]) for name in ("reference", "candidate")]
     few, most = numbers["smallest_cell_rows"], numbers["largest_cell_rows"]
     cells = f"{few:,}" if few == most else f"{few:,} to {most:,}"
     parts = [
-        f"{outcome.upper()}. On {numbers['rows']:,} rows (cells of {cells} rows): {drift.sentence}",
-        *(check.sentence[0].upper() + check.sentence[1:] for check in others),
+        f"{outcome.upper()}. On {numbers['rows']:,} rows (cells of {cells} rows).",
+        *(check.sentence[0].upper() + check.sentence[1:] for check in named),
         f"Mean recall gap observed: {' -> '.join(gaps)} points (noise floor {' and '.join(floors)}).",
     ]
     if numbers["rows_without_group"]:
-        parts.append(f"{numbers['rows_without_group']:,} rows of unknown group count for accuracy and flips only.")
+        rows = f"{numbers['rows_without_group']:,} rows of unknown group"
+        parts.append(f"{rows} count for accuracy and changed predictions only.")
     if numbers["small_cells"]:
         every = len(numbers["small_cells"]) == math.prod(pair.shape)
         none = "No class has two groups large enough for a verdict. " if numbers["covers_no_gap"] else ""

@@ -8,7 +8,7 @@ from edgefair.metrics.comparison import Pair
 from edgefair.metrics.fairness import deo_max, mean_abs_disparity
 from edgefair.metrics.hypothesis_tests import mcnemar_midp
 from edgefair.metrics.intervals import paired_change_interval, wilson
-from edgefair.metrics.paired import LOST, NEITHER, WON, disagreement
+from edgefair.metrics.paired import LOST, NEITHER, WON, disagreement, paired_outcomes
 from edgefair.metrics.performance import softmax
 
 SCHEMA = 1
@@ -136,9 +136,10 @@ def _share(count: int, size: int) -> float:
     return count / size if size else float("nan")
 
 
-def row_changes(pair: Pair) -> np.ndarray:
+def row_changes(labels: np.ndarray, pred_ref: np.ndarray, pred_cand: np.ndarray) -> np.ndarray:
     """What became of each row, text [N]: "lost", "won", "other" (wrong before and after, in another way), or ""."""
-    return np.select([pair.outcomes == LOST, pair.outcomes == WON, pair.flipped], ["lost", "won", "other"], "")
+    outcomes = paired_outcomes(labels, pred_ref, pred_cand)
+    return np.select([outcomes == LOST, outcomes == WON, pred_ref != pred_cand], ["lost", "won", "other"], "")
 
 
 def flips_by_group(pair: Pair) -> list[dict]:
@@ -146,7 +147,7 @@ def flips_by_group(pair: Pair) -> list[dict]:
 
     [{"group", "rows", "lost", "won", "other"}], rows of unknown group last and only where there are any.
     """
-    changes = row_changes(pair)
+    changes = row_changes(pair.labels, pair.pred_ref, pair.pred_cand)
     owners = [*enumerate(pair.group_names), *([(-1, None)] if (pair.groups < 0).any() else [])]
     return [
         {"group": name, "rows": int((pair.groups == g).sum())}

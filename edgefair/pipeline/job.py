@@ -14,6 +14,7 @@ from edgefair.pipeline.build_artefacts import make_artefacts
 from edgefair.pipeline.judge_run import build_report, teacher_warnings
 from edgefair.pipeline.run_artefacts import artefact_list
 from edgefair.pipeline.run_folder import RunFolder
+from edgefair.pipeline.sample_rows import sample_rows
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe
 from edgefair.report import write_report
@@ -67,7 +68,7 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
         )
         predictions = {a.name: Predictions.load(run.path / "predictions" / f"{a.name}.npz") for a in artefacts}
         report = build_report(run, every, predictions, data)
-        write_report(report, artefacts, predictions, run.path, examples)
+        write_report(report, sample_rows(artefacts, predictions, examples), examples.images, run.path)
         return report
 
 

@@ -12,6 +12,7 @@ from edgefair.report import wording as words
 from edgefair.report.charts import build_charts, place
 from edgefair.report.confusion_tables import confusion_view
 from edgefair.report.formatting import FILTERS, visible
+from edgefair.report.outcomes import OUTCOMES, check_name
 from edgefair.report.svg import mark, tag
 
 MOST_NAMED = 60
@@ -52,7 +53,7 @@ def templates(autoescape: bool):
     loader = jinja2.PackageLoader("edgefair.report")
     environment = jinja2.Environment(loader=loader, autoescape=autoescape, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= FILTERS
-    environment.globals |= {"words": words}
+    environment.globals |= {"words": words, "outcomes": OUTCOMES, "check_name": check_name}
     return environment
 
 

@@ -1,19 +1,8 @@
 """The report in words: what each number is called, and what an outcome means for somebody who is no engineer."""
 
 from edgefair.report.formatting import NONE, hundredths, measured
+from edgefair.report.outcomes import OUTCOMES, check_name
 
-SYMBOLS = {"pass": "✓", "fail": "✕", "inconclusive": "?"}
-CHECKS = {
-    "accuracy_drop": "Loss of accuracy",
-    "worst_group_drop": "Loss of accuracy of the group that lost most",
-    "mean_drift": "Change of the mean recall gap; bound of how far the gaps moved",
-    "max_drift": "Change of the largest recall gap; bound of how far any gap moved",
-    "flip_rate": "Predictions that differ from the reference",
-    "group_flip_rate": "The same, for the group where most differ",
-    "collapse": "Collapse guard: variety of the predicted classes",
-    "latency_p90_ms": "Latency, 90th percentile",
-    "size_mb": "File size",
-}
 SCORES = {
     "accuracy": ("Accuracy", "share of the rows that are predicted right"),
     "macro_precision": (
@@ -52,15 +41,6 @@ MEANING = {
     "inconclusive": "No tolerance was broken, but there is not enough evidence that {inconclusive} kept within them. "
     "This is not a pass.",
 }
-PLAIN = {
-    "accuracy_drop": "loss of accuracy",
-    "worst_group_drop": "loss of accuracy in one group",
-    "mean_drift": "change of the gap between groups",
-    "max_drift": "change of the largest gap of any class",
-    "flip_rate": "share of changed predictions",
-    "group_flip_rate": "share of changed predictions of a group",
-    "collapse": "variety of the predictions",
-}
 
 
 def _named(names: list[str]) -> str:
@@ -69,7 +49,7 @@ def _named(names: list[str]) -> str:
 
 def meaning(report: dict, judged: list[dict]) -> str:
     """One plain sentence of what the outcome means, naming the models it rests on and those that could not be run."""
-    names = {o: _named([e["artefact"] for e in judged if e["outcome"] == o]) for o in SYMBOLS}
+    names = {o: _named([e["artefact"] for e in judged if e["outcome"] == o]) for o in OUTCOMES}
     outcome, unseen = report["outcome"], _named([e["artefact"] for e in report.get("unverified", [])])
     text = MEANING[outcome].format(**names)
     if outcome == "inconclusive" and unseen and not names["inconclusive"]:
@@ -80,7 +60,7 @@ def meaning(report: dict, judged: list[dict]) -> str:
 
 
 def verdict_in_words(entry: dict, reference: dict) -> str:
-    """What the verdict says of one artefact beside its reference, for a reader without statistics."""
+    """The verdict on one artefact beside its reference, for a reader without statistics."""
     checks = [check for check in entry["verdict"]["checks"] if check["gated"]] + entry["limits"]
     beside = reference["artefact"]
     broken = [_broken(check) for check in checks if check["outcome"] == "fail"]
@@ -94,9 +74,9 @@ def verdict_in_words(entry: dict, reference: dict) -> str:
     return f"{text} {_numbers(entry['metrics'], reference['metrics'])}"
 
 
-def known_as(table: dict, name: str):
-    """What a number is called; one that has no words of its own goes by its name."""
-    return table.get(name) or (human(name) if table is CHECKS else (human(name), ""))
+def known_as(table: dict[str, tuple[str, str]], name: str) -> tuple[str, str]:
+    """What a number is called and what it means; one that has no words of its own goes by its name."""
+    return table.get(name) or (human(name), "")
 
 
 def human(name: str) -> str:
@@ -106,24 +86,18 @@ def human(name: str) -> str:
 
 def _broken(check: dict) -> str:
     if check["name"] == "collapse":
-        return check["sentence"].split("; at least")[0].removesuffix(".").removesuffix(": fail")
+        return check["sentence"].removeprefix("fails: ").removesuffix(".")
     unit = check.get("unit", check["name"])
-    return f"{plain(check)} ({measured(check['value'], unit)}, allowed {measured(check['limit'], unit)})"
+    allowed = f"{measured(check['value'], unit)}, allowed {measured(check['limit'], unit)}"
+    return f"{check_name(check['name']).plain} ({allowed})"
 
 
 def _unsure(check: dict) -> str:
+    plain = check_name(check["name"]).plain
     if check.get("bound") is None:
-        return f"{plain(check)} (a group has no rows of some class)"
-    unit = check["unit"]
-    return (
-        f"{plain(check)} (up to {measured(check['bound'], unit)} is possible, allowed {measured(check['limit'], unit)})"
-    )
-
-
-def plain(check: dict) -> str:
-    """A check in the middle of a sentence."""
-    name = PLAIN.get(check["name"]) or known_as(CHECKS, check["name"])
-    return name if name.isupper() else name[0].lower() + name[1:]
+        return f"{plain} (a group has no rows of some class)"
+    bound, limit = (measured(check[name], check["unit"]) for name in ("bound", "limit"))
+    return f"{plain} (up to {bound} is possible, allowed {limit})"
 
 
 def _numbers(metrics: dict, reference: dict) -> str:

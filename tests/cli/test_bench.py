@@ -253,7 +253,8 @@ def test_verify_judges_a_latency_measured_elsewhere(capsys, folder, record, tmp_
     path = still(record, tmp_path / "l.json", quiet=quiet)
     code, text = verify(capsys, folder, path, "--max-latency-p90-ms", limit)
     assert code == expected, text
-    assert "P90 latency at batch 1 is 1 ms (99 % upper estimate 2 ms) on" in text
+    assert "p90 latency at batch 1 is 1 ms on " in text
+    assert "(99 % upper estimate 2 ms, limit " in text
 
 
 def test_verify_takes_no_timing_of_another_batch_size_but_that_of_an_engine_for_one(capsys, folder, record, tmp_path):
@@ -261,7 +262,7 @@ def test_verify_takes_no_timing_of_another_batch_size_but_that_of_an_engine_for_
     rows = found["artefacts"]["ort-cpu-fp32"]
     del rows["1"]
     rows["4"] |= {"p90_ms": 1.0, "p90_upper_ms": 2.0}
-    for batch, expected in ((0, "batch 1 was not measured"), (4, "batch 4 is 1 ms (99 % upper estimate 2 ms)")):
+    for batch, expected in ((0, "batch 1 was not measured"), (4, "batch 4 is 1 ms on ")):
         found["files"]["ort-cpu-fp32"]["batch"] = batch
         write_json(tmp_path / "l.json", found)
         code, text = verify(capsys, folder, tmp_path / "l.json", "--max-latency-p90-ms", "3")

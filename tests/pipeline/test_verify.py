@@ -103,7 +103,8 @@ def test_the_exit_code_is_the_worst_outcome(capsys, files, reference, candidates
 def test_the_output_says_what_was_shown_and_what_decided_it(capsys, files):
     code, text = verify(capsys, files / "ref.npz", files / "bad.npz")
     assert code == 1
-    assert "FAIL. On 4,000 rows (cells of 500 rows): the recall gaps between groups moved by" in text
+    assert "FAIL. On 4,000 rows (cells of 500 rows). Fails: accuracy fell by" in text
+    assert "Fails: the recall gaps between groups moved by" in text
     assert "decided by: loss of accuracy, loss in the worst group, mean recall gap" in text
     assert "It does not say that the reference is fair." in text
     assert max(len(line) for line in text.splitlines() if "─" in line) <= 79
@@ -152,7 +153,7 @@ def test_latency_and_size_are_held_to_their_limits(capsys, folder, files):
     code, text = verify(capsys, folder, good, "--max-latency-p90-ms", "0.5")
     assert code == 1
     assert "FAIL. On 4,000 rows" in text
-    assert "P90 latency at batch 1 is 1 ms; allowed are 0.5 ms: fail." in text
+    assert "Fails: p90 latency at batch 1 is 1 ms (limit 0.5 ms)." in text
     assert verify(capsys, folder, good, "--max-size-mb", "1.9")[0] == 1
 
 
@@ -160,7 +161,7 @@ def test_latency_and_size_are_held_to_their_limits(capsys, folder, files):
 def test_a_limit_without_a_measurement_is_inconclusive(capsys, files, flag):
     code, text = verify(capsys, files / "ref.npz", files / "same.npz", flag, "1")
     assert code == 3
-    assert "was not measured; allowed are 1" in text
+    assert "was not measured (limit 1" in text
 
 
 def test_a_timing_of_another_file_is_no_measurement(capsys, folder, tmp_path):
@@ -249,7 +250,7 @@ def test_a_destroyed_model_fails_though_its_disparity_is_splendid(capsys, tmp_pa
     assert (gaps, accuracies) == ({"fp32": 27.7, "int8": 0.7}, {"fp32": 72.95, "int8": 52.42})
     code, text = verify(capsys, tmp_path / "fp32.npz", tmp_path / "int8.npz")
     assert code == 1
-    assert "Accuracy changed by -20.53 points" in text
+    assert "Fails: accuracy fell by 20.53 points" in text
     wide = ("--tolerance-mean", "100", "--max-accuracy-drop", "100", "--max-flips", "100")
     assert verify(capsys, tmp_path / "fp32.npz", tmp_path / "int8.npz", *wide)[0] == 1  # the worst group alone suffices
 
@@ -306,3 +307,23 @@ def test_stale_predictions_are_refused(capsys, folder, tmp_path):
     code, text = verify(capsys, again, f"{again}:ort-cpu-fp32")
     assert code == 2
     assert "is not the file that its run wrote" in text
+
+
+def test_the_flags_are_the_limits_with_their_defaults():
+    from edgefair.cli.verify import POINTS
+    from edgefair.gate.limits import Limits
+    from edgefair.gate.tolerance import LIMITS, Tolerance
+
+    assert {flag: name for flag, (name, *_) in POINTS.items()} == {
+        names.flag: name for name, names in LIMITS.items() if names.flag
+    }
+    defaults = Limits("same", Tolerance()).to_dict()
+    assert {name: default for name, _, default in POINTS.values()} == {
+        name: defaults[name] for name, *_ in POINTS.values()
+    }
+
+
+@pytest.mark.parametrize("name", ["non-inferiority", "no-worse"])
+def test_a_claim_has_two_names_and_is_recorded_under_one(capsys, files, tmp_path, name):
+    verify(capsys, files / "ref.npz", files / "bad.npz", "--claim", name, "--json", tmp_path / "v.json")
+    assert json.loads((tmp_path / "v.json").read_text())["tolerances"]["claim"] == "no_worse"

@@ -8,7 +8,6 @@ import re
 from html.parser import HTMLParser
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +18,6 @@ from edgefair.files import finite
 from edgefair.predictions import Predictions
 from edgefair.report.charts import MOST_CLASSES, build_charts
 from edgefair.report.formatting import hundredths, interval, machine, significant, worst_group
-from edgefair.report.gallery import _chosen
 from edgefair.report.html import render_html
 from edgefair.report.model_card import render_card
 from edgefair.report.svg import Axis
@@ -173,14 +171,6 @@ def test_many_classes_show_the_largest_gaps_and_say_so():
     assert all(f"{name}</th>" in page for name in classes)
     assert "The commonest confusions of student" in page
     assert page.count("data-find=") == 4
-
-
-def test_pictures_are_taken_from_every_step_and_group_in_turn():
-    groups = np.array([0, 0, 0, 0, 1, 1])
-    student = np.array(["other", "lost", "won", "lost", "lost", ""])
-    engine = np.array(["", "", "", "", "", "won"])
-    assert _chosen([student, engine], groups, 4) == [5, 1, 4, 3]
-    assert sorted(_chosen([student, engine], groups, 99)) == [0, 1, 2, 3, 4, 5]
 
 
 def test_undefined_values_are_called_undefined():

@@ -47,13 +47,18 @@ def sensitivities(
     return look("", every), [look(name, every - set(nodes)) for name, nodes in units.items()]
 
 
-def order(before: Sensitivity, found: list[Sensitivity], rank: str, costs: dict[str, float]) -> list[str]:
+def error_drops(before: Sensitivity, ranked: list[Sensitivity], rank: str) -> dict[str, float]:
+    """How far the error that `rank` looks at falls when a unit goes back to float, by unit."""
+    return {one.unit: before.error(rank) - one.error(rank) for one in ranked}
+
+
+def order(before: Sensitivity, ranked: list[Sensitivity], rank: str, costs: dict[str, float]) -> list[str]:
     """Units by how far the error falls per cost, best first; after them by the fall alone those that repair little.
 
-    Little is less than `LEAST_SHARE` of the error with everything quantised. Without that floor the cheapest operators
-    would come first although they repair nothing.
+    before, ranked: the errors with everything quantised, and with each unit in float. rank: which error
+    (`Sensitivity.error`). costs: of each unit in float. Little is less than `LEAST_SHARE` of the error with everything
+    quantised. Without that floor the cheapest operators would come first although they repair nothing.
     """
-    error = before.error(rank)
-    drops = {one.unit: error - one.error(rank) for one in found}
-    worth = {name: drop >= LEAST_SHARE * error and drop > 0 for name, drop in drops.items()}
+    drops = error_drops(before, ranked, rank)
+    worth = {name: drop >= LEAST_SHARE * before.error(rank) and drop > 0 for name, drop in drops.items()}
     return sorted(drops, key=lambda name: (not worth[name], -drops[name] / (costs[name] if worth[name] else 1.0)))

@@ -3,9 +3,9 @@
 from rich.console import Console
 from rich.text import Text
 
-from edgefair.export.mixed_precision.sensitivity import Sensitivity
-from edgefair.report.terminal.tables import line, plain_table
-from edgefair.report.terminal.verify import COLOURS, WORDS
+from edgefair.export.mixed_precision.sensitivity import Sensitivity, error_drops
+from edgefair.report.outcomes import OUTCOMES, check_name
+from edgefair.report.terminal.tables import line, outcome_text, plain_table
 
 MOST_UNITS = 8
 
@@ -23,7 +23,7 @@ def print_trade(report: dict, console: Console) -> None:
             f"{row['latency']['p50_ms']:.2f}" if row["latency"] else "-",
             *(_percent(row[name]) for name in ("accuracy", "worst_group", "disparity", "noise_floor")),
             *(_percent(row[name]) for name in ("flips", "flips_worst_group")),
-            Text(row["outcome"], style=COLOURS[row["outcome"]]),
+            Text(row["outcome"], style=OUTCOMES[row["outcome"]].colour),
         )
     console.print(table)
     for row in report["variants"]:
@@ -38,7 +38,7 @@ def _ranking(report: dict, console: Console) -> None:
     line(console, f"Squared margin error of all-INT8 on {report['ranking_rows']:,} ranking rows: {errors}")
     cost, rank = report["costs"][report["cost"]], report["rank"]
     unit, scale = ("ms", 1.0) if report["cost"] == "latency" else ("kB", 1e-3)
-    drops = {one["unit"]: before.error(rank) - Sensitivity(**one).error(rank) for one in report["sensitivities"]}
+    drops = error_drops(before, [Sensitivity(**one) for one in report["sensitivities"]], rank)
     table = plain_table(("operator",), (f"error less ({rank})", f"cost, {unit}"))
     for name in sorted(drops, key=lambda name: -drops[name])[:MOST_UNITS]:
         table.add_row(name, _short(drops[name]), f"{cost[name] * scale:.3g}")
@@ -48,9 +48,9 @@ def _ranking(report: dict, console: Console) -> None:
 
 def _conclusion(report: dict, console: Console) -> None:
     for name, choice in report["choices"].items():
-        lacking = [f"{WORDS.get(c['name'], c['name'])} {c['value']:.2f}" for c in choice["over_without"]]
-        if lacking and name == "group-aware":
-            line(console, f"All in INT8, over half of a tolerance on the ranking rows: {', '.join(lacking)}.")
+        violations = [f"{check_name(c['name']).short} {c['value']:.2f}" for c in choice["over_without"]]
+        if violations and name == "group-aware":
+            line(console, f"All in INT8, over half of a tolerance on the ranking rows: {', '.join(violations)}.")
         if report["until_fair"] and not choice["holds"]:
             line(console, f"{name}: on the ranking rows some tolerance does not hold with {len(choice['kept'])} kept.")
     if report["simulated"]:
@@ -61,8 +61,7 @@ def _conclusion(report: dict, console: Console) -> None:
         )
     best = next(row for row in report["variants"] if row["name"] == report["best"])
     line(console, " ".join([best["verdict"]["sentence"], *(limit["sentence"] for limit in best["limits"])]))
-    outcome = report["outcome"]
-    line(console, Text.assemble((outcome.upper(), f"bold {COLOURS[outcome]}"), f": {report['best']}"))
+    line(console, Text.assemble(outcome_text(report["outcome"]), f": {report['best']}"))
     line(console, f"files: {report['folder']}")
 
 

@@ -7,10 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from edgefair.errors import listed
+from edgefair.report.outcomes import OUTCOMES, check_name
+from edgefair.report.terminal.tables import outcome_text
 
-COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
-ORDER = ("fail", "inconclusive", "pass")
-MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?"}
 LEFT = ("artefact", "verdict")
 COLUMNS = ("artefact", "accuracy", "worst", "disparity", "(floor)", "DEO max", "p90 ms", "MB", "verdict")
 
@@ -34,7 +33,7 @@ def print_report(report: dict, console: Console) -> None:
             _print_verdict(entry, console, wrap)
     for one in report["unverified"]:
         title = Text.assemble(
-            "\n", (one["artefact"], "bold"), ": ", ("NOT VERIFIED ON A DEVICE", COLOURS["inconclusive"])
+            "\n", (one["artefact"], "bold"), ": ", ("NOT VERIFIED ON A DEVICE", OUTCOMES["inconclusive"].colour)
         )
         console.print(title)
         size = f"{one['bytes'] / 1e6:.2f} MB"
@@ -44,7 +43,7 @@ def print_report(report: dict, console: Console) -> None:
         console.print(Text(line), **wrap)
     if report["outcome"] == "inconclusive":
         console.print(Text(_UNSURE), **wrap)
-    console.print(f"[bold {COLOURS[report['outcome']]}]{report['outcome'].upper()}[/]")
+    console.print(outcome_text(report["outcome"]))
 
 
 _UNSURE = (
@@ -57,16 +56,15 @@ def _print_verdict(entry: dict, console: Console, wrap: dict) -> None:
     """The outcome, then each check that did not pass and the drift of the gaps, a line each; the rest by name."""
     verdict = entry["verdict"]
     title = Text.assemble("\n", (entry["artefact"], "bold"), f" against {entry['reference']}: ")
-    console.print(title.append(entry["outcome"].upper(), style=COLOURS[entry["outcome"]]))
+    console.print(title.append(entry["outcome"].upper(), style=OUTCOMES[entry["outcome"]].colour))
     gated = [check for check in verdict["checks"] if check["gated"]]
     shown = [check for check in gated + entry["limits"] if check["outcome"] != "pass" or check["name"] == "mean_drift"]
-    for check in sorted(shown, key=lambda check: ORDER.index(check["outcome"])):
-        console.print(
-            Text.assemble("  ", (MARKS[check["outcome"]], COLOURS[check["outcome"]]), " ", check["sentence"]), **wrap
-        )
-    rest = [check["name"].replace("_", " ") for check in gated + entry["limits"] if check not in shown]
+    for check in sorted(shown, key=lambda check: list(OUTCOMES).index(check["outcome"])):
+        look = OUTCOMES[check["outcome"]]
+        console.print(Text.assemble("  ", (look.mark, look.colour), " ", check["sentence"]), **wrap)
+    rest = [check_name(check["name"]).short for check in gated + entry["limits"] if check not in shown]
     if rest:
-        console.print(Text(f"  {MARKS['pass']} {', '.join(rest)}: within tolerance", style="dim"), **wrap)
+        console.print(Text(f"  {OUTCOMES['pass'].mark} {', '.join(rest)}: within tolerance", style="dim"), **wrap)
     if verdict["numbers"]["small_cells"]:
         cells = verdict["numbers"]["small_cells"]
         start = "? no class has two groups with enough rows: " if verdict["numbers"]["covers_no_gap"] else ""
@@ -87,8 +85,8 @@ def _legend(report: dict, batch: str) -> list[str]:
 
 def _other_latencies(report: dict) -> list[tuple[str, str]]:
     """Artefacts whose measured time is not what their precision would take, such as INT8 that is simulated."""
-    told = [(entry["artefact"], entry.get("latency_meaning", "as run")) for entry in report["artefacts"]]
-    return [(name, meaning) for name, meaning in told if meaning != "as run"]
+    meanings = [(entry["artefact"], entry.get("latency_meaning", "as run")) for entry in report["artefacts"]]
+    return [(name, meaning) for name, meaning in meanings if meaning != "as run"]
 
 
 def _cells(entry: dict, batch: str, narrow: bool) -> list[str]:
@@ -104,7 +102,7 @@ def _cells(entry: dict, batch: str, narrow: bool) -> list[str]:
         _percent(worst["value"]),
         f"{row['p90_ms']:.2f}" if row else "-",
         f"{entry['bytes'] / 1e6:.2f}",
-        f"[{COLOURS[outcome]}]{MARKS[outcome] if narrow else outcome}[/]" if outcome else "-",
+        f"[{OUTCOMES[outcome].colour}]{OUTCOMES[outcome].mark if narrow else outcome}[/]" if outcome else "-",
     ]
 
 

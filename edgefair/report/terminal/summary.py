@@ -5,7 +5,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgefair.metrics.fairness_claim import NO_WORD
 from edgefair.report.wording import DISPARITIES, SCORES, known_as
 
 
@@ -40,7 +39,7 @@ def claims(comparison: dict) -> list[str]:
         p = "p undefined: no variance between the seeds" if undefined else f"p = {test['p_holm']:.3g} after Holm"
         n = " and ".join(dict.fromkeys(str(len(seeds)) for seeds in comparison["seeds"]))
         basis = f"({comparison['test']} of the mean absolute disparity, {p}, {n} seeds)"
-        word = "not shown to be fairer or less fair" if test["word"] == NO_WORD else test["word"]
+        word = test["word"] if test["word"] in ("fairer", "less fair") else "not shown to be fairer or less fair"
         sentences.append(f"{artefact} is {word} {basis}.")
     return sentences
 

@@ -1,4 +1,4 @@
-"""Tables and lines for the terminal: names to the left, numbers to the right, whole lines where nobody watches."""
+"""Tables and lines for the terminal: names to the left, numbers to the right, unbroken lines into a file."""
 
 import os
 
@@ -6,6 +6,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from edgefair.report.outcomes import OUTCOMES
 
 PIPED_WIDTH = 120
 
@@ -28,6 +30,11 @@ def plain_table(left: tuple[str, ...], right: tuple[str, ...] = (), after: tuple
     for name in after:
         table.add_column(name, no_wrap=True)
     return table
+
+
+def outcome_text(outcome: str) -> Text:
+    """An outcome in capitals and its colour."""
+    return Text(outcome.upper(), style=f"bold {OUTCOMES[outcome].colour}")
 
 
 def line(console: Console, text: str | Text, style: str = "") -> None:

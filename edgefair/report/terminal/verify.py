@@ -1,31 +1,20 @@
 """Verdicts in the terminal: for each candidate the outcome, what was shown and what was not, and every check."""
 
 import math
+from collections import Counter
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from edgefair.gate.verification import CandidateVerdict, Result
-from edgefair.report.terminal.tables import line, plain_table
+from edgefair.report.outcomes import OUTCOMES, check_name
+from edgefair.report.terminal.tables import line, outcome_text, plain_table
 
-COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "error": "red"}
 SCOPE = (
     "A verdict speaks of change beside the reference, on images like these, of this file on this runtime and machine. "
     "It does not say that the reference is fair."
 )
-MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "error": "!"}
-WORDS = {
-    "accuracy_drop": "loss of accuracy",
-    "worst_group_drop": "loss in the worst group",
-    "mean_drift": "mean recall gap",
-    "max_drift": "largest recall gap",
-    "flip_rate": "changed predictions",
-    "group_flip_rate": "flips in a group",
-    "collapse": "variety of predictions",
-    "latency_p90_ms": "p90 latency",
-    "size_mb": "file size",
-}
 UNITS = {"points": "points", "percent": "%", "ratio": "", "ms": "ms", "MB": "MB"}
 
 
@@ -37,15 +26,14 @@ def print_result(result: Result, console: Console) -> None:
     line(console, _limits(result), style="dim")
     for text in result.changes:
         line(console, f"! {text}", style="bold yellow")
-    counts = [(word, sum(one.outcome == word for one in result.judged)) for word in ("error", *list(COLOURS)[1:3])]
-    passed = sum(one.outcome == "pass" for one in result.judged)
-    said = ", ".join([f"{passed} of {len(result.judged)} passed", *(f"{n} {word}" for word, n in counts if n)])
-    line(console, Text.assemble((result.outcome.upper(), f"bold {COLOURS[result.outcome]}"), f": {said}"))
+    counts = Counter(one.outcome for one in result.judged)
+    others = [f"{counts[word]} {word}" for word in OUTCOMES if word != "pass" and counts[word]]
+    summary = ", ".join([f"{counts['pass']} of {len(result.judged)} passed", *others])
+    line(console, Text.assemble(outcome_text(result.outcome), f": {summary}"))
 
 
 def _print_one(one: CandidateVerdict, result: Result, console: Console) -> None:
-    colour = COLOURS[one.outcome]
-    line(console, Text.assemble((one.outcome.upper(), f"bold {colour}"), "  ", (one.name, "bold")))
+    line(console, Text.assemble(outcome_text(one.outcome), "  ", (one.name, "bold")))
     if one.source:
         line(console, f"  {one.source.title()}", style="dim")
     line(console, f"  beside {result.reference.name} ({result.reference.title()})", style="dim")
@@ -62,7 +50,7 @@ def _print_one(one: CandidateVerdict, result: Result, console: Console) -> None:
 
 def _decided(one: CandidateVerdict) -> list[str]:
     """One line on what decided the outcome."""
-    deciding = [WORDS.get(c.name, c.name) for c in one.checks if c.gated and c.outcome == one.outcome]
+    deciding = [check_name(c.name).short for c in one.checks if c.gated and c.outcome == one.outcome]
     if one.outcome == "pass":
         return ["  all checks hold"]
     return [f"  decided by: {', '.join(deciding)}"]
@@ -72,10 +60,9 @@ def _table(one: CandidateVerdict, bound: str) -> Table:
     table = plain_table(("  check",), ("observed", bound, "allowed"), ("", "outcome"))
     for check in one.checks:
         outcome = check.outcome if check.gated else "not gated"
-        mark = MARKS[check.outcome] if check.gated else "·"
-        style = COLOURS[check.outcome] if check.gated else "dim"
+        style, mark = OUTCOMES[check.outcome] if check.gated else ("dim", "·")
         table.add_row(
-            Text(f"{mark} {WORDS.get(check.name, check.name)}"),
+            Text(f"{mark} {check_name(check.name).short}"),
             _number(check.value),
             "" if check.bound == check.value else _number(check.bound),
             _allowed(check),
