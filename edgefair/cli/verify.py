@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-# Option -> (limit, help, default). The limits and their defaults are those of `edgefair.gate.tolerance.LIMITS` and of the
-# recipe; they are repeated here, held equal by a test, for the command line loads neither before a command runs.
+# Option -> (limit, help, default): those of `edgefair.gate.tolerance.LIMITS` and of the recipe. They are repeated here,
+# and held equal by a test, for the command line loads neither before a command runs.
 POINTS = {
     "--tolerance-mean": ("mean_drift_points", "Allowed worsening of the mean recall gap between groups, points.", 2),
     "--tolerance-max": ("max_drift_points", "The same for the largest gap of any class; needs many rows.", None),
@@ -21,10 +21,8 @@ POINTS = {
 def _flags(command):
     """Add one option a limit; without the option the recipe's [gate] decides, and without a recipe the default."""
     for flag, (name, text, default) in reversed(POINTS.items()):
-        otherwise = "not judged" if default is None else f"{default}"
-        command = click.option(flag, name, type=float, help=f"{text}  [default: the recipe's, else {otherwise}]")(
-            command
-        )
+        text += f"  [default: the recipe's, else {'not judged' if default is None else default}]"
+        command = click.option(flag, name, type=float, help=text)(command)
     return command
 
 
