@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from edgefair.data import LISTS, Examples
+from edgefair.data import SPLITS, Examples
 from edgefair.pipeline.sample_rows import sample_rows, take_turns
 from edgefair.predictions import Predictions
 from edgefair.report.gallery import gallery
@@ -22,7 +22,7 @@ def test_pictures_are_taken_from_every_step_and_group_in_turn():
 
 
 def test_flips_along_the_path_have_their_pictures(tmp_path):
-    lists = {name: np.array([at]) for at, name in enumerate(LISTS[:4])} | {"gate": np.array([4, 5, 6])}
+    lists = {name: np.array([at]) for at, name in enumerate(SPLITS[:4])} | {"gate": np.array([4, 5, 6])}
     images = np.broadcast_to(np.arange(7, dtype=np.uint8)[:, None, None, None], (7, 3, 4, 4))
     examples = Examples(
         images=images,
