@@ -4,8 +4,9 @@ from pathlib import Path
 
 from edgefair.data import Examples
 from edgefair.data.calibration import calibration_images, calibration_rows
-from edgefair.files import digest, write_bytes, write_json
+from edgefair.files import digest, write_bytes, write_record
 from edgefair.log import Log
+from edgefair.pipeline.records import Export
 from edgefair.recipe import Recipe
 from edgefair.runtimes import Built, manifest, runtime_class
 from edgefair.runtimes.records import ManifestEntry
@@ -36,7 +37,7 @@ def make_artefacts(
         "short_cells": short,
     }
     write_bytes(folder / "null.txt", str(len(examples.class_names)).encode())
-    write_json(folder / "export.json", report)
+    write_record(folder / "export.json", Export, report)
 
 
 def file_name(target: str, precision: str) -> str:

@@ -7,11 +7,12 @@ from edgefair.data import Examples, load_examples
 from edgefair.data.calibration import calibration_rows
 from edgefair.data.gate_rows import GateRows
 from edgefair.errors import RecipeError, listed, require
-from edgefair.files import digest, write_json
+from edgefair.files import digest, write_json, write_record
 from edgefair.latency import record as latency
 from edgefair.pipeline.bench.stage import time_artefacts
 from edgefair.pipeline.build_artefacts import make_artefacts
 from edgefair.pipeline.judge_run import build_report, teacher_warnings
+from edgefair.pipeline.records import Strength
 from edgefair.pipeline.run_artefacts import artefact_list
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.pipeline.sample_rows import sample_rows
@@ -21,6 +22,7 @@ from edgefair.report import write_report
 from edgefair.runtimes.artefact import Artefact
 from edgefair.runtimes.predict import predict
 from edgefair.runtimes.targets import resolve_targets
+from edgefair.training.records import History
 
 
 def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
@@ -126,7 +128,7 @@ def _teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> None:
 
     model, history = train_teacher(recipe, examples, folder, log)
     save_weights(model, folder / "teacher.safetensors", len(examples.class_names))
-    write_json(folder / "history.json", history)
+    write_record(folder / "history.json", History, history)
     for warning in teacher_warnings(history, len(examples.class_names)):
         log.line(f"warning: {warning}")
 
@@ -139,8 +141,8 @@ def _student(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path, l
     teacher = create(f"file:{run.path / 'teacher' / 'teacher.safetensors'}", classes, 0).to(training_device(recipe))
     model, history, meaning = distil_student(recipe, examples, teacher, folder, log)
     save_weights(model, folder / "student.safetensors", classes)
-    write_json(folder / "history.json", history)
-    write_json(folder / "lambda.json", {"value": recipe.strategy.lam, "meaning": meaning})
+    write_record(folder / "history.json", History, history)
+    write_record(folder / "lambda.json", Strength, {"value": recipe.strategy.lam, "meaning": meaning})
 
 
 def _predictions(artefacts: list[Artefact], examples: Examples, folder: Path, log) -> None:

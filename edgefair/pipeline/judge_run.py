@@ -1,7 +1,5 @@
 """report.json: a pure function of a run folder's files, so that anyone can make it again."""
 
-import json
-
 import numpy as np
 
 from edgefair import __version__
@@ -16,11 +14,13 @@ from edgefair.metrics.fairness_claim import fairness_claim
 from edgefair.metrics.flips import flips_by_group
 from edgefair.metrics.noise_floor import NoiseFloor
 from edgefair.metrics.power import minimum_tolerances
+from edgefair.pipeline.records import Export, Strength
 from edgefair.pipeline.run_folder import AGAIN, RunFolder
 from edgefair.predictions import Predictions
 from edgefair.recipe import GateRecipe, Recipe
 from edgefair.runtimes.artefact import Artefact
 from edgefair.seeds import generator
+from edgefair.training.records import History
 
 SCHEMA = 1
 # What `about` says of every artefact alike; all else is what its runtime and its builder had to say.
@@ -35,7 +35,7 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
     the report says of the data set.
     """
     recipe = run.recipe
-    latency = _latency(run)
+    latency = _read(run, "latency/latency.json", LatencyRecord)
     could_run = [artefact for artefact in artefacts if not artefact.blocked]
     evaluated = {
         one.name: evaluate_with_floor(predictions[one.name], recipe.gate.replicates, recipe.seed) for one in could_run
@@ -44,7 +44,7 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
     unverified = [
         {**one.about(), "reason": one.blocked, "details": flat(one.facts)} for one in artefacts if one.blocked
     ]
-    history = {name: _json(run, f"{name}/history.json") for name in ("teacher", "student")}
+    history = {name: _read(run, f"{name}/history.json", History) for name in ("teacher", "student")}
     return {
         "schema": SCHEMA,
         "edgefair": __version__,
@@ -53,13 +53,13 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
         "outcome": worst([e["outcome"] for e in entries if "outcome" in e] + ["inconclusive" for _ in unverified]),
         "recipe": recipe.model_dump(mode="json"),
         "recipe_sha256": recipe.hash,
-        "lambda": _json(run, "student/lambda.json"),
+        "lambda": _read(run, "student/lambda.json", Strength),
         "machine": latency["machine"],
         "bench": {
             name: latency[name] for name in ("scenario", "rules", "preprocessing", "clocks", "energy", "control")
         },
         "data": data,
-        "export": _json(run, "artefacts/export.json"),
+        "export": _read(run, "artefacts/export.json", Export),
         "stage_seconds": run.seconds(),
         "history": history,
         "warnings": teacher_warnings(history["teacher"], len(data["class_names"])),
@@ -111,7 +111,7 @@ def _entry(
 
 def teacher_warnings(history: list[dict], num_classes: int) -> list[str]:
     """What a user should know before trusting anything that comes after: a teacher that has learned little."""
-    best = max((row["validation_balanced"] for row in history), default=1.0)
+    best = max((value for row in history if (value := row["validation_balanced"]) is not None), default=1.0)
     if best >= 1.5 / num_classes:
         return []
     return [
@@ -156,10 +156,6 @@ def _supported(cells: np.ndarray) -> str:
     return f"{said[0]} of the predictions flip, {said[1]} do"
 
 
-def _latency(run: RunFolder) -> dict:
-    """What the run measured, as JSON values."""
-    return read_values(run.path / "latency" / "latency.json", LatencyRecord, AGAIN, RunFolderError)
-
-
-def _json(run: RunFolder, name: str):
-    return json.loads((run.path / name).read_text())
+def _read(run: RunFolder, name: str, model):
+    """A record of the run as JSON values, as the report shows it; raises RunFolderError where it is damaged."""
+    return read_values(run.path / name, model, AGAIN, RunFolderError)

@@ -10,13 +10,14 @@ import torch
 
 from edgefair.data import Examples
 from edgefair.data.calibration import calibration_images
-from edgefair.files import write_json
+from edgefair.files import write_record
 from edgefair.models import create, save_weights
 from edgefair.recipe import Recipe
 from edgefair.seeds import derive
 from edgefair.training.assemble import TrainingSettings, build_training
 from edgefair.training.fake_quant import install, remove
 from edgefair.training.loop import fit, make_validation
+from edgefair.training.records import History
 from edgefair.training.stages import training_device
 
 LR_SHARE = 0.05
@@ -39,7 +40,7 @@ def finetune(
     history = fit(strategy, loader, make_validation(examples, device), folder, log, "fine-tuning")
     remove(model)
     save_weights(model, folder / "student.safetensors", classes)
-    write_json(folder / "history.json", history)
+    write_record(folder / "history.json", History, history)
     return history
 
 

@@ -1,6 +1,9 @@
 """Whole records of a run folder whose numbers are made up, written as the main job writes them."""
 
+from edgefair.files import write_record
 from edgefair.latency import record as latency
+from edgefair.pipeline.records import Export, Strength
+from edgefair.training.records import History
 
 RATIO = {"ratio": 1.0, "interval": [0.9, 1.1]}
 
@@ -28,3 +31,13 @@ def write_latency(path, times, batch=0, **about):
         "rounds": {},
     }
     latency.write(path, record | about)
+
+
+def write_training_and_export(folder):
+    """The records of a teacher and a student that were not trained, and of an export that quantised nothing."""
+    for name in ("teacher", "student"):
+        write_record(folder / name / "history.json", History, [])
+    write_record(folder / "student" / "lambda.json", Strength, {"value": 0.0, "meaning": "made up"})
+    rows = {"method": "minmax", "rows": 0, "ids_sha256": "0" * 64, "ids": [], "short_cells": []}
+    export = {"opset": 18, "parity": {"1": 0.0}, "nodes": 1, "quantised": {}, "calibration": rows}
+    write_record(folder / "artefacts" / "export.json", Export, export)

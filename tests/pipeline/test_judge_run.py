@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgefair.files import finite, write_json
+from edgefair.files import finite
 from edgefair.gate import compare
 from edgefair.gate.tolerance import tolerance
 from edgefair.metrics.comparison import align
@@ -16,7 +16,7 @@ from edgefair.runtimes.artefact import Artefact
 from tests.conftest import tiny
 from tests.gate.test_verdict import changed, example
 from tests.helpers.calls import counted
-from tests.helpers.run_records import write_latency
+from tests.helpers.run_records import write_latency, write_training_and_export
 
 RECIPE = tiny(gate__replicates=200)
 NAMES = {
@@ -39,9 +39,7 @@ def judged(tmp_path, quiet):
     made["int8"] = replace(worse, **shuffled, about={"artefact": "int8", "bytes": 9_000_000})
     row = {"p50_ms": 1.0, "p90_ms": 2.0, "p90_upper_ms": 3.0}
     write_latency(tmp_path / "latency" / "latency.json", {name: {"1": row} for name in NAMES})
-    for name, value in (("teacher/history", []), ("student/history", []), ("student/lambda", {})):
-        write_json(tmp_path / f"{name}.json", value)
-    write_json(tmp_path / "artefacts" / "export.json", {})
+    write_training_and_export(tmp_path)
     artefacts = [Artefact(name, tmp_path / name, "ort", "fp32", "0" * 64, *of) for name, of in NAMES.items()]
     recipe = RECIPE.model_copy(update={"gate": RECIPE.gate.model_copy(update={"max_size_mb": 5.0})})
     data = {"class_names": list(reference.class_names), "group_names": list(reference.group_names), "cells": CELLS}

@@ -9,7 +9,6 @@ recipe.toml         the settings of the engines
 run_on_device.sh    does all of it; README.md says how
 """
 
-import json
 import shutil
 import tarfile
 import tempfile
@@ -24,9 +23,10 @@ from edgefair import __version__
 from edgefair.data import load_examples
 from edgefair.data.gate_rows import GateRows
 from edgefair.errors import ArtefactError, DataError, RunFolderError
-from edgefair.files import atomic_folder, atomic_path, sha256, write_bytes, write_json
+from edgefair.files import atomic_folder, atomic_path, read_record, sha256, write_bytes, write_record
 from edgefair.log import Log
 from edgefair.pipeline.build_artefacts import built_entry, file_name
+from edgefair.pipeline.records import Kit
 from edgefair.pipeline.references import run_artefacts
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.predictions import Predictions
@@ -122,7 +122,7 @@ def _write(
     (place / SCRIPT).chmod(0o755)
     write_bytes(place / "README.md", _readme(run, files).encode())
     written = {path.relative_to(place).as_posix(): sha256(path) for path in _files(place)}
-    write_json(place / NAME, {"schema": SCHEMA, **made_from, "files": written})
+    write_record(place / NAME, Kit, {"schema": SCHEMA, **made_from, "files": written})
 
 
 def _files(folder: Path) -> list[Path]:
@@ -166,15 +166,9 @@ def check(folder: Path) -> None:
 
     manifest.json is not compared: building on the device adds to it.
     """
-    try:
-        stored = json.loads((folder / NAME).read_text())
-        if stored["schema"] != SCHEMA:
-            raise ArtefactError(f"{folder / NAME} has schema {stored['schema']}; this version reads {SCHEMA}.")
-        files = dict(stored["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtefactError(
-            f"{folder} is no device kit: {NAME} is missing or not readable ({error}). Make one with edgefair bundle."
-        ) from None
+    if not (folder / NAME).is_file():
+        raise ArtefactError(f"{folder} is no device kit: {NAME} is missing. Make one with edgefair bundle.")
+    files = read_record(folder / NAME, Kit, "Make the kit again with edgefair bundle.", ArtefactError).files
     missing = [name for name in files if not (folder / name).is_file()]
     changed = [n for n in files if n not in missing and n != manifest.NAME and sha256(folder / n) != files[n]]
     if missing or changed:
