@@ -75,14 +75,6 @@ def write_json(path: Path, value) -> None:
     write_bytes(path, (json.dumps(finite(value), indent=1) + "\n").encode())
 
 
-def read_json(path: Path) -> dict:
-    """The object that a JSON file holds; {} where it is missing, unreadable or damaged."""
-    try:
-        return json.loads(Path(path).read_text())
-    except (OSError, ValueError):
-        return {}
-
-
 # How every record is validated: no field that is not declared, no number for a text, no NaN for a number.
 RECORD = {"extra": "forbid", "strict": True, "frozen": True, "allow_inf_nan": False}
 

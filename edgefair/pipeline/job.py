@@ -6,6 +6,7 @@ from pathlib import Path
 from edgefair.data import Examples, load_examples
 from edgefair.data.calibration import calibration_rows
 from edgefair.data.gate_rows import GateRows
+from edgefair.data.records import DataRecord
 from edgefair.errors import RecipeError, listed, require
 from edgefair.files import digest, write_json, write_record
 from edgefair.latency import record as latency
@@ -118,7 +119,7 @@ def _check_networks(recipe: Recipe, examples: Examples, builds: list[tuple[str, 
 
 
 def _write_data(examples: Examples, data: dict, folder: Path) -> None:
-    write_json(folder / "data.json", data)
+    write_record(folder / "data.json", DataRecord, {"schema": 1, **data})
     write_json(folder / "ids.json", {name: examples.ids[rows] for name, rows in examples.rows.items()})
 
 

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgefair import __version__
+from edgefair.data.records import DataRecord
 from edgefair.errors import RecipeError, RunFolderError
-from edgefair.files import CHECKPOINT, digest, finite, flat, read_json, read_record, sha256, write_bytes, write_record
+from edgefair.files import CHECKPOINT, digest, finite, flat, read_record, read_values, sha256, write_bytes, write_record
 from edgefair.pipeline.records import Stage
 from edgefair.recipe import Recipe, parse, read
 from edgefair.recipe.recipe import WRITTEN_BY
@@ -93,7 +94,8 @@ class RunFolder:
         state = self.record("data")
         if not state.finished or state.made_from.get("data") == digest(data):
             return
-        was, now = read_json(self.path / "data" / "data.json"), json.loads(json.dumps(finite(data)))
+        was = read_values(self.path / "data" / "data.json", DataRecord, AGAIN, RunFolderError)
+        was, now = {name: was[name] for name in was if name != "schema"}, json.loads(json.dumps(finite(data)))
         differing = _differing(was, now, "now", _short)
         raise RunFolderError(
             f"the data changed since {self.path} was made:\n  " + "\n  ".join(differing) + "\n"

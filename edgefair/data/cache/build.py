@@ -7,7 +7,6 @@ other; the finished file appears under its name at once.
 """
 
 import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 from edgefair.data.cache.decode_pool import in_parallel
 from edgefair.data.cache.index import (
     CHUNK,
+    add,
     array_of,
     content_key,
     index_path,
@@ -26,8 +26,9 @@ from edgefair.data.cache.index import (
 from edgefair.data.cache.shards import Shards
 from edgefair.data.cache.store import mapped
 from edgefair.data.listing import Entry
+from edgefair.data.records import Prepared
 from edgefair.errors import DataError, RunFolderError
-from edgefair.files import write_json
+from edgefair.files import read_record, write_record
 from edgefair.log import Log
 
 
@@ -40,7 +41,12 @@ def prepared(entries: list[Entry], size: int, skip_broken: bool, log: Log) -> tu
     """
     index = index_path(entries, size)
     final = lookup(index) or _found_or_built(index, entries, size, skip_broken, log)
-    broken = {int(at): why for at, why in json.loads(final.with_suffix(".json").read_text())["broken"].items()}
+    about = final.with_suffix(".json")
+    remedy = f"Remove {about} and {final}; the images are prepared again."
+    record = read_record(about, Prepared, remedy)
+    if record.images != len(entries):
+        raise DataError(f"{about}: images is {record.images}, there are {len(entries)}. {remedy}")
+    broken = {int(at): why for at, why in record.broken.items()}
     if broken and not skip_broken:
         raise _broken(entries, broken)
     return mapped(final, len(entries) - len(broken), size), broken, final.stem
@@ -105,9 +111,14 @@ def _decode_all(index: Path, entries: list[Entry], size: int, skip_broken: bool,
     shards.write_array(whole)
     key = content_key([digest for _, digest in sorted(shards.digests.items())], size)
     final = array_of(key)
-    about = {"images": len(entries), "sizes": sizes_key(entries, size), "broken": dict(sorted(broken.items()))}
-    write_json(final.with_suffix(".json"), about)
+    about = {
+        "schema": 1,
+        "images": len(entries),
+        "sizes": sizes_key(entries, size),
+        "broken": dict(sorted(broken.items())),
+    }
+    write_record(final.with_suffix(".json"), Prepared, about)
     whole.replace(final)
-    write_json(index, {"content": key})
+    add(index, key)
     shards.remove()
     return final

@@ -13,7 +13,9 @@ from pathlib import Path
 from edgefair.data.cache.decode_pool import cores
 from edgefair.data.cache.store import cache_folder
 from edgefair.data.listing import Entry, FilePart
-from edgefair.files import digest, read_json, write_json
+from edgefair.data.records import IndexEntry, Prepared
+from edgefair.errors import DataError
+from edgefair.files import digest, read_record, write_record
 from edgefair.preprocess import VERSION, digest_of
 
 CHUNK = 64  # images that are decoded and hashed together
@@ -44,20 +46,34 @@ def finished(array: Path) -> bool:
 
 def lookup(index: Path) -> Path | None:
     """The array that an index entry names, where both are there."""
-    key = read_json(index).get("content")
-    return array_of(key) if key and finished(array_of(key)) else None
+    entry = _read(index, IndexEntry)
+    return array_of(entry.content) if entry and finished(array_of(entry.content)) else None
 
 
 def lookup_by_content(index: Path, entries: list[Entry], size: int) -> Path | None:
     """The array that was made of the same images lying elsewhere, which is then indexed; None where there is none."""
     sizes = sizes_key(entries, size)
-    if not any(read_json(about).get("sizes") == sizes for about in cache_folder().glob("files-*.json")):
+    known = (_read(about, Prepared) for about in cache_folder().glob("files-*.json"))
+    if not any(one.sizes == sizes for one in known if one):
         return None
     key = content_key(_digests(entries), size)
     if not finished(array_of(key)):
         return None
-    write_json(index, {"content": key})
+    add(index, key)
     return array_of(key)
+
+
+def add(index: Path, key: str) -> None:
+    """Note in the index that files have the content of a key."""
+    write_record(index, IndexEntry, {"schema": 1, "content": key})
+
+
+def _read(path: Path, model):
+    """A record of the cache; None where it is missing or damaged, for it is made again."""
+    try:
+        return read_record(path, model, "")
+    except DataError:
+        return None
 
 
 def sizes_key(entries: list[Entry], size: int) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edgefair.data.cache.index import CHUNK
 from edgefair.data.cache.store import write_header
+from edgefair.data.records import ShardEnd
 
 SHARD = 32 * CHUNK  # images of a shard: so many are decoded again for each shard that was unfinished
 
@@ -93,10 +94,10 @@ class Shards:
         try:
             with open(self._file(first), "rb") as store:
                 store.seek((min(first + SHARD, self.rows) - first) * self.image_bytes)
-                about = json.load(store)
-            digests = dict(zip(self._chunks(first), about["digests"], strict=True))
-        except (OSError, ValueError, KeyError, TypeError):
+                end = ShardEnd.model_validate_json(store.read())
+            digests = dict(zip(self._chunks(first), end.digests, strict=True))
+        except (OSError, ValueError):
             return False
         self.digests |= digests
-        self.broken |= {int(row): why for row, why in about["broken"].items()}
+        self.broken |= {int(row): why for row, why in end.broken.items()}
         return True
