@@ -33,7 +33,7 @@ from edgefair.export.mixed_precision.sensitivity import RANKS, order, sensitivit
 from edgefair.export.mixed_precision.simulate import OPTIMISED, Simulated, Variants, run
 from edgefair.export.mixed_precision.units import nodes_of, units
 from edgefair.export.onnx_export import export_onnx
-from edgefair.export.quantization import quantisable, quantize
+from edgefair.export.quantization import quantizable, quantize
 from edgefair.export.quantization.calibration import calibrate
 from edgefair.files import write_json
 from edgefair.gate.judge import NOT_TIMED
@@ -74,8 +74,8 @@ class Case:
         quantize(self.source, path, images, self.dialect, settings, self.cells, keep=keep, ranges=ranges)
         optimised = self.dialect in OPTIMISED
         self.runtimes[name] = load_runtime("ort", path, 1) if optimised else Simulated(path, self.dialect, 1)
-        kept = len(quantisable(self.source, self.dialect, PLAIN)) - len(
-            set(quantisable(self.source, self.dialect, settings)) - set(keep)
+        kept = len(quantizable(self.source, self.dialect, PLAIN)) - len(
+            set(quantizable(self.source, self.dialect, settings)) - set(keep)
         )
         self.facts[name] = {"kept": kept, "bytes": path.stat().st_size, **facts}
 

@@ -71,6 +71,7 @@ def test_right_documents(record, text):
         ("takes 2<!-- x: sum(runs/*/ms) @ .0f --> ms", "no function 'sum'"),
         ("takes 2<!-- x: runs/*/ms @ .0f --> ms", "unsupported format"),
         ("takes 2<!-- x: runs/0/ms; runs/1/ms @ .0f --> ms", "names 2 numbers"),
+        ("fails<!-- main-job: exit_code | d -->", "is no tag"),
     ],
 )
 def test_a_tag_that_differs_is_named(record, text, word):

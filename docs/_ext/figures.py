@@ -17,7 +17,8 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
-TAG = re.compile(r"<!-- *([a-z0-9-]+): (.*?) *[@|] *([^@|]+?) *-->")
+TAG = re.compile(r"<!-- *([a-z0-9-]+): (.*?) *@ *([^@]+?) *-->")
+COMMENT = re.compile(r"<!-- *([a-z0-9-]+): .*?-->")
 SPECIFIED = re.compile(r"<!-- *spec *-->")
 CODE = re.compile(r"^( *)(`{3,}|~{3,}).*?^\1\2[^\n]*$|(?<!`)(`+)(?!`)[^\n]+?(?<!`)\3(?!`)", re.DOTALL | re.MULTILINE)
 NUMBER = r"(?<![\w.,/^-])[-−+]?\d[\d,]*(?:\.\d+)?(?![\w]|[.,]\d|-\w)"
@@ -121,6 +122,9 @@ def read_page(source: str) -> Page:
         page.gap, last = len(page.text), match.end()
     page.text += bare[last:]
     page.corrected += source[last:]
+    for match in COMMENT.finditer(bare):
+        if not TAG.fullmatch(match[0]) and (RESULTS / f"{match[1]}.json").exists():
+            page.problems.append(f"{match[0]} names a record and is no tag; one is written NAME: EXPRESSION @ FORMAT")
     return page
 
 

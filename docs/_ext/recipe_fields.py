@@ -8,6 +8,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from edgefair.recipe import Recipe
+from edgefair.recipe.targets import TARGETS, TargetName
 
 WORDS = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", type(None): "nothing"}
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -95,6 +96,8 @@ def escape(text: str) -> str:
 def allowed(annotation: Any, metadata: list = ()) -> str:
     """What values a field takes, in words."""
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation == TargetName:
+        return ", ".join(f"`{name}`" for name in TARGETS)
     if origin is Annotated:
         return allowed(arguments[0], flat(arguments[1:]))
     if origin is Literal:

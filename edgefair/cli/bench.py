@@ -53,8 +53,8 @@ def bench(artefacts, runtimes, scenario, batches, cores, json_file, max_p90_ms, 
     """
     from edgefair.errors import EXIT
     from edgefair.gate.verdict import worst
-    from edgefair.latency import record as latency
     from edgefair.latency.clocks import pin
+    from edgefair.latency.record import write_latency
     from edgefair.log import Log
     from edgefair.pipeline.bench.inputs import bench_artefacts
     from edgefair.pipeline.bench.limits import judge_bench
@@ -73,7 +73,7 @@ def bench(artefacts, runtimes, scenario, batches, cores, json_file, max_p90_ms, 
     outcomes = [check["outcome"] for check in record["checks"]]
     record["outcome"] = worst(outcomes) if outcomes else None
     if json_file:
-        latency.write(json_file, record)
+        write_latency(json_file, record)
     show(record, record["checks"], plain_console())
     sys.exit(EXIT[record["outcome"]] if outcomes else 0)
 

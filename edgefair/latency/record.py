@@ -25,11 +25,11 @@ def summary(times_ms: np.ndarray, batch: int = 1, joules: float | None = None) -
     }
 
 
-def read(path: Path) -> LatencyRecord:
+def read_latency(path: Path) -> LatencyRecord:
     """A latency file; raises DataError where it is missing, damaged, or something else."""
     return read_record(path, LatencyRecord, "Write one with edgefair bench ... --json FILE.")
 
 
-def write(path: Path, values: dict) -> None:
+def write_latency(path: Path, values: dict) -> None:
     """Write a latency file."""
     write_record(path, LatencyRecord, values)

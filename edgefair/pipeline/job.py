@@ -9,7 +9,7 @@ from edgefair.data.gate_rows import GateRows
 from edgefair.data.records import DataRecord
 from edgefair.errors import RecipeError, listed, require
 from edgefair.files import digest, write_json, write_record
-from edgefair.latency import record as latency
+from edgefair.latency.record import write_latency
 from edgefair.pipeline.bench.stage import time_artefacts
 from edgefair.pipeline.build_artefacts import make_artefacts
 from edgefair.pipeline.judge_run import build_report, teacher_warnings
@@ -67,7 +67,7 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
         run.stage(
             "latency",
             {"bench": settings["bench"], "record": 3} | hashes,  # 3: with ratios, control and files
-            lambda folder: latency.write(folder / "latency.json", time_artefacts(artefacts, examples, recipe, log)),
+            lambda folder: write_latency(folder / "latency.json", time_artefacts(artefacts, examples, recipe, log)),
         )
         predictions = {a.name: Predictions.load(run.path / "predictions" / f"{a.name}.npz") for a in artefacts}
         report = build_report(run, every, predictions, data)

@@ -12,7 +12,7 @@ from edgefair.gate import Timing, Tolerance, judge_artefact
 from edgefair.gate.claims import EQUIVALENCE, canonical_claim
 from edgefair.gate.limits import Limits, diff, recipe_limits, with_flags
 from edgefair.gate.verification import CandidateVerdict, Result, Source
-from edgefair.latency import record as latency
+from edgefair.latency.record import read_latency
 from edgefair.latency.records import LatencyRecord
 from edgefair.pipeline.references import candidate_names, reference_source
 from edgefair.recipe import Recipe, parse, read
@@ -95,7 +95,7 @@ def _external_latency(latency_file: Path | None, limits: Limits) -> LatencyRecor
         return None
     if limits.max_latency_p90_ms is None:
         raise RecipeError(f"{latency_file} was given, but no limit on latency is set; add --max-latency-p90-ms.")
-    return latency.read(latency_file)
+    return read_latency(latency_file)
 
 
 def _judge(

@@ -21,7 +21,7 @@ def test_functions_that_are_named_stand_in_their_file(name, path):
 
 
 def test_the_picture_has_every_package():
-    picture = re.search(r"```\n(cli .*?)```", PAGE, re.DOTALL)[1]
+    picture = re.search(r"```text\n(cli .*?)```", PAGE, re.DOTALL)[1]
     packages = {path.parent.name for path in (ROOT / "edgefair").glob("*/__init__.py")}
     assert packages - set(re.findall(r"\w+", picture)) == set()
 
@@ -29,6 +29,6 @@ def test_the_picture_has_every_package():
 def test_the_picture_has_the_order_of_the_contract():
     layers = (ROOT / ".importlinter").read_text().split("[importlinter:contract:")[1]
     contract = re.findall(r"edgefair\.(\w+)", layers)
-    picture = re.search(r"```\n(cli .*?)```", PAGE, re.DOTALL)[1]
-    lines = [line.split("  ")[0].split()[0] for line in picture.splitlines()]
+    picture = re.search(r"```text\n(cli .*?)```", PAGE, re.DOTALL)[1]
+    lines = re.findall(r"^\w+", picture, re.MULTILINE)
     assert lines == [name for name in contract if name in lines]

@@ -47,3 +47,10 @@ def test_pictures_are_small():
     pictures = list((ROOT / "docs" / "images").iterdir())
     assert pictures
     assert max(picture.stat().st_size for picture in pictures) < 150_000
+
+
+def test_every_extra_has_a_row():
+    _, _, extras = (ROOT / "pyproject.toml").read_text().partition("[project.optional-dependencies]\n")
+    declared = re.findall(r"^([\w-]+) = \[", extras.split("\n[", 1)[0], re.MULTILINE)
+    rows = re.findall(r"^\| `([\w-]+)` \|", (ROOT / "docs" / "get-started.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(declared)

@@ -44,7 +44,7 @@ def run(path: Path, examples: Examples, images: np.ndarray | None = None) -> Pre
     )
 
 
-def quantised(images: np.ndarray, path: Path) -> Path:
+def quantized(images: np.ndarray, path: Path) -> Path:
     """The committed engine in INT8, its ranges taken from `images`."""
     quantize(ENGINES / "student.onnx", path, images, "ort-cpu", parse({}).quantize, 20)
     return path
@@ -59,4 +59,4 @@ def student(examples) -> Predictions:
 @pytest.fixture(scope="session")
 def int8(examples, calibration, tmp_path_factory) -> Predictions:
     """The engine that ships, in INT8."""
-    return run(quantised(calibration[:200], tmp_path_factory.mktemp("int8") / "student.int8.onnx"), examples)
+    return run(quantized(calibration[:200], tmp_path_factory.mktemp("int8") / "student.int8.onnx"), examples)

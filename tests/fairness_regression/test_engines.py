@@ -21,7 +21,7 @@ from edgefair.testing.baseline import Baseline
 from edgefair.testing.plugin import FILE
 
 from . import surgery
-from .conftest import ENGINES, quantised, run
+from .conftest import ENGINES, quantized, run
 
 # Another form of the same network: INT8 changes 0.3 % of these predictions, another network of the same recipe 1.5 %.
 TOLERANCE = Tolerance(flip_rate_percent=1.0)
@@ -54,7 +54,7 @@ def test_a_rebuilt_fp16(examples, student, tmp_path):
 
 
 def test_a_calibration_on_other_rows(examples, calibration, student, int8, tmp_path):
-    other = run(quantised(calibration[200:], tmp_path / "other.onnx"), examples)
+    other = run(quantized(calibration[200:], tmp_path / "other.onnx"), examples)
     assert other.about["sha256"] != int8.about["sha256"]
     assert_fair(student, other, TOLERANCE)
     COMMITTED.check("int8", other)

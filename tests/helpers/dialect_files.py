@@ -29,8 +29,8 @@ class Builder:
         kind = kind or self.kind
         scale = np.asarray(scale, np.float32)
         parameters = [self.const(f"{name}_s", scale), self.const(f"{name}_z", np.full(scale.shape, zero), kind)]
-        quantised = self.node("QuantizeLinear", [source, *parameters], f"{name}_q", **attributes)
-        return self.node("DequantizeLinear", [quantised, *parameters], name, **attributes)
+        quantized = self.node("QuantizeLinear", [source, *parameters], f"{name}_q", **attributes)
+        return self.node("DequantizeLinear", [quantized, *parameters], name, **attributes)
 
     def weight(self, name, shape, axis=0, kind=None, zero=0, channels=None, largest=64):
         kind = kind or self.kind
@@ -83,16 +83,16 @@ def quantised_bias() -> ModelProto:
 def no_zero_point() -> ModelProto:
     build = Builder()
     scale = build.const("s", np.float32(1))
-    quantised = build.node("QuantizeLinear", [build.start(), scale], "q")
-    return build.model(build.conv(build.node("DequantizeLinear", [quantised, scale], "a"), "c", 3))
+    quantized = build.node("QuantizeLinear", [build.start(), scale], "q")
+    return build.model(build.conv(build.node("DequantizeLinear", [quantized, scale], "a"), "c", 3))
 
 
 def computed_scale() -> ModelProto:
     build = Builder()
     source = build.start()
     parameters = [build.node("ReduceMax", [source], "s", keepdims=0), build.const("z", np.int8(0))]
-    quantised = build.node("QuantizeLinear", [source, *parameters], "q")
-    return build.model(build.conv(build.node("DequantizeLinear", [quantised, *parameters], "a"), "c", 3))
+    quantized = build.node("QuantizeLinear", [source, *parameters], "q")
+    return build.model(build.conv(build.node("DequantizeLinear", [quantized, *parameters], "a"), "c", 3))
 
 
 def quantised_output() -> ModelProto:
@@ -102,21 +102,21 @@ def quantised_output() -> ModelProto:
     return build.model(build.conv(build.act(build.node("Relu", [between], "r"), "a2"), "c2"))
 
 
-def residual(quantised: bool) -> ModelProto:
+def residual(quantized: bool) -> ModelProto:
     """conv(x) + x, with or without Q/DQ before the x that is added."""
     build = Builder()
     x = build.node("Relu", [build.conv(build.act(build.start(), "a"), "c", 3)], "r")
     a2 = build.act(x, "a2")
-    return build.model(build.node("Add", [build.conv(a2, "c2"), a2 if quantised else x], "sum"))
+    return build.model(build.node("Add", [build.conv(a2, "c2"), a2 if quantized else x], "sum"))
 
 
-def squeeze_excitation(quantised: bool) -> ModelProto:
+def squeeze_excitation(quantized: bool) -> ModelProto:
     """x * sigmoid(conv(relu(conv(pool(x))))), with or without Q/DQ inside."""
     build = Builder()
     x = build.node("Relu", [build.conv(build.act(build.start(), "a"), "c", 3)], "r")
     gate = build.node("GlobalAveragePool", [x], "pool")
     for name, after in (("down", "Relu"), ("up", "Sigmoid")):
-        if quantised:
+        if quantized:
             gate = build.conv(build.act(gate, f"{name}_a"), name, side=1)
         else:
             gate = build.node("Conv", [gate, build.floats(f"{name}_w", WIDTH, WIDTH, 1, 1)], name)
@@ -139,8 +139,8 @@ def operator_format() -> ModelProto:
     build = Builder()
     scale, zero = build.const("s", np.float32(1)), build.const("z", np.int8(0))
     build.const("w", build.rng.integers(-64, 65, (WIDTH, 3, 3, 3)), INT8)
-    quantised = build.node("QuantizeLinear", [build.start(), scale, zero], "q")
-    made = build.node("QLinearConv", [quantised, scale, zero, "w", scale, zero, scale, zero], "c")
+    quantized = build.node("QuantizeLinear", [build.start(), scale, zero], "q")
+    made = build.node("QLinearConv", [quantized, scale, zero, "w", scale, zero, scale, zero], "c")
     return build.model(build.node("DequantizeLinear", [made, scale, zero], "d"))
 
 

@@ -13,7 +13,7 @@ ZEROS = {
 }
 
 
-def quantised(source: Path, target: Path, codes: str, weights: str = "", operators=("Conv", "Gemm")) -> Path:
+def quantized(source: Path, target: Path, codes: str, weights: str = "", operators=("Conv", "Gemm")) -> Path:
     """Q/DQ before both inputs of every convolution and product; per tensor, with one made-up scale for all."""
     model = onnx.load(source)
     graph = model.graph

@@ -1,7 +1,7 @@
 """Whole records of a run folder whose numbers are made up, written as the main job writes them."""
 
 from edgefair.files import write_record
-from edgefair.latency import record as latency
+from edgefair.latency import record as record_file
 from edgefair.pipeline.records import Export, Strength
 from edgefair.training.records import History
 
@@ -15,8 +15,8 @@ def write_latency(path, times, batch=0, **about):
     files = dict.fromkeys(times, file)
     rules = {"scenario": "single-stream", "minimum": 1, "seconds": 1.0, "rounds": 1, "warmup": 1, "mlperf": False}
     record = {
-        "schema": latency.SCHEMA,
-        "kind": latency.KIND,
+        "schema": record_file.SCHEMA,
+        "kind": record_file.KIND,
         "measured": "2026-01-02T03:04:05+00:00",
         "machine": {"processor": "made up"},
         "threads": 1,
@@ -30,7 +30,7 @@ def write_latency(path, times, batch=0, **about):
         "control": {"1": {"of": next(iter(times)), **RATIO, "quiet": True}},
         "rounds": {},
     }
-    latency.write(path, record | about)
+    record_file.write_latency(path, record | about)
 
 
 def write_training_and_export(folder):

@@ -12,11 +12,11 @@ from scipy.stats import binom
 
 from edgefair.errors import ArtefactError
 from edgefair.gate.resource_checks import latency_check, size_check
-from edgefair.latency import record as latency
 from edgefair.latency.clocks import clocks
 from edgefair.latency.early_stopping import allowed_over, upper_estimate
 from edgefair.latency.energy import Counter, NoMeter, Sampled, find_meter
 from edgefair.latency.measure import BenchTarget, Design, batch_sizes, measure
+from edgefair.latency.record import summary
 from edgefair.latency.rounds import Call, interleave
 from edgefair.latency.rules import MLPERF, Rules
 from edgefair.latency.speedup import Noise, Speedup, is_stable, label, speedup
@@ -383,8 +383,8 @@ def test_where_nothing_reports_energy_it_is_not_zero(tmp_path):
     write(tmp_path / "class/powercap/intel-rapl:0/name", "package-0")  # energy_uj is not readable
     meter = find_meter({"ort"}, tmp_path)
     assert (meter.name, meter.stop()) == ("not reported", None)
-    assert latency.summary(np.ones(4), 2, None)["joules_per_image"] is None
-    assert latency.summary(np.ones(4), 2, 16.0)["joules_per_image"] == 2.0
+    assert summary(np.ones(4), 2, None)["joules_per_image"] is None
+    assert summary(np.ones(4), 2, 16.0)["joules_per_image"] == 2.0
 
 
 @pytest.mark.parametrize(("meter", "expected"), [(NoMeter(), None), (Counter("c", iter([5.0, 7.0] * 9).__next__), 10)])

@@ -11,7 +11,7 @@ from torch.func import jvp
 from edgefair.data import load_examples
 from edgefair.errors import TrainingError
 from edgefair.export.mixed_precision.simulate import Variants
-from edgefair.export.quantization import quantisable
+from edgefair.export.quantization import quantizable
 from edgefair.export.quantization.calibration import calibrate
 from edgefair.models import create, save_weights
 from edgefair.strategies import STRATEGIES
@@ -52,7 +52,7 @@ def test_inputs_are_rounded_as_onnx_does(low, high, unsigned, kind):
 def test_weights_are_rounded_as_the_quantiser_does(exported):
     model, source, images = exported
     variants = _variants(source, images, "tensorrt")
-    written = onnx.ModelProto.FromString(variants.model(set(quantisable(source, "tensorrt", tiny().quantize))))
+    written = onnx.ModelProto.FromString(variants.model(set(quantizable(source, "tensorrt", tiny().quantize))))
     tensors = {t.name: numpy_helper.to_array(t) for t in written.graph.initializer}
     name = next(name for name in tensors if name.endswith("head.weight_quantized"))
     scale = tensors[name.replace("_quantized", "_scale")]
@@ -95,7 +95,7 @@ def _variants(source, images, dialect):
 def test_the_network_computes_what_its_quantised_file_computes(exported):
     model, source, images = exported
     variants = _variants(source, images, "tensorrt")
-    every = {n for n in quantisable(source, "tensorrt", tiny().quantize) if not n.startswith("node_add")}
+    every = {n for n in quantizable(source, "tensorrt", tiny().quantize) if not n.startswith("node_add")}
     expected, plain = variants.logits(every, images), variants.logits(set(), images)
     install(model, torch.from_numpy(images), "tensorrt")
     with torch.no_grad():

@@ -7,7 +7,7 @@ by the quantiser itself.
 
 import copy
 
-from edgefair.export.quantization.graph import DEQUANTISE, QUANTISE, Graph
+from edgefair.export.quantization.graph import DEQUANTIZE, QUANTIZE, Graph
 from edgefair.export.quantization.qdq_ort import FOLLOWING
 from edgefair.export.quantization.weight_guard import guard
 
@@ -27,7 +27,7 @@ class Replay:
         self.outputs = {output.name for output in plain.graph.output}
         self.tensors = {tensor.name: tensor for tensor in whole.graph.initializer}
         self.by_name = {node.name: node for node in self.whole.nodes}
-        quantising = [node for node in self.whole.nodes if node.op_type == QUANTISE]
+        quantising = [node for node in self.whole.nodes if node.op_type == QUANTIZE]
         self.pairs = {
             node.input[0].removesuffix(RENAMED): (node, self.whole.consumers[node.output[0]][0]) for node in quantising
         }
@@ -67,7 +67,7 @@ class Replay:
         new = []
         for place, name in enumerate(self.by_name[node.name].input):
             source = self.whole.producer.get(name)
-            if source is None or source.op_type != DEQUANTISE or source.input[0] not in self.whole.constants:
+            if source is None or source.op_type != DEQUANTIZE or source.input[0] not in self.whole.constants:
                 continue
             node.input[place] = name + EIGHT
             if source.name not in placed:

@@ -39,8 +39,8 @@ def sensitivities(
     """
     every = {node for nodes in units.values() for node in nodes}
 
-    def look(name: str, quantised: set[str]) -> Sensitivity:
-        errors = rows.margin_errors(logits(quantised))
+    def look(name: str, quantized: set[str]) -> Sensitivity:
+        errors = rows.margin_errors(logits(quantized))
         advance(1 if name else 0)
         return Sensitivity(name, tuple(rows.by_group(errors).tolist()), float(errors.mean()))
 

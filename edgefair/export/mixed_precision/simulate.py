@@ -7,7 +7,7 @@ import numpy as np
 
 from edgefair.errors import ArtefactError, require
 from edgefair.export.mixed_precision.replay import Replay
-from edgefair.export.quantization import DIALECTS, quantisable, settled
+from edgefair.export.quantization import DIALECTS, quantizable, resolve_reduce_range
 from edgefair.export.quantization.calibration import Ranges
 from edgefair.export.quantization.preprocess import PURPOSE, prepared
 from edgefair.predictions import batches
@@ -24,28 +24,28 @@ class Variants:
 
     def __init__(self, source: Path, dialect: str, recipe: QuantizeRecipe, ranges: Ranges, threads: int = 0):
         self.source, self.dialect, self.ranges = Path(source), dialect, ranges
-        self.recipe = settled(recipe)  # what ships is written by it too: weights of seven or of eight bits
+        self.recipe = resolve_reduce_range(recipe)  # what ships is written by it too: weights of seven or of eight bits
         self.threads = threads
 
     @cached_property
     def _replay(self) -> Replay:
-        every = set(quantisable(self.source, self.dialect, self.recipe))
+        every = set(quantizable(self.source, self.dialect, self.recipe))
         return Replay(prepared(self.source), self._written(every))
 
-    def _written(self, quantised: set[str]):
-        return DIALECTS[self.dialect].write(prepared(self.source), self.ranges.bounds, quantised, self.recipe)
+    def _written(self, quantized: set[str]):
+        return DIALECTS[self.dialect].write(prepared(self.source), self.ranges.bounds, quantized, self.recipe)
 
-    def model(self, quantised: set[str]) -> bytes:
+    def model(self, quantized: set[str]) -> bytes:
         """The file with these nodes quantised, serialised."""
-        if not quantised:
+        if not quantized:
             return prepared(self.source).SerializeToString()
         if self.dialect == "ort-cpu":
-            return self._replay.model(quantised).SerializeToString()
-        return self._written(set(quantised)).SerializeToString()
+            return self._replay.model(quantized).SerializeToString()
+        return self._written(set(quantized)).SerializeToString()
 
-    def logits(self, quantised: set[str], images: np.ndarray) -> np.ndarray:
+    def logits(self, quantized: set[str], images: np.ndarray) -> np.ndarray:
         """uint8 [N, 3, S, S] -> float32 [N, C] with these nodes quantised."""
-        return run(self.model(quantised), images, self.dialect in OPTIMISED, self.threads)
+        return run(self.model(quantized), images, self.dialect in OPTIMISED, self.threads)
 
 
 def run(model: bytes | str, images: np.ndarray, optimised: bool, threads: int = 0, batch: int = 64) -> np.ndarray:

@@ -5,17 +5,17 @@ A runtime fuses them into one kernel, so half a unit in float costs as much as a
 
 from pathlib import Path
 
-from edgefair.export.quantization import quantisable
+from edgefair.export.quantization import quantizable
 from edgefair.export.quantization.graph import Graph
 from edgefair.export.quantization.preprocess import prepared
 from edgefair.recipe import QuantizeRecipe
 
 
 def units(source: Path, dialect: str, recipe: QuantizeRecipe) -> dict[str, tuple[str, ...]]:
-    """Leader -> the quantisable nodes of its unit, in graph order; what the recipe leaves in float is in none."""
+    """Leader -> the quantizable nodes of its unit, in graph order; what the recipe leaves in float is in none."""
     owner = owners(source)
     found: dict[str, list[str]] = {}
-    for name in quantisable(source, dialect, recipe):
+    for name in quantizable(source, dialect, recipe):
         found.setdefault(owner[name], []).append(name)
     return {name: tuple(nodes) for name, nodes in found.items()}
 

@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from edgefair.errors import ArtefactError, RecipeError, nearest, require
-from edgefair.export.quantization import qdq_ort as u8s8
-from edgefair.export.quantization import qdq_symmetric as symmetric
+from edgefair.export.quantization import qdq_ort, qdq_symmetric
 from edgefair.export.quantization.calibration import Ranges, calibrate
 from edgefair.export.quantization.graph import Graph
 from edgefair.export.quantization.lint import blocking, lint_model, summary
@@ -29,7 +28,7 @@ from edgefair.recipe import QuantizeRecipe
 from edgefair.recipe.targets import TARGETS
 from edgefair.runtimes.machine import describe_machine
 
-__all__ = ["DIALECTS", "Dialect", "Ranges", "calibrate", "quantisable", "quantize"]
+__all__ = ["DIALECTS", "Dialect", "Ranges", "calibrate", "quantizable", "quantize"]
 
 X86 = ("x86_64", "amd64", "i686", "i386")
 
@@ -44,22 +43,22 @@ class Dialect:
 
 
 DIALECTS = {
-    "ort-cpu": Dialect(u8s8.nodes, u8s8.write, "ort-cpu"),
-    "tensorrt": Dialect(symmetric.nodes, partial(symmetric.write, number=symmetric.INT8), "tensorrt"),
+    "ort-cpu": Dialect(qdq_ort.nodes, qdq_ort.write, "ort-cpu"),
+    "tensorrt": Dialect(qdq_symmetric.nodes, partial(qdq_symmetric.write, number=qdq_symmetric.INT8), "tensorrt"),
     "openvino": Dialect(
-        symmetric.nodes, partial(symmetric.write, number=symmetric.INT8, sums_of_16_bits=True), "openvino"
+        qdq_symmetric.nodes, partial(qdq_symmetric.write, number=qdq_symmetric.INT8, sums_of_16_bits=True), "openvino"
     ),
-    "fp8": Dialect(symmetric.nodes, partial(symmetric.write, number=symmetric.FP8), "tensorrt"),
+    "fp8": Dialect(qdq_symmetric.nodes, partial(qdq_symmetric.write, number=qdq_symmetric.FP8), "tensorrt"),
 }
 
 
-def quantisable(source: Path, dialect: str, recipe: QuantizeRecipe) -> list[str]:
+def quantizable(source: Path, dialect: str, recipe: QuantizeRecipe) -> list[str]:
     """Names of the nodes of `source` as prepared that the dialect quantises under this recipe, in graph order.
 
     The names are the same for the same source; give some of them to `quantize` as `keep`. Raises RecipeError for an
     unknown dialect or an unknown node in quantize.keep_float.
     """
-    return _quantisable(prepared(source), _dialect(dialect), recipe)
+    return _quantizable(prepared(source), _dialect(dialect), recipe)
 
 
 def quantize(
@@ -76,11 +75,11 @@ def quantize(
 
     images: uint8 [N, 3, S, S] whose activations set the ranges, `batch` at a time; `ranges` from `calibrate` instead
     save that work, and images are not read then. keep: nodes that stay in float besides those of the recipe; with all
-    of `quantisable` the file computes what `source` does. Raises RecipeError for an unknown dialect or node,
+    of `quantizable` the file computes what `source` does. Raises RecipeError for an unknown dialect or node,
     ArtefactError for ranges of another file or a graph that cannot be quantised.
     """
-    rules, model, recipe = _dialect(dialect), prepared(source), settled(recipe)
-    names = _quantisable(model, rules, recipe)
+    rules, model, recipe = _dialect(dialect), prepared(source), resolve_reduce_range(recipe)
+    names = _quantizable(model, rules, recipe)
     _check_known(keep, [node.name for node in model.graph.node], "keep")
     chosen = [name for name in names if name not in set(keep)]
     facts = {
@@ -96,25 +95,25 @@ def quantize(
     with atomic_path(target) as temporary:
         made = rules.write(model, ranges.bounds, set(chosen), recipe) if chosen else model
         findings = [one for one in lint_model(made) if one.target == rules.target]
-        _refuse(dialect, blocking(findings))
+        _check_findings(dialect, blocking(findings))
         require("onnx", "onnx", PURPOSE).save(made, temporary)
     return facts | ranges.facts() | {"lint": summary(findings)}
 
 
-def _refuse(dialect: str, findings: list) -> None:
+def _check_findings(dialect: str, findings: list) -> None:
     """Raise ArtefactError for a file that its own target would reject or misread."""
     if findings:
-        said = "; ".join(f"{one['nodes'][0]}: {one['severity']}, {one['message']}" for one in summary(findings))
+        reasons = "; ".join(f"{one['nodes'][0]}: {one['severity']}, {one['message']}" for one in summary(findings))
         raise ArtefactError(
-            f"the file in dialect '{dialect}' would not run as it says on {findings[0].target} ({said}). "
+            f"the file in dialect '{dialect}' would not run as it says on {findings[0].target} ({reasons}). "
             "Leave these nodes in float with quantize.keep_float, or report the network."
         )
 
 
-def settled(recipe: QuantizeRecipe) -> QuantizeRecipe:
+def resolve_reduce_range(recipe: QuantizeRecipe) -> QuantizeRecipe:
     """The recipe with reduce_range decided: on for an x86 processor without VNNI, whose sums of products have 16 bits.
 
-    There 255 * 127 * 2 does not fit and is cut without a word, in ONNX Runtime and in OpenVINO; 255 * 64 * 2 does.
+    There 255 * 127 * 2 does not fit and is cut without a warning, in ONNX Runtime and in OpenVINO; 255 * 64 * 2 does.
     """
     if recipe.reduce_range != "auto":
         return recipe
@@ -128,7 +127,7 @@ def _dialect(name: str) -> Dialect:
     return DIALECTS[name]
 
 
-def _quantisable(model, dialect: Dialect, recipe: QuantizeRecipe) -> list[str]:
+def _quantizable(model, dialect: Dialect, recipe: QuantizeRecipe) -> list[str]:
     float_nodes = set(_kept_by_recipe(model, recipe))
     return [node.name for node in dialect.nodes(model) if node.name not in float_nodes]
 

@@ -48,7 +48,7 @@ class Ranges:
         }
 
 
-def used_method(source: Path, recipe: QuantizeRecipe) -> str:
+def resolve_method(source: Path, recipe: QuantizeRecipe) -> str:
     """The calibration method that a recipe means for this graph.
 
     "auto" is percentile where there are SiLUs or squeeze-excitation, whose long tails min-max spends its levels on, and
@@ -73,7 +73,7 @@ def calibrate(
     """
     if not len(images):
         raise ArtefactError("there are no calibration rows; give the calibration list at least one (data.*).")
-    source, method = Path(source), used_method(source, recipe)
+    source, method = Path(source), resolve_method(source, recipe)
     pixels = hashlib.sha256(repr(images.shape).encode() + np.ascontiguousarray(images).tobytes()).hexdigest()
     made_from = sha256(source), pixels
     stored = cache and Path(cache) / f"ranges.{_key(*made_from, method, recipe.percentile)[:16]}.json"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 POOLS = ("ReduceMean", "GlobalAveragePool")
-QUANTISE, DEQUANTISE = "QuantizeLinear", "DequantizeLinear"
+QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 SE_NODES = 24  # a squeeze-excitation gate has about six nodes; a longer way back is something else
 
 
@@ -32,7 +32,7 @@ class Graph:
     def origin(self, tensor: str) -> str:
         """The tensor that this one is a quantised or dequantised form of; itself where it is none."""
         seen = set()
-        while (node := self.producer.get(tensor)) is not None and node.op_type in (QUANTISE, DEQUANTISE):
+        while (node := self.producer.get(tensor)) is not None and node.op_type in (QUANTIZE, DEQUANTIZE):
             if tensor in seen or not node.input:  # a damaged file may hold a ring
                 break
             seen.add(tensor)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgefair.errors import ArtefactError, require
-from edgefair.export.quantization.lint_rules import MISREADS, REJECTS, RULES, Quantised
+from edgefair.export.quantization.lint_rules import MISREADS, REJECTS, RULES, QuantizedGraph
 
 SEVERITIES = {
     REJECTS: "does not load, or fails",
@@ -45,7 +45,7 @@ def lint(path: Path) -> list[Finding]:
 
 def lint_model(model) -> list[Finding]:
     """The same of a ModelProto."""
-    graph = Quantised(model)
+    graph = QuantizedGraph(model)
     return [
         Finding(target, severity, node, rule, message)
         for rule, check in RULES.items()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgefair.errors import ArtefactError, require
-from edgefair.export.quantization.graph import DEQUANTISE, QUANTISE, Graph
+from edgefair.export.quantization.graph import DEQUANTIZE, QUANTIZE, Graph
 from edgefair.export.quantization.preprocess import PURPOSE, float_tensors
 from edgefair.recipe import QuantizeRecipe
 
@@ -97,9 +97,9 @@ class _Writer:
         if tensor not in self.made:
             largest = np.float32(max(abs(bound) for bound in self.bounds[tensor]))
             parameters = self._parameters(tensor, _scale(largest, self.activations))
-            quantised = f"{tensor}_quantized"
-            self._node(QUANTISE, tensor, parameters, quantised)
-            self._node(DEQUANTISE, quantised, parameters, f"{tensor}_dequantized")
+            quantized = f"{tensor}_quantized"
+            self._node(QUANTIZE, tensor, parameters, quantized)
+            self._node(DEQUANTIZE, quantized, parameters, f"{tensor}_dequantized")
             self.made[tensor] = f"{tensor}_dequantized"
         return self.made[tensor]
 
@@ -111,9 +111,9 @@ class _Writer:
             exact = values / np.expand_dims(scale, others)
             if self.weights.name == "INT8":
                 exact = np.clip(np.rint(exact), -self.weights.largest, self.weights.largest)
-            quantised = f"{tensor}_quantized"
-            self.tensors.append(self._tensor(quantised, exact))
-            self._node(DEQUANTISE, quantised, self._parameters(tensor, scale), f"{tensor}_dequantized", axis=axis)
+            quantized = f"{tensor}_quantized"
+            self.tensors.append(self._tensor(quantized, exact))
+            self._node(DEQUANTIZE, quantized, self._parameters(tensor, scale), f"{tensor}_dequantized", axis=axis)
             self.made[tensor] = f"{tensor}_dequantized"
         return self.made[tensor]
 

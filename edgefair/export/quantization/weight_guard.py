@@ -9,7 +9,7 @@ computes the same.
 import numpy as np
 
 from edgefair.errors import require
-from edgefair.export.quantization.graph import DEQUANTISE, Graph
+from edgefair.export.quantization.graph import DEQUANTIZE, Graph
 from edgefair.export.quantization.preprocess import PURPOSE
 
 GUARDED = ("Conv", "ConvTranspose", "Gemm")
@@ -21,7 +21,7 @@ def guard(model):
     graph, made = Graph(model.graph), {}
     for node in graph.nodes:
         before = graph.producer.get(node.input[0]) if node.op_type in GUARDED else None
-        weight = graph.constants.get(node.input[1]) if before is not None and before.op_type == DEQUANTISE else None
+        weight = graph.constants.get(node.input[1]) if before is not None and before.op_type == DEQUANTIZE else None
         if weight is None or len(graph.constants[before.input[1]].dims):
             continue
         made.setdefault(before.name, _spread(model, graph, before, _channels(node, weight.dims)))
@@ -49,7 +49,7 @@ def _spread(model, graph: Graph, before, channels: int):
         inputs.append(f"{name}{MARK}_{channels}")
         if inputs[-1] not in own:
             model.graph.initializer.append(onnx.numpy_helper.from_array(np.repeat(value, channels), inputs[-1]))
-    return onnx.helper.make_node(DEQUANTISE, inputs, [before.output[0] + MARK], before.name + MARK, axis=1)
+    return onnx.helper.make_node(DEQUANTIZE, inputs, [before.output[0] + MARK], before.name + MARK, axis=1)
 
 
 def _insert(graph, made: dict) -> None:

@@ -81,14 +81,14 @@ def _row_computes_in(row: dict) -> str:
     return NAMES.get(name, name.lower())
 
 
-def _summary(source: str, counted: list[tuple[str, bool]], quantised: list[str]) -> dict:
+def _summary(source: str, counted: list[tuple[str, bool]], quantized: list[str]) -> dict:
     kinds = collections.Counter(kind for kind, _ in counted)
     return {
         "source": source,
         "layers": len(counted),
         "share": {kind: round(count / len(counted), 4) for kind, count in sorted(kinds.items())},
         "products": dict(sorted(collections.Counter(kind for kind, product in counted if product).items())),
-        "quantised": quantised,
+        "quantised": quantized,
         "opaque": 0,
     }
 

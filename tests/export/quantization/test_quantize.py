@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from edgefair.errors import ArtefactError, RecipeError
 from edgefair.export import quantization as package
-from edgefair.export.quantization import DIALECTS, quantisable, quantize, settled
+from edgefair.export.quantization import DIALECTS, quantizable, quantize, resolve_reduce_range
 from edgefair.export.quantization import qdq_symmetric as symmetric
 from edgefair.export.quantization.calibration import calibrate
 from edgefair.export.quantization.graph import Graph
@@ -62,7 +62,7 @@ def test_logits_are_near_float(nets, files, net, dialect):
 @pytest.mark.parametrize("net", ["residual", "gated"])
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_keeping_everything_in_float_changes_no_logit(nets, tmp_path, net, dialect):
-    names = quantisable(nets[net], dialect, EXACT)
+    names = quantizable(nets[net], dialect, EXACT)
     facts = quantize(nets[net], tmp_path / "q.onnx", IMAGES[:8], dialect, EXACT, 8, keep=names)
     np.testing.assert_array_equal(logits(tmp_path / "q.onnx"), logits(nets[net]))
     assert facts["quantised"] == 0
@@ -73,15 +73,15 @@ def test_keeping_everything_in_float_changes_no_logit(nets, tmp_path, net, diale
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_what_is_quantised_by_default(nets, dialect):
     assert {"stem_Conv", "one_Conv", "sum_Add", "last_Add", "logits_Gemm"} <= set(
-        names := quantisable(nets["residual"], dialect, EXACT)
+        names := quantizable(nets["residual"], dialect, EXACT)
     )
     assert not {"scaled_Mul", "normalised_Add"} & set(names)
-    gated = quantisable(nets["gated"], dialect, EXACT)
+    gated = quantizable(nets["gated"], dialect, EXACT)
     assert {"stem_Conv", "deep_Conv", "project_Conv", "sum_Add"} <= set(gated)
     assert not {"down_Conv", "up_Conv", "gate_Sigmoid", "logits_Gemm"} & set(gated)
-    everything = quantisable(nets["gated"], dialect, QuantizeRecipe(keep_float="none"))
+    everything = quantizable(nets["gated"], dialect, QuantizeRecipe(keep_float="none"))
     assert {"down_Conv", "up_Conv", "logits_Gemm"} <= set(everything)
-    one = quantisable(nets["gated"], dialect, QuantizeRecipe(keep_float=("deep_Conv",)))
+    one = quantizable(nets["gated"], dialect, QuantizeRecipe(keep_float=("deep_Conv",)))
     assert one == [name for name in everything if name != "deep_Conv"]
 
 
@@ -121,7 +121,7 @@ def test_what_happened_is_in_the_facts(nets, tmp_path):
     assert facts["kept"] == ["deep_Conv"]
     assert facts["kept_by_recipe"] == ["down_Conv", "up_Conv", "logits_Gemm"]
     assert (facts["rows"], facts["weight_bits"]) == (8, 8)
-    assert facts["quantised"] == len(quantisable(nets["gated"], "tensorrt", EXACT)) - 1
+    assert facts["quantised"] == len(quantizable(nets["gated"], "tensorrt", EXACT)) - 1
     assert set(facts["versions"]) == {"onnx", "onnxruntime"}
     assert quantize(nets["residual"], tmp_path / "q.onnx", IMAGES[:8], "tensorrt", EXACT, 8)["method"] == "minmax"
 
@@ -140,9 +140,9 @@ def test_signed_files_are_symmetric_by_channel_and_before_operands_only(nets, fi
             assert zero.data_type == kind
             assert not onnx.numpy_helper.to_array(zero).astype(np.float32).any()
         if node.op_type == "QuantizeLinear":
-            (dequantise,) = graph.consumers[node.output[0]]
-            for after in graph.consumers[dequantise.output[0]]:
-                index = list(after.input).index(dequantise.output[0])
+            (dequantize,) = graph.consumers[node.output[0]]
+            for after in graph.consumers[dequantize.output[0]]:
+                index = list(after.input).index(dequantize.output[0])
                 assert (after.op_type in ("Conv", "Gemm") and index == 0) or residual[after.name] == index
     for node in graph.weighted():
         if node.input[1] not in graph.constants:
@@ -228,7 +228,7 @@ def test_ranges_of_another_file_are_refused(nets, tmp_path):
 def test_a_file_that_is_no_graph_is_refused(tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"no graph")
     with pytest.raises(ArtefactError, match=r"bad\.onnx cannot be prepared"):
-        quantisable(tmp_path / "bad.onnx", "tensorrt", EXACT)
+        quantizable(tmp_path / "bad.onnx", "tensorrt", EXACT)
 
 
 @pytest.mark.parametrize(
@@ -244,8 +244,8 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path):
 def test_seven_bits_where_the_processor_needs_them(monkeypatch, processor, instructions, reduced):
     monkeypatch.setattr(package.platform, "machine", lambda: processor)
     monkeypatch.setattr(package, "describe_machine", lambda: {"instructions": instructions})
-    assert settled(QuantizeRecipe()).reduce_range is reduced
-    assert settled(QuantizeRecipe(reduce_range=not reduced)).reduce_range is not reduced
+    assert resolve_reduce_range(QuantizeRecipe()).reduce_range is reduced
+    assert resolve_reduce_range(QuantizeRecipe(reduce_range=not reduced)).reduce_range is not reduced
 
 
 @pytest.mark.parametrize("dialect", ["ort-cpu", "openvino", "tensorrt"])

@@ -15,7 +15,7 @@ from edgefair.models import create
 from edgefair.recipe import DeployRecipe, ExportRecipe, QuantizeRecipe
 from edgefair.runtimes import load_runtime, manifest, runtime_class
 from edgefair.runtimes.cuda_driver import why_no_gpu
-from tests.helpers.onnx_precisions import quantised
+from tests.helpers.onnx_precisions import quantized
 
 trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install 'edgefair[rtx]'")
 
@@ -114,7 +114,7 @@ def test_onnxruntimes_own_quantisation_is_refused_with_the_node(student, tmp_pat
 
 
 def test_uint8_codes_are_refused_although_the_library_builds_them(student, engines, tmp_path):
-    path = quantised(student, tmp_path / "uint8.onnx", "uint8", weights="int8")
+    path = quantized(student, tmp_path / "uint8.onnx", "uint8", weights="int8")
     engines("fp32")  # the library keeps the logger that it was given first
     with pytest.raises(ArtefactError, match=r"would compute something else .*Defaulting to INT8"):
         RTX.build(path, tmp_path, "student.int8.tensorrt-rtx", SETTINGS)
@@ -122,7 +122,7 @@ def test_uint8_codes_are_refused_although_the_library_builds_them(student, engin
 
 
 def test_a_quantised_head_alone_is_counted_as_one_product(student, tmp_path):
-    path = quantised(student, tmp_path / "head.onnx", "int8", operators=("Gemm",))
+    path = quantized(student, tmp_path / "head.onnx", "int8", operators=("Gemm",))
     dynamic, _ = RTX.build(path, tmp_path, "student.int8.tensorrt-rtx", SETTINGS)
     assert dynamic.facts["network_layers"]["products"] == {"fp32": 9, "int8": 1}
 
@@ -133,7 +133,7 @@ def test_an_fp32_file_that_is_called_int8_is_refused(student, tmp_path):
 
 
 def test_a_convolution_with_codes_but_float_weights_is_not_int8(student, tmp_path):
-    path = quantised(student, tmp_path / "all.onnx", "int8", operators=("Conv",))
+    path = quantized(student, tmp_path / "all.onnx", "int8", operators=("Conv",))
     model = onnx.load(path)
     weights = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "QuantizeLinear"}
     weights = {name.removesuffix("_q") + "_dq": source for name, source in weights.items() if source.endswith("weight")}
