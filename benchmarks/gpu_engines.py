@@ -23,7 +23,7 @@ import common
 import numpy as np
 
 from edgefair.errors import EdgefairError
-from edgefair.recipe import DeployRecipe
+from edgefair.recipe import DeploySettings
 from edgefair.runtimes import load_runtime, manifest, runtime_class
 from edgefair.runtimes.gpu import describe_gpu
 from edgefair.runtimes.trt import rtx
@@ -57,7 +57,7 @@ def case(source: Path, precision: str, way: str, calls: int) -> dict:
     runtime = runtime_class(NAME)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            built = runtime.build(source, Path(folder), f"student.{precision}.{NAME}", DeployRecipe(max_batch=BATCH))
+            built = runtime.build(source, Path(folder), f"student.{precision}.{NAME}", DeploySettings(max_batch=BATCH))
         except EdgefairError as error:
             return {"built": False, "said": str(error)}
         entries = [

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edgefair.errors import ArtefactError
 from edgefair.files import atomic_path
 from edgefair.models import Classifier
-from edgefair.recipe import ExportRecipe
+from edgefair.recipe import ExportSettings
 from edgefair.runtimes import load_runtime
 
 BATCHES = (1, 3, 8)
@@ -69,7 +69,7 @@ WHY = {
 def export_onnx(
     model: Classifier,
     images: np.ndarray,
-    recipe: ExportRecipe,
+    settings: ExportSettings,
     path: Path,
     names: dict[str, list[str]],
     precision: str = "fp32",
@@ -84,17 +84,17 @@ def export_onnx(
     model.to(memory_format=torch.contiguous_format)
     example = torch.from_numpy(np.ascontiguousarray(images[:2]))
     with atomic_path(path) as temporary:
-        _write(WRAPPERS[precision](model).eval(), example, recipe.opset, temporary, names)
+        _write(WRAPPERS[precision](model).eval(), example, settings.opset, temporary, names)
         parity = _compare(model, images, temporary)
-        _check_parity(parity, recipe, PARITY_FIELDS[precision])
-    return {"opset": recipe.opset, "parity": parity, "nodes": len(onnx.load(path).graph.node)}
+        _check_parity(parity, settings, PARITY_FIELDS[precision])
+    return {"opset": settings.opset, "parity": parity, "nodes": len(onnx.load(path).graph.node)}
 
 
-def _check_parity(parity: dict[str, float], recipe: ExportRecipe, field: str) -> None:
+def _check_parity(parity: dict[str, float], settings: ExportSettings, field: str) -> None:
     """Raise ArtefactError unless every difference is within the recipe's field; NaN is not."""
     worst, allowed = (
         max(parity.values(), key=lambda value: np.inf if np.isnan(value) else value),
-        getattr(recipe, field),
+        getattr(settings, field),
     )
     if not worst <= allowed:
         raise ArtefactError(

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from edgefair.errors import RecipeError
 from edgefair.gate.claims import NON_INFERIORITY
-from edgefair.recipe import GateRecipe
+from edgefair.recipe import GateSettings
 
-DEFAULTS = GateRecipe()
+DEFAULTS = GateSettings()
 """The recipe's defaults are the gate's: each number stands there and nowhere else."""
 
 
@@ -95,7 +95,7 @@ def _check_range(name: str, value: float, low: float, high: float) -> None:
         raise RecipeError(f"tolerance '{name}' is {value}; allowed is {low:g} .. {high:g}. {how_to_change(name)}")
 
 
-def tolerance(gate: GateRecipe, claim: str) -> Tolerance:
+def tolerance(gate: GateSettings, claim: str) -> Tolerance:
     """The tolerances that the recipe sets for a claim: artefact beside student, or student beside teacher."""
     anew = claim == NON_INFERIORITY
     fields = {name: names.teacher if anew else names.recipe for name, names in LIMITS.items()}

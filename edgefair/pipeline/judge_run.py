@@ -17,7 +17,7 @@ from edgefair.metrics.power import minimum_tolerances
 from edgefair.pipeline.records import Export, Strength
 from edgefair.pipeline.run_folder import AGAIN, RunFolder
 from edgefair.predictions import Predictions
-from edgefair.recipe import GateRecipe, Recipe
+from edgefair.recipe import GateSettings, Recipe
 from edgefair.runtimes.artefact import Artefact
 from edgefair.seeds import generator
 from edgefair.training.records import History
@@ -136,7 +136,7 @@ def remaining_disparity(entries: list[dict]) -> str:
     )
 
 
-def evidence(data: dict, gate: GateRecipe) -> dict:
+def evidence(data: dict, gate: GateSettings) -> dict:
     """What the gate rows can show, known before anything was trained; everything here is printed by the report."""
     cells = [rows for group in data["cells"]["gate"] for rows in group]
     return {

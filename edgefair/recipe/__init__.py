@@ -3,12 +3,12 @@
 from edgefair.recipe.choice import Choice, setting_names
 from edgefair.recipe.data import DATA, AnyData
 from edgefair.recipe.data_base import DataSettings
-from edgefair.recipe.deployment import DeployRecipe, ExportRecipe, QuantizeRecipe
-from edgefair.recipe.evaluation import BenchRecipe, GateRecipe
+from edgefair.recipe.deployment import DeploySettings, ExportSettings, QuantizeSettings
+from edgefair.recipe.evaluation import BenchSettings, GateSettings
 from edgefair.recipe.losses import LOSS, AnyLoss, LossSettings
 from edgefair.recipe.recipe import CHOICES, Recipe, assign, assignment, parse, read
 from edgefair.recipe.strategies import STRATEGY, AnyStrategy, StrategySettings
-from edgefair.recipe.training import StudentRecipe, TeacherRecipe, TrainRecipe
+from edgefair.recipe.training import StudentSettings, TeacherSettings, TrainSettings
 
 __all__ = [
     "CHOICES",
@@ -18,19 +18,19 @@ __all__ = [
     "AnyData",
     "AnyLoss",
     "AnyStrategy",
-    "BenchRecipe",
+    "BenchSettings",
     "Choice",
     "DataSettings",
-    "DeployRecipe",
-    "ExportRecipe",
-    "GateRecipe",
+    "DeploySettings",
+    "ExportSettings",
+    "GateSettings",
     "LossSettings",
-    "QuantizeRecipe",
+    "QuantizeSettings",
     "Recipe",
     "StrategySettings",
-    "StudentRecipe",
-    "TeacherRecipe",
-    "TrainRecipe",
+    "StudentSettings",
+    "TeacherSettings",
+    "TrainSettings",
     "assign",
     "assignment",
     "parse",

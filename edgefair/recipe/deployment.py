@@ -8,7 +8,7 @@ from edgefair.recipe.base import Count, Positive, Section
 from edgefair.recipe.targets import Precision, TargetName
 
 
-class ExportRecipe(Section):
+class ExportSettings(Section):
     """How the student becomes an ONNX file."""
 
     opset: Annotated[int, Field(ge=18, le=23)] = 18
@@ -19,7 +19,7 @@ class ExportRecipe(Section):
     """The same of the fp16 file against PyTorch in fp32."""
 
 
-class DeployRecipe(Section):
+class DeploySettings(Section):
     """Which files are made of the student, and for what."""
 
     targets: tuple[TargetName, ...] = ()
@@ -36,7 +36,7 @@ class DeployRecipe(Section):
     """Engines: let fp32 products be rounded to TF32; off keeps fp32 what it says."""
 
 
-class QuantizeRecipe(Section):
+class QuantizeSettings(Section):
     """How the INT8 and FP8 artefacts are made."""
 
     method: Literal["auto", "minmax", "entropy", "percentile"] = "auto"

@@ -7,7 +7,7 @@ from pydantic import Field
 from edgefair.recipe.base import Count, Positive, Section
 
 
-class GateRecipe(Section):
+class GateSettings(Section):
     """Tolerances of the verdict, fixed before the run."""
 
     mean_drift_points: Positive = 2.0
@@ -36,7 +36,7 @@ class GateRecipe(Section):
     """Largest allowed artefact file, 10^6 bytes."""
 
 
-class BenchRecipe(Section):
+class BenchSettings(Section):
     """How latency is measured."""
 
     batches: tuple[Count, ...] = (1, 32)

@@ -17,11 +17,11 @@ from edgefair.files import digest
 from edgefair.recipe.base import Section
 from edgefair.recipe.choice import Choice
 from edgefair.recipe.data import DATA, AnyData, TrifeatureSettings, without_groups
-from edgefair.recipe.deployment import DeployRecipe, ExportRecipe, QuantizeRecipe
-from edgefair.recipe.evaluation import BenchRecipe, GateRecipe
+from edgefair.recipe.deployment import DeploySettings, ExportSettings, QuantizeSettings
+from edgefair.recipe.evaluation import BenchSettings, GateSettings
 from edgefair.recipe.losses import LOSS, AnyLoss, RkdSettings
 from edgefair.recipe.strategies import STRATEGY, AdversarialSettings, AnyStrategy
-from edgefair.recipe.training import StudentRecipe, TeacherRecipe, TrainRecipe
+from edgefair.recipe.training import StudentSettings, TeacherSettings, TrainSettings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -40,18 +40,18 @@ class Recipe(Section):
     """Where networks are trained."""
     data: AnyData = TrifeatureSettings()
     """Which images, what is asked of them, and how they fall into the five lists."""
-    teacher: TeacherRecipe = TeacherRecipe()
-    student: StudentRecipe = StudentRecipe()
+    teacher: TeacherSettings = TeacherSettings()
+    student: StudentSettings = StudentSettings()
     loss: AnyLoss = RkdSettings()
     """What the student learns from the teacher."""
     strategy: AnyStrategy = AdversarialSettings()
     """How one training step keeps the student fair."""
-    train: TrainRecipe = TrainRecipe()
-    export: ExportRecipe = ExportRecipe()
-    deploy: DeployRecipe = DeployRecipe()
-    quantize: QuantizeRecipe = QuantizeRecipe()
-    gate: GateRecipe = GateRecipe()
-    bench: BenchRecipe = BenchRecipe()
+    train: TrainSettings = TrainSettings()
+    export: ExportSettings = ExportSettings()
+    deploy: DeploySettings = DeploySettings()
+    quantize: QuantizeSettings = QuantizeSettings()
+    gate: GateSettings = GateSettings()
+    bench: BenchSettings = BenchSettings()
 
     @model_validator(mode="before")
     @classmethod

@@ -9,7 +9,7 @@ from edgefair.recipe.base import Count, Positive, Section, Share, Weight
 Shares = tuple[Share, ...]
 
 
-class TrainRecipe(Section):
+class TrainSettings(Section):
     """How a network is trained; data sets on disk get 15 epochs of AdamW at 0.002 with crop-flip by default."""
 
     epochs: Annotated[int, Field(ge=0)] = 8
@@ -58,7 +58,7 @@ class TrainRecipe(Section):
         return self
 
 
-class NetworkRecipe(Section):
+class NetworkSettings(Section):
     """Which network, and what its weights start from."""
 
     spec: str
@@ -69,7 +69,7 @@ class NetworkRecipe(Section):
     """Local file of published weights to start from (safetensors, or .pth of tensors alone), instead of a download."""
 
 
-class TeacherRecipe(TrainRecipe, NetworkRecipe):
+class TeacherSettings(TrainSettings, NetworkSettings):
     """The network that is learned from."""
 
     epochs: Annotated[int, Field(ge=0)] = 5
@@ -88,7 +88,7 @@ class TeacherRecipe(TrainRecipe, NetworkRecipe):
     """ONNX that takes floats: standard deviation of each channel, for pixels in 0 .. 1."""
 
 
-class StudentRecipe(NetworkRecipe):
+class StudentSettings(NetworkSettings):
     """The network that ships."""
 
     spec: str = "cifar:resnet8"

@@ -8,7 +8,7 @@ from types import TracebackType
 import numpy as np
 
 from edgefair.errors import ArtefactError
-from edgefair.recipe import DeployRecipe
+from edgefair.recipe import DeploySettings
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Runtime(ABC):
         return ""
 
     @classmethod
-    def build(cls, source: Path, folder: Path, name: str, settings: DeployRecipe) -> list[Built]:
+    def build(cls, source: Path, folder: Path, name: str, settings: DeploySettings) -> list[Built]:
         """Make what is executed from an ONNX file of the right precision and dialect: files NAME.* in `folder`.
 
         A runtime that executes ONNX itself returns the source. Raises ArtefactError where the builder refuses.

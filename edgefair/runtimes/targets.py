@@ -1,7 +1,7 @@
 """Which targets a run makes files for, and what the table of targets says of a runtime."""
 
 from edgefair.errors import RecipeError
-from edgefair.recipe import DeployRecipe
+from edgefair.recipe import DeploySettings
 from edgefair.recipe.targets import ON_REQUEST, PRECISIONS, TARGETS, Target
 from edgefair.runtimes import runtime_class
 
@@ -28,7 +28,7 @@ def is_engine(runtime: str) -> bool:
     return any(not target.executes_onnx for target in TARGETS.values() if target.runtime == runtime)
 
 
-def resolve_targets(deploy: DeployRecipe) -> list[tuple[str, str]]:
+def resolve_targets(deploy: DeploySettings) -> list[tuple[str, str]]:
     """The (target, precision) pairs of a recipe, in order; without targets, all that this machine can run.
 
     Raises RecipeError where a target executes none of the precisions, or its files cannot be built here.

@@ -13,7 +13,7 @@ from edgefair.losses import Loss
 from edgefair.models import Classifier
 from edgefair.models.parallel import SINGLE_PROCESS, ProcessGroup
 from edgefair.recipe.strategies import StrategySettings
-from edgefair.recipe.training import TrainRecipe
+from edgefair.recipe.training import TrainSettings
 from edgefair.strategies.optim import Accumulator, make_optimizer, schedule
 from edgefair.tensors import Batch, Output, to_fp32
 
@@ -35,7 +35,7 @@ class StepContext:
     student: Classifier
     teacher: Callable[[Batch], Output | None]
     loss: Loss
-    train: TrainRecipe
+    train: TrainSettings
     strategy: StrategySettings
     steps: int
     probe: Output

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from edgefair.recipe import TrainRecipe
+from edgefair.recipe import TrainSettings
 
 
-def schedule(done: int, steps: int, train: TrainRecipe) -> float:
+def schedule(done: int, steps: int, train: TrainSettings) -> float:
     """Share of the peak learning rate for the step after `done` of `steps`: warm-up, then the recipe's shape.
 
     Linear over the first `warmup` of the steps; then cosine to zero (Loshchilov and Hutter, "SGDR", ICLR 2017, without
@@ -25,7 +25,7 @@ def schedule(done: int, steps: int, train: TrainRecipe) -> float:
     return 1.0
 
 
-def make_optimizer(modules: Iterable[nn.Module], train: TrainRecipe) -> torch.optim.Optimizer:
+def make_optimizer(modules: Iterable[nn.Module], train: TrainSettings) -> torch.optim.Optimizer:
     """SGD or AdamW over all parameters; biases and normalisation (one dimension) are not decayed."""
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     groups = [

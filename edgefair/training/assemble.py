@@ -9,7 +9,7 @@ from edgefair.errors import RecipeError
 from edgefair.losses import LOSSES, Loss, LossContext
 from edgefair.models import Classifier, seeded
 from edgefair.models.parallel import this_process
-from edgefair.recipe import LossSettings, Recipe, StrategySettings, TrainRecipe
+from edgefair.recipe import LossSettings, Recipe, StrategySettings, TrainSettings
 from edgefair.seeds import derive
 from edgefair.strategies import STRATEGIES, StepContext, Strategy
 from edgefair.training.loader import BatchLoader, RandomBatch
@@ -22,7 +22,7 @@ WITHOUT_MAPS = tuple(name for name, kind in LOSSES.items() if kind.needs_teacher
 class TrainingSettings(NamedTuple):
     """The sections of a recipe that say how one network is trained."""
 
-    train: TrainRecipe
+    train: TrainSettings
     loss: LossSettings
     strategy: StrategySettings
 
@@ -86,7 +86,7 @@ def build_training(
 
 def _loss_context(
     loss_class: type[Loss],
-    train: TrainRecipe,
+    train: TrainSettings,
     examples: Examples,
     student: Classifier,
     source: TeacherSource,

@@ -10,7 +10,7 @@ from edgefair.errors import RecipeError
 from edgefair.models import Classifier, create
 from edgefair.models.factory import FROZEN_PREFIXES
 from edgefair.models.parallel import this_process
-from edgefair.recipe import Recipe, StudentRecipe, TeacherRecipe
+from edgefair.recipe import Recipe, StudentSettings, TeacherSettings
 from edgefair.recipe.losses import CrossEntropySettings
 from edgefair.recipe.strategies import PlainSettings
 from edgefair.seeds import derive
@@ -37,7 +37,7 @@ def dry_run(recipe: Recipe, examples: Examples) -> None:
     build_training(TrainingSettings.of(recipe), examples, student, teacher, 0, torch.device("cpu"), dry=True)
 
 
-def build(part: TeacherRecipe | StudentRecipe, examples: Examples, seed: int) -> Classifier:
+def build(part: TeacherSettings | StudentSettings, examples: Examples, seed: int) -> Classifier:
     """The network of a section of the recipe, for these classes and images; raises RecipeError or ArtefactError."""
     options = {}
     if part.spec.startswith("onnx:"):
@@ -59,9 +59,9 @@ def announce_stage(stage: str) -> None:
         this_process().broadcast_object(stage)
 
 
-def check_trainable(part: TeacherRecipe | StudentRecipe) -> None:
+def check_trainable(part: TeacherSettings | StudentSettings) -> None:
     """Raise RecipeError for a student that has no gradients."""
-    if part.spec.startswith("onnx:") and isinstance(part, StudentRecipe):
+    if part.spec.startswith("onnx:") and isinstance(part, StudentSettings):
         raise RecipeError(
             f"student.spec '{part.spec}' is an ONNX file, which cannot be trained; it can be a teacher. Name a student "
             "such as cifar:resnet8, timm:NAME or file:PATH.safetensors."

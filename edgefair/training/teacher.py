@@ -13,7 +13,7 @@ from edgefair.losses import Loss
 from edgefair.models import Classifier
 from edgefair.models.parallel import SINGLE_PROCESS, ProcessGroup, this_process
 from edgefair.predictions import batches
-from edgefair.recipe import TrainRecipe
+from edgefair.recipe import TrainSettings
 from edgefair.tensors import Batch, Output, to_fp32
 
 
@@ -91,7 +91,7 @@ def probe_output(model: Classifier, examples: Examples, device: torch.device) ->
 class TeacherSource:
     """A teacher and, once they are needed, its outputs for all training rows."""
 
-    def __init__(self, model: Classifier | None, examples: Examples, train: TrainRecipe, device: torch.device):
+    def __init__(self, model: Classifier | None, examples: Examples, train: TrainSettings, device: torch.device):
         self.model, self.examples, self.train, self.device = model, examples, train, device
 
     @cached_property

@@ -12,7 +12,7 @@ from edgefair.errors import ArtefactError, RecipeError
 from edgefair.models import create, save_weights
 from edgefair.pipeline.bench.stage import time_artefacts
 from edgefair.predictions import Predictions
-from edgefair.recipe import DeployRecipe, parse
+from edgefair.recipe import DeploySettings, parse
 from edgefair.recipe.targets import TARGETS, Target
 from edgefair.runtimes import RUNTIMES, Built, Runtime, load_runtime, manifest, runtime_class
 from edgefair.runtimes.artefact import Artefact
@@ -100,7 +100,7 @@ def test_a_runtime_that_nothing_is_built_for_says_so(name, tmp_path):
     reason = runtime_class(name).build_unavailable_reason()
     assert "Choose another runtime" in reason
     with pytest.raises(ArtefactError, match="Choose another runtime"):
-        runtime_class(name).build(tmp_path / "m.onnx", tmp_path, "m", DeployRecipe())
+        runtime_class(name).build(tmp_path / "m.onnx", tmp_path, "m", DeploySettings())
 
 
 # A runtime added by its class, here, and one row of the table, in the fixture
@@ -201,7 +201,7 @@ def test_files_are_built_for_it_and_lists_and_help_know_it(capsys, folder, tmp_p
     assert code in (0, None), text
     (entry,) = manifest.read(tmp_path / "built")
     assert (entry.name, entry.runtime, entry.blocked) == ("reference-fp32", "reference", "")
-    assert runtime_class("reference").build(folder / "student.onnx", tmp_path, "m", DeployRecipe()) == [
+    assert runtime_class("reference").build(folder / "student.onnx", tmp_path, "m", DeploySettings()) == [
         Built(folder / "student.onnx")
     ]
     for command, option in (("build", "--runtime"), ("predict", "--runtime"), ("lint", "--target")):

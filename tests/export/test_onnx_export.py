@@ -13,7 +13,7 @@ from edgefair.export.onnx_export import export_onnx
 from edgefair.export.quantization import DIALECTS, quantize
 from edgefair.models import create, save_weights
 from edgefair.pipeline.build_artefacts import dialect_of, file_name
-from edgefair.recipe import ExportRecipe, QuantizeRecipe
+from edgefair.recipe import ExportSettings, QuantizeSettings
 from edgefair.runtimes import RUNTIMES, load_runtime, predict_rows, runtime_class
 from edgefair.runtimes.targets import TARGETS
 from tests.helpers.rtx import Builds
@@ -31,9 +31,9 @@ def files(tmp_path_factory):
     for part in np.split(IMAGES, 3):
         model(torch.from_numpy(part))
     save_weights(model, folder / "m.safetensors", 3)
-    export_onnx(model, IMAGES, ExportRecipe(), folder / "m.onnx", NAMES)
-    export_onnx(model, IMAGES, ExportRecipe(), folder / "m.fp16.onnx", NAMES, "fp16")
-    quantize(folder / "m.onnx", folder / "m.int8.onnx", IMAGES, "ort-cpu", QuantizeRecipe(), 8)
+    export_onnx(model, IMAGES, ExportSettings(), folder / "m.onnx", NAMES)
+    export_onnx(model, IMAGES, ExportSettings(), folder / "m.fp16.onnx", NAMES, "fp16")
+    quantize(folder / "m.onnx", folder / "m.int8.onnx", IMAGES, "ort-cpu", QuantizeSettings(), 8)
     (folder / "null.txt").write_text("3")
     return folder
 
@@ -70,7 +70,7 @@ def test_files_hold_no_paths_of_the_machine_that_made_them(files):
 def test_parity_is_enforced(tmp_path):
     model = create("cifar:resnet8", 3, 0)
     with pytest.raises(ArtefactError, match=r"differ from PyTorch's .* export\.parity = 1e-15"):
-        export_onnx(model, IMAGES, ExportRecipe(parity=1e-15), tmp_path / "m.onnx", NAMES)
+        export_onnx(model, IMAGES, ExportSettings(parity=1e-15), tmp_path / "m.onnx", NAMES)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -94,10 +94,10 @@ def test_fp16_has_a_parity_of_its_own_and_leaves_the_model_in_fp32():
     model = create("cifar:resnet8", 3, 0)
     export.WRAPPERS["fp16"](model)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
-    export._check_parity({"1": 4e-3}, ExportRecipe(), "parity_fp16")
+    export._check_parity({"1": 4e-3}, ExportSettings(), "parity_fp16")
     for broken in (6e-3, float("nan")):
         with pytest.raises(ArtefactError, match=r"allowed is export\.parity_fp16 = 0\.005"):
-            export._check_parity({"1": 1e-3, "3": broken}, ExportRecipe(), "parity_fp16")
+            export._check_parity({"1": 1e-3, "3": broken}, ExportSettings(), "parity_fp16")
 
 
 def test_every_precision_has_its_file():
@@ -133,13 +133,13 @@ def test_int8_logits_are_near_but_not_equal(files):
 
 
 def test_quantising_twice_gives_the_same_bytes(files, tmp_path):
-    quantize(files / "m.onnx", tmp_path / "again.onnx", IMAGES, "ort-cpu", QuantizeRecipe(), 8)
+    quantize(files / "m.onnx", tmp_path / "again.onnx", IMAGES, "ort-cpu", QuantizeSettings(), 8)
     assert (tmp_path / "again.onnx").read_bytes() == (files / "m.int8.onnx").read_bytes()
 
 
 @pytest.mark.parametrize("method", ["entropy", "percentile"])
 def test_other_calibration_methods(files, tmp_path, method):
-    quantize(files / "m.onnx", tmp_path / "q.onnx", IMAGES, "ort-cpu", QuantizeRecipe(method=method), 8)
+    quantize(files / "m.onnx", tmp_path / "q.onnx", IMAGES, "ort-cpu", QuantizeSettings(method=method), 8)
     assert load_runtime("ort", tmp_path / "q.onnx").predict(IMAGES[:2]).shape == (2, 3)
 
 
@@ -207,6 +207,6 @@ def test_a_variance_beyond_fp16_is_no_reason_to_refuse(tmp_path):
     model = create("cifar:resnet8", 3, 0)
     norm = next(m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))
     norm.running_var.fill_(1e5)  # 65,504 is the largest number of fp16
-    report = export_onnx(model, IMAGES, ExportRecipe(), tmp_path / "half.onnx", NAMES, "fp16")
+    report = export_onnx(model, IMAGES, ExportSettings(), tmp_path / "half.onnx", NAMES, "fp16")
     assert max(report["parity"].values()) < 5e-3
     assert norm.running_var.max() == 1e5  # the student itself is left alone

@@ -15,7 +15,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from edgefair.export.onnx_export import export_onnx
 from edgefair.gate import Tolerance
-from edgefair.recipe import ExportRecipe
+from edgefair.recipe import ExportSettings
 from edgefair.testing import Unfair, assert_fair
 from edgefair.testing.baseline import Baseline
 from edgefair.testing.plugin import FILE
@@ -65,7 +65,7 @@ def test_an_export_from_pytorch_again(examples, calibration, student, tmp_path):
     """The same weights through the exporter with a newer operator set."""
     network = surgery.as_torch(ENGINES / "student.onnx", len(examples.class_names))
     names = {"class_names": list(examples.class_names), "group_names": list(examples.group_names)}
-    export_onnx(network, calibration[:8], ExportRecipe(opset=20), tmp_path / "again.onnx", names)
+    export_onnx(network, calibration[:8], ExportSettings(opset=20), tmp_path / "again.onnx", names)
     again = run(tmp_path / "again.onnx", examples)
     assert again.about["sha256"] != student.about["sha256"]
     assert_fair(student, again, TOLERANCE)

@@ -9,7 +9,7 @@ from edgefair.gate import Timing, Tolerance, compare, judge_artefact
 from edgefair.gate.limits import Limits
 from edgefair.gate.tolerance import LIMITS, how_to_change, tolerance
 from edgefair.metrics.comparison import align
-from edgefair.recipe import GateRecipe
+from edgefair.recipe import GateSettings
 from tests.gate.test_verdict import changed, example
 from tests.helpers.calls import counted
 
@@ -68,8 +68,8 @@ def test_a_claim_may_be_named_as_the_field_names_it(alias, claim):
 
 
 def test_each_default_is_the_recipes():
-    assert tolerance(GateRecipe(), "same") == Tolerance()
-    teacher = tolerance(GateRecipe(teacher_accuracy_drop_points=7, max_drift_points=4), "no_worse")
+    assert tolerance(GateSettings(), "same") == Tolerance()
+    teacher = tolerance(GateSettings(teacher_accuracy_drop_points=7, max_drift_points=4), "no_worse")
     assert (teacher.accuracy_drop_points, teacher.max_drift_points) == (7, None)
 
 
@@ -87,4 +87,4 @@ def test_an_error_of_a_limit_names_the_places_where_it_can_be_set(name):
 def test_every_limit_has_its_names_and_every_field_of_the_recipe_is_a_limit():
     assert set(LIMITS) == {*Tolerance.__dataclass_fields__, "max_latency_p90_ms", "max_size_mb"}
     fields = {name for names in LIMITS.values() for name in names[:2] if name}
-    assert fields == set(GateRecipe.model_fields)
+    assert fields == set(GateSettings.model_fields)

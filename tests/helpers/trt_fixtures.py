@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pynvml
 
-from edgefair.recipe import DeployRecipe
+from edgefair.recipe import DeploySettings
 from edgefair.runtimes import Built, manifest, runtime_class
 from edgefair.runtimes.cuda_driver import why_no_gpu
 from edgefair.runtimes.gpu import device
@@ -73,7 +73,7 @@ class Machine:
 
     def build(self, precision: str = "fp32", **model) -> list[Built]:
         source = write_source(self.folder / "student.onnx", **model)
-        settings = DeployRecipe(max_batch=4, workspace_mb=256)
+        settings = DeploySettings(max_batch=4, workspace_mb=256)
         return self.runtime.build(source, self.folder, f"student.{precision}.{self.trt.__name__}", settings)
 
     def list(self, built: list[Built]) -> list[Path]:

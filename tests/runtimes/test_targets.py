@@ -5,7 +5,7 @@ import json
 import pytest
 
 from edgefair.errors import ArtefactError, RecipeError
-from edgefair.recipe import DeployRecipe
+from edgefair.recipe import DeploySettings
 from edgefair.runtimes import manifest, targets
 
 
@@ -28,7 +28,7 @@ def machine(monkeypatch):
 
 def test_without_targets_everything_that_this_machine_runs_is_made(machine):
     machine(runs=("ort", "tensorrt-rtx"))
-    assert targets.resolve_targets(DeployRecipe()) == [
+    assert targets.resolve_targets(DeploySettings()) == [
         ("ort-cpu", "fp32"),
         ("ort-cpu", "int8"),
         ("tensorrt-rtx", "fp32"),
@@ -39,7 +39,7 @@ def test_without_targets_everything_that_this_machine_runs_is_made(machine):
 
 def test_a_named_target_is_made_though_it_cannot_run_here(machine):
     machine()
-    assert targets.resolve_targets(DeployRecipe(targets=["tensorrt-rtx"], precisions=["int8", "fp8"])) == [
+    assert targets.resolve_targets(DeploySettings(targets=["tensorrt-rtx"], precisions=["int8", "fp8"])) == [
         ("tensorrt-rtx", "int8"),
         ("tensorrt-rtx", "fp8"),
     ]
@@ -48,7 +48,7 @@ def test_a_named_target_is_made_though_it_cannot_run_here(machine):
 def test_a_precision_is_made_for_the_targets_that_execute_it(machine):
     machine(runs=("ort",))
     pairs = targets.resolve_targets(
-        DeployRecipe(targets=["tensorrt-rtx", "ort-cpu", "ort-cpu"], precisions=["int8", "fp32"])
+        DeploySettings(targets=["tensorrt-rtx", "ort-cpu", "ort-cpu"], precisions=["int8", "fp32"])
     )
     assert pairs == [("tensorrt-rtx", "fp32"), ("tensorrt-rtx", "int8"), ("ort-cpu", "fp32"), ("ort-cpu", "int8")]
 
@@ -69,7 +69,7 @@ def test_a_precision_is_made_for_the_targets_that_execute_it(machine):
 def test_what_cannot_be_made_is_refused_with_what_can(machine, recipe, runs, message):
     machine(runs=runs)
     with pytest.raises(RecipeError, match=message):
-        targets.resolve_targets(DeployRecipe(**recipe))
+        targets.resolve_targets(DeploySettings(**recipe))
 
 
 def test_manifest_lists_a_file_by_its_hash_and_refuses_another(tmp_path):

@@ -11,7 +11,7 @@ from edgefair.export.quantization import DIALECTS, quantizable, resolve_reduce_r
 from edgefair.export.quantization.calibration import Ranges
 from edgefair.export.quantization.preprocess import PURPOSE, prepared
 from edgefair.predictions import batches
-from edgefair.recipe import QuantizeRecipe
+from edgefair.recipe import QuantizeSettings
 from edgefair.runtimes import Runtime
 
 # ONNX Runtime's own dialect runs as it ships. Any other is computed as written, quantise, dequantise, float: what the
@@ -22,18 +22,20 @@ OPTIMISED = ("ort-cpu",)
 class Variants:
     """Quantised forms of one ONNX file, made by the names of the nodes that are quantised in them."""
 
-    def __init__(self, source: Path, dialect: str, recipe: QuantizeRecipe, ranges: Ranges, threads: int = 0):
+    def __init__(self, source: Path, dialect: str, settings: QuantizeSettings, ranges: Ranges, threads: int = 0):
         self.source, self.dialect, self.ranges = Path(source), dialect, ranges
-        self.recipe = resolve_reduce_range(recipe)  # what ships is written by it too: weights of seven or of eight bits
+        self.settings = resolve_reduce_range(
+            settings
+        )  # what ships is written by it too: weights of seven or of eight bits
         self.threads = threads
 
     @cached_property
     def _replay(self) -> Replay:
-        every = set(quantizable(self.source, self.dialect, self.recipe))
+        every = set(quantizable(self.source, self.dialect, self.settings))
         return Replay(prepared(self.source), self._written(every))
 
     def _written(self, quantized: set[str]):
-        return DIALECTS[self.dialect].write(prepared(self.source), self.ranges.bounds, quantized, self.recipe)
+        return DIALECTS[self.dialect].write(prepared(self.source), self.ranges.bounds, quantized, self.settings)
 
     def model(self, quantized: set[str]) -> bytes:
         """The file with these nodes quantised, serialised."""

@@ -8,14 +8,14 @@ from pathlib import Path
 from edgefair.export.quantization import quantizable
 from edgefair.export.quantization.graph import Graph
 from edgefair.export.quantization.preprocess import prepared
-from edgefair.recipe import QuantizeRecipe
+from edgefair.recipe import QuantizeSettings
 
 
-def units(source: Path, dialect: str, recipe: QuantizeRecipe) -> dict[str, tuple[str, ...]]:
+def units(source: Path, dialect: str, settings: QuantizeSettings) -> dict[str, tuple[str, ...]]:
     """Leader -> the quantizable nodes of its unit, in graph order; what the recipe leaves in float is in none."""
     owner = owners(source)
     found: dict[str, list[str]] = {}
-    for name in quantizable(source, dialect, recipe):
+    for name in quantizable(source, dialect, settings):
         found.setdefault(owner[name], []).append(name)
     return {name: tuple(nodes) for name, nodes in found.items()}
 

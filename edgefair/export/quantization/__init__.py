@@ -24,7 +24,7 @@ from edgefair.export.quantization.graph import Graph
 from edgefair.export.quantization.lint import blocking, lint_model, summary
 from edgefair.export.quantization.preprocess import PURPOSE, prepared
 from edgefair.files import atomic_path, sha256
-from edgefair.recipe import QuantizeRecipe
+from edgefair.recipe import QuantizeSettings
 from edgefair.recipe.targets import TARGETS
 from edgefair.runtimes.machine import describe_machine
 
@@ -35,7 +35,7 @@ X86 = ("x86_64", "amd64", "i686", "i386")
 
 @dataclass(frozen=True)
 class Dialect:
-    """nodes: what can be quantised in a prepared model; write: (model, bounds, names, recipe) -> quantised model."""
+    """nodes: what can be quantised in a prepared model; write: (model, bounds, names, settings) -> quantised model."""
 
     nodes: Callable
     write: Callable
@@ -52,13 +52,13 @@ DIALECTS = {
 }
 
 
-def quantizable(source: Path, dialect: str, recipe: QuantizeRecipe) -> list[str]:
-    """Names of the nodes of `source` as prepared that the dialect quantises under this recipe, in graph order.
+def quantizable(source: Path, dialect: str, settings: QuantizeSettings) -> list[str]:
+    """Names of the nodes of `source` as prepared that the dialect quantises under these settings, in graph order.
 
     The names are the same for the same source; give some of them to `quantize` as `keep`. Raises RecipeError for an
     unknown dialect or an unknown node in quantize.keep_float.
     """
-    return _quantizable(prepared(source), _dialect(dialect), recipe)
+    return _quantizable(prepared(source), _dialect(dialect), settings)
 
 
 def quantize(
@@ -66,7 +66,7 @@ def quantize(
     target: Path,
     images: np.ndarray,
     dialect: str,
-    recipe: QuantizeRecipe,
+    settings: QuantizeSettings,
     batch: int,
     keep: Collection[str] = (),
     ranges: Ranges | None = None,
@@ -74,12 +74,12 @@ def quantize(
     """Write `source` quantised in a dialect to `target` and return what was done, as JSON values.
 
     images: uint8 [N, 3, S, S] whose activations set the ranges, `batch` at a time; `ranges` from `calibrate` instead
-    save that work, and images are not read then. keep: nodes that stay in float besides those of the recipe; with all
+    save that work, and images are not read then. keep: nodes that stay in float besides those of the settings; with all
     of `quantizable` the file computes what `source` does. Raises RecipeError for an unknown dialect or node,
     ArtefactError for ranges of another file or a graph that cannot be quantised.
     """
-    rules, model, recipe = _dialect(dialect), prepared(source), resolve_reduce_range(recipe)
-    names = _quantizable(model, rules, recipe)
+    rules, model, settings = _dialect(dialect), prepared(source), resolve_reduce_range(settings)
+    names = _quantizable(model, rules, settings)
     _check_known(keep, [node.name for node in model.graph.node], "keep")
     chosen = [name for name in names if name not in set(keep)]
     facts = {
@@ -87,13 +87,13 @@ def quantize(
         "quantised": len(chosen),
         "kept": [name for name in names if name in set(keep)],
         "kept_by_recipe": [node.name for node in rules.nodes(model) if node.name not in names],
-        "weight_bits": 7 if recipe.reduce_range and not TARGETS[rules.target].gpu else 8,
+        "weight_bits": 7 if settings.reduce_range and not TARGETS[rules.target].gpu else 8,
     }
-    ranges = ranges or calibrate(source, images, recipe, batch, cache=Path(target).parent)
+    ranges = ranges or calibrate(source, images, settings, batch, cache=Path(target).parent)
     if ranges.source_sha256 != sha256(source):
         raise ArtefactError(f"the ranges were found on another file than {source}; calibrate again.")
     with atomic_path(target) as temporary:
-        made = rules.write(model, ranges.bounds, set(chosen), recipe) if chosen else model
+        made = rules.write(model, ranges.bounds, set(chosen), settings) if chosen else model
         findings = [one for one in lint_model(made) if one.target == rules.target]
         _check_findings(dialect, blocking(findings))
         require("onnx", "onnx", PURPOSE).save(made, temporary)
@@ -110,15 +110,15 @@ def _check_findings(dialect: str, findings: list) -> None:
         )
 
 
-def resolve_reduce_range(recipe: QuantizeRecipe) -> QuantizeRecipe:
-    """The recipe with reduce_range decided: on for an x86 processor without VNNI, whose sums of products have 16 bits.
+def resolve_reduce_range(settings: QuantizeSettings) -> QuantizeSettings:
+    """The settings with reduce_range decided: on for an x86 processor without VNNI, with 16-bit sums of products.
 
     There 255 * 127 * 2 does not fit and is cut without a warning, in ONNX Runtime and in OpenVINO; 255 * 64 * 2 does.
     """
-    if recipe.reduce_range != "auto":
-        return recipe
+    if settings.reduce_range != "auto":
+        return settings
     exact = {"avx512_vnni", "avx_vnni", "amx_int8"} & set(describe_machine()["instructions"])
-    return recipe.model_copy(update={"reduce_range": platform.machine().lower() in X86 and not exact})
+    return settings.model_copy(update={"reduce_range": platform.machine().lower() in X86 and not exact})
 
 
 def _dialect(name: str) -> Dialect:
@@ -127,18 +127,18 @@ def _dialect(name: str) -> Dialect:
     return DIALECTS[name]
 
 
-def _quantizable(model, dialect: Dialect, recipe: QuantizeRecipe) -> list[str]:
-    float_nodes = set(_kept_by_recipe(model, recipe))
+def _quantizable(model, dialect: Dialect, settings: QuantizeSettings) -> list[str]:
+    float_nodes = set(_kept_by_settings(model, settings))
     return [node.name for node in dialect.nodes(model) if node.name not in float_nodes]
 
 
-def _kept_by_recipe(model, recipe: QuantizeRecipe) -> list[str]:
+def _kept_by_settings(model, settings: QuantizeSettings) -> list[str]:
     """Nodes that quantize.keep_float leaves in float."""
-    if recipe.keep_float == "none":
+    if settings.keep_float == "none":
         return []
-    if recipe.keep_float != "auto":
-        _check_known(recipe.keep_float, [node.name for node in model.graph.node], "quantize.keep_float")
-        return list(recipe.keep_float)
+    if settings.keep_float != "auto":
+        _check_known(settings.keep_float, [node.name for node in model.graph.node], "quantize.keep_float")
+        return list(settings.keep_float)
     graph = Graph(model.graph)
     gates = graph.squeeze_excitation()
     return [node.name for nodes in (*gates, graph.head() if gates else []) for node in nodes]

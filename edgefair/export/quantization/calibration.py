@@ -18,7 +18,7 @@ from edgefair.export.quantization.graph import Graph
 from edgefair.export.quantization.preprocess import PURPOSE, float_tensors, prepared
 from edgefair.files import digest, sha256, write_json
 from edgefair.predictions import batches
-from edgefair.recipe import QuantizeRecipe
+from edgefair.recipe import QuantizeSettings
 
 
 @dataclass(frozen=True)
@@ -48,39 +48,39 @@ class Ranges:
         }
 
 
-def resolve_method(source: Path, recipe: QuantizeRecipe) -> str:
-    """The calibration method that a recipe means for this graph.
+def resolve_method(source: Path, settings: QuantizeSettings) -> str:
+    """The calibration method that the settings mean for this graph.
 
     "auto" is percentile where there are SiLUs or squeeze-excitation, whose long tails min-max spends its levels on, and
     min-max elsewhere.
     """
-    if recipe.method != "auto":
-        return recipe.method
+    if settings.method != "auto":
+        return settings.method
     graph = Graph(prepared(source).graph)
     return "percentile" if graph.has_silu() or graph.squeeze_excitation() else "minmax"
 
 
 def calibrate(
-    source: Path, images: np.ndarray, recipe: QuantizeRecipe, batch: int, cache: Path | None = None
+    source: Path, images: np.ndarray, settings: QuantizeSettings, batch: int, cache: Path | None = None
 ) -> Ranges:
     """Find the range of every float tensor of `source` on `images`, or read it from the folder `cache`.
 
     images: uint8 [N, 3, S, S], any N, run `batch` at a time; the ranges do not depend on it. Two passes: the first
     finds the smallest and largest values, the second fills histograms that span them. Percentile keeps
-    `recipe.percentile` percent of the values, cutting half of the rest at either end; entropy clips where the
+    `settings.percentile` percent of the values, cutting half of the rest at either end; entropy clips where the
     Kullback-Leibler divergence of the quantised from the full histogram is least (see histograms). Raises
     ArtefactError without images, and for activations that are not finite.
     """
     if not len(images):
         raise ArtefactError("there are no calibration rows; give the calibration list at least one (data.*).")
-    source, method = Path(source), resolve_method(source, recipe)
+    source, method = Path(source), resolve_method(source, settings)
     pixels = hashlib.sha256(repr(images.shape).encode() + np.ascontiguousarray(images).tobytes()).hexdigest()
     made_from = sha256(source), pixels
-    stored = cache and Path(cache) / f"ranges.{_key(*made_from, method, recipe.percentile)[:16]}.json"
+    stored = cache and Path(cache) / f"ranges.{_key(*made_from, method, settings.percentile)[:16]}.json"
     if stored and (ranges := _read(stored)):
         return ranges
-    bounds, fallback = _collect(source, images, method, recipe.percentile, batch)
-    ranges = Ranges(*made_from, len(images), method, recipe.percentile, bounds, fallback)
+    bounds, fallback = _collect(source, images, method, settings.percentile, batch)
+    ranges = Ranges(*made_from, len(images), method, settings.percentile, bounds, fallback)
     if stored:
         write_json(stored, asdict(ranges))
     return ranges

@@ -6,7 +6,7 @@ from edgefair.errors import ArtefactError, require
 from edgefair.export.quantization.graph import Graph
 from edgefair.export.quantization.preprocess import PURPOSE, float_tensors, quiet
 from edgefair.export.quantization.weight_guard import guard
-from edgefair.recipe import QuantizeRecipe
+from edgefair.recipe import QuantizeSettings
 
 # What sets a range of its own; normalisations have no kernel in eight bits and would only lose accuracy ...
 LEADING = ("Conv", "Gemm", "MatMul", "Add", "Mul", "LeakyRelu", "Sigmoid", "Softmax", "Concat", "GlobalAveragePool")
@@ -25,7 +25,7 @@ def nodes(model) -> list:
     return [n for n in graph.nodes if n.op_type in LEADING and n.output[0] in floats and n.name not in scaling]
 
 
-def write(model, bounds: dict[str, tuple[float, float]], names: set[str], recipe: QuantizeRecipe):
+def write(model, bounds: dict[str, tuple[float, float]], names: set[str], settings: QuantizeSettings):
     """Return `model` with Q/DQ around the nodes `names` and what follows them in eight bits."""
     quantization = require("onnxruntime.quantization", "onnx", PURPOSE)
     calibrate = require("onnxruntime.quantization.calibrate", "onnx", PURPOSE)
@@ -37,7 +37,7 @@ def write(model, bounds: dict[str, tuple[float, float]], names: set[str], recipe
             made = quantizer(
                 model=model,
                 per_channel=True,
-                reduce_range=recipe.reduce_range,
+                reduce_range=settings.reduce_range,
                 weight_qType=quantization.QuantType.QInt8,
                 activation_qType=quantization.QuantType.QUInt8,
                 tensors_range=calibrate.TensorsData(

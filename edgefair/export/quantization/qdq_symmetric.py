@@ -13,7 +13,7 @@ import numpy as np
 from edgefair.errors import ArtefactError, require
 from edgefair.export.quantization.graph import DEQUANTIZE, QUANTIZE, Graph
 from edgefair.export.quantization.preprocess import PURPOSE, float_tensors
-from edgefair.recipe import QuantizeRecipe
+from edgefair.recipe import QuantizeSettings
 
 FP8_OPSET = 19  # the first whose QuantizeLinear knows float8
 
@@ -46,7 +46,7 @@ def write(
     model,
     bounds: dict[str, tuple[float, float]],
     names: set[str],
-    recipe: QuantizeRecipe,
+    settings: QuantizeSettings,
     number: Format,
     sums_of_16_bits: bool = False,
 ):
@@ -54,10 +54,10 @@ def write(
 
     scale = max(|low|, |high|) / largest for an activation and max |w| / largest for each output channel of a weight;
     the largest is 127 for int8 and 448 for fp8 (e4m3). Weights are stored in eight bits. sums_of_16_bits: the target
-    may be a processor where recipe.reduce_range matters: weights are then at most 64.
+    may be a processor where settings.reduce_range matters: weights are then at most 64.
     """
     model = _with_opset(model, FP8_OPSET) if number == FP8 else model
-    weights = Format(number.name, 64) if sums_of_16_bits and recipe.reduce_range else number
+    weights = Format(number.name, 64) if sums_of_16_bits and settings.reduce_range else number
     graph = Graph(model.graph)
     residual = {add.name: index for add, index, main in graph.residuals() if main.name in names}
     writer = _Writer(graph, bounds, number, weights)

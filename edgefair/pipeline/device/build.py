@@ -9,7 +9,7 @@ from edgefair.files import atomic_path
 from edgefair.log import Log
 from edgefair.pipeline.build_artefacts import built_entry, file_name
 from edgefair.pipeline.device import kit
-from edgefair.recipe import DeployRecipe
+from edgefair.recipe import DeploySettings
 from edgefair.runtimes import Built, manifest, runtime_class
 from edgefair.runtimes.onnx_inspect import census, narrowest
 from edgefair.runtimes.records import ManifestEntry
@@ -17,7 +17,7 @@ from edgefair.runtimes.targets import ON_REQUEST, TARGETS, target_of
 
 
 def build(
-    source: Path, runtime: str, folder: Path | None, settings: DeployRecipe, precisions: tuple[str, ...], log: Log
+    source: Path, runtime: str, folder: Path | None, settings: DeploySettings, precisions: tuple[str, ...], log: Log
 ) -> list[ManifestEntry]:
     """Build every precision of a kit, or one ONNX file, into `folder`; returns the entries added to its manifest.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgefair.errors import ArtefactError
 from edgefair.files import write_bytes
-from edgefair.recipe import DeployRecipe
+from edgefair.recipe import DeploySettings
 from edgefair.runtimes.base import Built
 from edgefair.runtimes.gpu import device
 from edgefair.runtimes.trt import rtx
@@ -18,7 +18,7 @@ from edgefair.runtimes.trt.parser import Parsed, parse
 OPTIMAL_BATCH = 32
 
 
-def build(flavour: Flavour, source: Path, folder: Path, name: str, settings: DeployRecipe) -> list[Built]:
+def build(flavour: Flavour, source: Path, folder: Path, name: str, settings: DeploySettings) -> list[Built]:
     """NAME.engine for batches of 1 to max_batch and NAME.b1.engine, whose shapes are fixed, for single images.
 
     A file whose own batch is fixed at 1 gives the second alone. Nothing is written where either cannot be built.

@@ -7,7 +7,7 @@ import numpy as np
 
 from edgefair.errors import ArtefactError
 from edgefair.predictions import batches
-from edgefair.recipe import DeployRecipe
+from edgefair.recipe import DeploySettings
 from edgefair.runtimes.base import Built, Runtime, check_images
 from edgefair.runtimes.cuda_driver import why_no_gpu
 from edgefair.runtimes.gpu import cuda_version, describe_gpu
@@ -31,7 +31,7 @@ class TensorRT(Runtime):
         return why_no_gpu() or why_missing(cls.FLAVOUR, library, cuda_runtime)
 
     @classmethod
-    def build(cls, source: Path, folder: Path, name: str, settings: DeployRecipe) -> list[Built]:
+    def build(cls, source: Path, folder: Path, name: str, settings: DeploySettings) -> list[Built]:
         # Asked first: without a driver, TensorRT's builder is a null pointer.
         if not cls.FLAVOUR.portable and (reason := why_no_gpu()):
             raise ArtefactError(f"{cls.FLAVOUR.title} builds on the device itself: {reason}")

@@ -16,10 +16,10 @@ from edgefair.export.mixed_precision.units import nodes_of, owners, units
 from edgefair.export.quantization import quantize
 from edgefair.export.quantization.calibration import calibrate
 from edgefair.gate import Tolerance
-from edgefair.recipe import QuantizeRecipe
+from edgefair.recipe import QuantizeSettings
 from tests.helpers.mixed_precision_data import FEW, MANY, planted_rows, write_planted
 
-RECIPE = QuantizeRecipe(method="minmax", keep_float="none")
+RECIPE = QuantizeSettings(method="minmax", keep_float="none")
 DIALECTS = ("ort-cpu", "tensorrt")
 
 

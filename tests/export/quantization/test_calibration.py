@@ -13,7 +13,7 @@ from edgefair.errors import ArtefactError
 from edgefair.export.quantization import histograms, quantize
 from edgefair.export.quantization.calibration import calibrate
 from edgefair.export.quantization.calibration import calibrate as function
-from edgefair.recipe import QuantizeRecipe
+from edgefair.recipe import QuantizeSettings
 from tests.helpers.float_nets import Net, gated_net, residual_net
 
 IMAGES = np.random.default_rng(6).integers(0, 256, (23, 3, 16, 16), dtype=np.uint8)
@@ -27,7 +27,7 @@ def net(tmp_path_factory):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_any_number_of_rows_in_any_batches_gives_the_same_ranges(net, method):
-    recipe = QuantizeRecipe(method=method)
+    recipe = QuantizeSettings(method=method)
     one, other = calibrate(net, IMAGES, recipe, 23), calibrate(net, IMAGES, recipe, 5)
     assert one.bounds.keys() == other.bounds.keys()
     for name, pair in one.bounds.items():
@@ -35,7 +35,7 @@ def test_any_number_of_rows_in_any_batches_gives_the_same_ranges(net, method):
 
 
 def test_minmax_is_that_of_the_values(net):
-    ranges = calibrate(net, IMAGES, QuantizeRecipe(), 8)
+    ranges = calibrate(net, IMAGES, QuantizeSettings(), 8)
     pixels = IMAGES.astype(np.float32) / 64 - 2
     assert ranges.method == "minmax"
     assert ranges.rows == 23
@@ -45,7 +45,7 @@ def test_minmax_is_that_of_the_values(net):
 
 def test_percentile_keeps_its_share(net):
     """Half of what is left out lies at either end; a histogram of 2,048 bins knows it to within one bin."""
-    ranges = calibrate(net, IMAGES, QuantizeRecipe(method="percentile", percentile=90), 8)
+    ranges = calibrate(net, IMAGES, QuantizeSettings(method="percentile", percentile=90), 8)
     pixels = IMAGES.astype(np.float32) / 64 - 2
     bin_width = np.abs(pixels).max() / 2048
     np.testing.assert_allclose(
@@ -55,8 +55,8 @@ def test_percentile_keeps_its_share(net):
 
 @pytest.mark.parametrize("method", METHODS[1:])
 def test_clipping_methods_stay_within_minmax(net, method):
-    found = calibrate(net, IMAGES, QuantizeRecipe(method=method), 8).bounds
-    for name, (low, high) in calibrate(net, IMAGES, QuantizeRecipe(), 8).bounds.items():
+    found = calibrate(net, IMAGES, QuantizeSettings(method=method), 8).bounds
+    for name, (low, high) in calibrate(net, IMAGES, QuantizeSettings(), 8).bounds.items():
         assert low <= found[name][0] <= found[name][1] <= high
 
 
@@ -116,7 +116,7 @@ def test_tensors_without_a_histogram_fall_back_to_minmax_and_are_named(tmp_path,
     tiny = net.node("Mul", [net.start, net.const("tiny", np.float32(1e-44))], "tiny_values")
     x = net.node("Add", [net.conv(net.start, "stem", 3), net.conv(tiny, "other", 3)], "both")
     source = net.save(x, tmp_path / "net.onnx")
-    recipe = QuantizeRecipe(method=method)
+    recipe = QuantizeSettings(method=method)
     ranges = calibrate(source, IMAGES, recipe, 8)
     assert list(ranges.fallback) == ["tiny_values"]
     assert "min-max instead of" in ranges.fallback["tiny_values"]
@@ -126,40 +126,40 @@ def test_tensors_without_a_histogram_fall_back_to_minmax_and_are_named(tmp_path,
 
 def test_no_rows_and_numbers_that_are_not_finite_are_refused(net, tmp_path):
     with pytest.raises(ArtefactError, match="no calibration rows"):
-        calibrate(net, IMAGES[:0], QuantizeRecipe(), 8)
+        calibrate(net, IMAGES[:0], QuantizeSettings(), 8)
     broken = Net()
     inf = broken.node("Exp", [broken.node("Mul", [broken.start, broken.const("k", np.float32(1e4))], "big")], "inf")
     source = broken.save(broken.conv(inf, "stem", 3), tmp_path / "net.onnx")
     with pytest.raises(ArtefactError, match="activations 'inf' are not finite"):
-        calibrate(source, IMAGES, QuantizeRecipe(), 8)
+        calibrate(source, IMAGES, QuantizeSettings(), 8)
     with pytest.raises(ArtefactError, match=r"cannot be run on calibration images uint8 \(23, 3, 8, 16\)"):
-        calibrate(net, IMAGES[:, :, :8], QuantizeRecipe(), 8)
+        calibrate(net, IMAGES[:, :, :8], QuantizeSettings(), 8)
 
 
 def test_ranges_are_kept_in_a_file_and_serve_every_dialect(net, tmp_path, monkeypatch):
-    first = calibrate(net, IMAGES, QuantizeRecipe(), 8, cache=tmp_path)
+    first = calibrate(net, IMAGES, QuantizeSettings(), 8, cache=tmp_path)
     (stored,) = tmp_path.glob("ranges.*.json")
     module = __import__("sys").modules[function.__module__]
     monkeypatch.setattr(module, "_collect", lambda *_: pytest.fail("calibrated again"))
-    assert calibrate(net, IMAGES, QuantizeRecipe(), 3, cache=tmp_path) == first
+    assert calibrate(net, IMAGES, QuantizeSettings(), 3, cache=tmp_path) == first
     for dialect in ("ort-cpu", "tensorrt", "fp8"):
-        quantize(net, tmp_path / f"{dialect}.onnx", IMAGES, dialect, QuantizeRecipe(), 8)
+        quantize(net, tmp_path / f"{dialect}.onnx", IMAGES, dialect, QuantizeSettings(), 8)
     assert list(tmp_path.glob("ranges.*.json")) == [stored]
-    for other in ({"images": IMAGES[:22]}, {"recipe": QuantizeRecipe(method="percentile")}):
+    for other in ({"images": IMAGES[:22]}, {"settings": QuantizeSettings(method="percentile")}):
         with pytest.raises(pytest.fail.Exception):
-            calibrate(net, **{"images": IMAGES, "recipe": QuantizeRecipe(), **other}, batch=8, cache=tmp_path)
+            calibrate(net, **{"images": IMAGES, "settings": QuantizeSettings(), **other}, batch=8, cache=tmp_path)
 
 
 def test_a_damaged_file_of_ranges_is_made_again(net, tmp_path):
-    first = calibrate(net, IMAGES[:4], QuantizeRecipe(), 8, cache=tmp_path)
+    first = calibrate(net, IMAGES[:4], QuantizeSettings(), 8, cache=tmp_path)
     (stored,) = tmp_path.glob("ranges.*.json")
     whole = json.loads(stored.read_text())
     for content in (stored.read_text()[:-40], "[]", json.dumps({k: v for k, v in whole.items() if k != "bounds"})):
         stored.write_text(content)
-        assert calibrate(net, IMAGES[:4], QuantizeRecipe(), 8, cache=tmp_path) == first
+        assert calibrate(net, IMAGES[:4], QuantizeSettings(), 8, cache=tmp_path) == first
     assert json.loads(stored.read_text()) == whole
 
 
 def test_auto_takes_percentile_for_gates(tmp_path, net):
-    assert calibrate(gated_net(tmp_path / "g.onnx"), IMAGES[:4], QuantizeRecipe(), 4).method == "percentile"
-    assert calibrate(net, IMAGES[:4], QuantizeRecipe(), 4).method == "minmax"
+    assert calibrate(gated_net(tmp_path / "g.onnx"), IMAGES[:4], QuantizeSettings(), 4).method == "percentile"
+    assert calibrate(net, IMAGES[:4], QuantizeSettings(), 4).method == "minmax"

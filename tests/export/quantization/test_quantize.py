@@ -17,12 +17,12 @@ from edgefair.export.quantization import qdq_symmetric as symmetric
 from edgefair.export.quantization.calibration import calibrate
 from edgefair.export.quantization.graph import Graph
 from edgefair.export.quantization.lint import lint
-from edgefair.recipe import QuantizeRecipe, parse, read
+from edgefair.recipe import QuantizeSettings, parse, read
 from tests.helpers.float_nets import Net, gated_net, images, residual_net
 from tests.helpers.rtx import Builds
 
 IMAGES = images(40, 5)
-EXACT = QuantizeRecipe(reduce_range=True)  # this machine may lack the instructions for exact sums of eight bits
+EXACT = QuantizeSettings(reduce_range=True)  # this machine may lack the instructions for exact sums of eight bits
 SIGNED = [name for name in DIALECTS if name != "ort-cpu"]
 
 
@@ -79,9 +79,9 @@ def test_what_is_quantised_by_default(nets, dialect):
     gated = quantizable(nets["gated"], dialect, EXACT)
     assert {"stem_Conv", "deep_Conv", "project_Conv", "sum_Add"} <= set(gated)
     assert not {"down_Conv", "up_Conv", "gate_Sigmoid", "logits_Gemm"} & set(gated)
-    everything = quantizable(nets["gated"], dialect, QuantizeRecipe(keep_float="none"))
+    everything = quantizable(nets["gated"], dialect, QuantizeSettings(keep_float="none"))
     assert {"down_Conv", "up_Conv", "logits_Gemm"} <= set(everything)
-    one = quantizable(nets["gated"], dialect, QuantizeRecipe(keep_float=("deep_Conv",)))
+    one = quantizable(nets["gated"], dialect, QuantizeSettings(keep_float=("deep_Conv",)))
     assert one == [name for name in everything if name != "deep_Conv"]
 
 
@@ -210,11 +210,11 @@ def _ort_rules():
     [
         ({"dialect": "tensort"}, r"unknown dialect 'tensort'; did you mean 'tensorrt'\?"),
         ({"keep": ["stem_Cnv"]}, r"keep names the node 'stem_Cnv'.* did you mean 'stem_Conv'\?"),
-        ({"recipe": QuantizeRecipe(keep_float=("heed",))}, r"quantize\.keep_float names the node 'heed'"),
+        ({"settings": QuantizeSettings(keep_float=("heed",))}, r"quantize\.keep_float names the node 'heed'"),
     ],
 )
 def test_unknown_names_are_refused(nets, tmp_path, arguments, message):
-    given = {"dialect": "tensorrt", "recipe": EXACT, "batch": 8} | arguments
+    given = {"dialect": "tensorrt", "settings": EXACT, "batch": 8} | arguments
     with pytest.raises(RecipeError, match=message):
         quantize(nets["residual"], tmp_path / "q.onnx", IMAGES[:8], **given)
 
@@ -244,8 +244,8 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path):
 def test_seven_bits_where_the_processor_needs_them(monkeypatch, processor, instructions, reduced):
     monkeypatch.setattr(package.platform, "machine", lambda: processor)
     monkeypatch.setattr(package, "describe_machine", lambda: {"instructions": instructions})
-    assert resolve_reduce_range(QuantizeRecipe()).reduce_range is reduced
-    assert resolve_reduce_range(QuantizeRecipe(reduce_range=not reduced)).reduce_range is not reduced
+    assert resolve_reduce_range(QuantizeSettings()).reduce_range is reduced
+    assert resolve_reduce_range(QuantizeSettings(reduce_range=not reduced)).reduce_range is not reduced
 
 
 @pytest.mark.parametrize("dialect", ["ort-cpu", "openvino", "tensorrt"])

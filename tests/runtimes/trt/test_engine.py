@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgefair.files import sha256
-from edgefair.recipe import DeployRecipe
+from edgefair.recipe import DeploySettings
 from edgefair.runtimes.machine import describe_jetson_gpu
 from tests.helpers.fake_cuda import FakeDriver
 from tests.helpers.fake_trt import INT8, VERSIONS, write_source
@@ -102,7 +102,7 @@ def test_facts_say_how_each_engine_was_made(machine):
 
 def test_tf32_is_on_only_where_asked_for_and_recorded(machine):
     source = write_source(machine.folder / "s.onnx")
-    built = machine.runtime.build(source, machine.folder, "s.fp32", DeployRecipe(tf32=True, optimization_level=5))
+    built = machine.runtime.build(source, machine.folder, "s.fp32", DeploySettings(tf32=True, optimization_level=5))
     assert [(one.facts["tf32"], one.facts["flags"]) for one in built] == [(True, ["TF32"])] * 2
     assert [config.builder_optimization_level for config in machine.trt._built] == [5, 5]
 

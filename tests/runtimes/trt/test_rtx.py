@@ -12,7 +12,7 @@ from edgefair.errors import ArtefactError
 from edgefair.export.onnx_export import export_onnx
 from edgefair.export.quantization import quantize
 from edgefair.models import create
-from edgefair.recipe import DeployRecipe, ExportRecipe, QuantizeRecipe
+from edgefair.recipe import DeploySettings, ExportSettings, QuantizeSettings
 from edgefair.runtimes import load_runtime, manifest, runtime_class
 from edgefair.runtimes.cuda_driver import why_no_gpu
 from tests.helpers.onnx_precisions import quantized
@@ -22,7 +22,7 @@ trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed:
 RTX = runtime_class("tensorrt-rtx")
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 3, 32, 32), dtype=np.uint8)
 NAMES = {"class_names": ["a", "b", "c"], "group_names": ["x", "y"]}
-SETTINGS = DeployRecipe(max_batch=8)
+SETTINGS = DeploySettings(max_batch=8)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def model():
 def student(model, tmp_path_factory):
     """It as an ONNX file."""
     path = tmp_path_factory.mktemp("student") / "student.onnx"
-    export_onnx(model, IMAGES, ExportRecipe(), path, NAMES)
+    export_onnx(model, IMAGES, ExportSettings(), path, NAMES)
     return path
 
 
@@ -48,9 +48,9 @@ def in_precision(model, student, folder, precision):
     if precision == "fp32":
         return student
     if precision == "fp16":
-        export_onnx(model, IMAGES, ExportRecipe(), path, NAMES, precision)
+        export_onnx(model, IMAGES, ExportSettings(), path, NAMES, precision)
     else:
-        quantize(student, path, IMAGES, {"int8": "tensorrt"}.get(precision, precision), QuantizeRecipe(), 8)
+        quantize(student, path, IMAGES, {"int8": "tensorrt"}.get(precision, precision), QuantizeSettings(), 8)
     return path
 
 
