@@ -154,3 +154,30 @@ def test_a_run_writes_identities_and_the_hash_of_what_was_seen(tmp_path, quiet):
     assert hashes[0][0] == hashes[1][0]  # the same ids
     assert hashes[0][1] != hashes[1][1]  # of other images
     assert hashes[0][1] == hashlib.sha256(images[4:].tobytes()).hexdigest()
+
+
+def test_six_tables_share_one_base():
+    from edgefair.data.overview import Overview
+    from edgefair.export.mixed_precision.ranking_rows import RankingRows
+    from edgefair.metrics.comparison import Pair
+    from edgefair.predictions import LabelledRows
+
+    for table in (Examples, Overview, GateRows, Predictions, Pair, RankingRows):
+        assert issubclass(table, LabelledRows)
+        own = set(table.__annotations__)
+        assert not own & set(LabelledRows.__annotations__), table
+
+
+def test_shared_counts_and_columns_of_rows():
+    made = make()
+    known = made.groups >= 0
+    counts = made.cell_counts()
+    assert counts.sum() == known.sum()
+    assert made.rows_without_group == (~known).sum()
+    assert counts.shape == (len(made.group_names), len(made.class_names)) == made.shape[::-1]
+    for group, label in np.ndindex(counts.shape):
+        assert counts[group, label] == ((made.groups == group) & (made.labels == label)).sum()
+        assert (made.cell_name(group, label) in made.empty_cells()) == (counts[group, label] == 0)
+    first = made.columns(slice(0, 1))
+    assert first["ids"].tolist() == made.ids[:1].tolist()
+    assert first["class_names"] == tuple(made.class_names)

@@ -61,7 +61,8 @@ def worst_group_check(pair: Pair, tolerance: Tolerance) -> Check:
 def mean_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.random.Generator) -> Check:
     """Worsening of `mean_abs_disparity`; bounded by the mean gap drift, or for "no_worse" by the better of two bounds.
 
-    The two bounds of "no_worse" each take half of the error probability, so their minimum keeps the confidence.
+    pair, tolerance: what is compared, and what is allowed. claim: a word of `CLAIMS`. rng: of the resampled bounds. The
+    two bounds of "no_worse" each take half of the error probability, so their minimum keeps the confidence.
     """
     if not pair.compares_groups:
         return _no_groups("mean_drift", tolerance.mean_drift_points, tolerance)
@@ -84,7 +85,8 @@ def mean_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.rando
 def max_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.random.Generator) -> Check:
     """Worsening of `deo_max`, bounded by the largest gap drift of any class; gated where asked for or where rows allow.
 
-    Whether rows allow it is decided from the sizes of the cells alone, never from what the candidate did.
+    pair, tolerance, claim, rng: as for `mean_drift_check`. Whether rows allow it is decided from the sizes of the cells
+    alone, never from what the candidate did.
     """
     if not pair.compares_groups:
         return _no_groups("max_drift", tolerance.max_drift_points, tolerance)
@@ -174,7 +176,11 @@ def outcome_of(value: float, bound: float, limit: float) -> str:
 
 
 def sentence_of(outcome: str, fact: str, brackets: list[str], more: str = "") -> str:
-    """A check in words: outcome ("" where it is not gated), what was observed, bound and limit, what else matters."""
+    """A check in words.
+
+    outcome: "" where it is not gated. fact: what was observed. brackets: bound and limit, "" is left out. more: what
+    else a reader must know, with its own separator.
+    """
     inside = ", ".join(part for part in brackets if part)
     return f"{_VERBS.get(outcome, 'reported, not gated')}: {fact}{f' ({inside})' if inside else ''}{more}."
 

@@ -78,7 +78,7 @@ def compare_pair(
     seed: int = 0,
     floors: tuple[NoiseFloor | None, NoiseFloor | None] = (None, None),
 ) -> Verdict:
-    """`compare` for two sides that are aligned already.
+    """`compare` for the two sides of a `pair`, which are aligned already; claim and the others are as there.
 
     floors: what `disparity_floor` gives for each side with the tolerance's replicates and this seed, where it is drawn
     already (`evaluate_with_floor`); None: it is drawn here.

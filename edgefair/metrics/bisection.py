@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 
 def bisect(holds: Callable[[float], bool], low: float, high: float, steps: int) -> tuple[float, float]:
-    """The ends of an interval that is halved `steps` times; `holds` is true at the lower and false at the upper one."""
+    """The ends of an interval that is halved `steps` times; `holds` is true at `low` and false at `high`."""
     for _ in range(steps):
         middle = (low + high) / 2
         low, high = (middle, high) if holds(middle) else (low, middle)

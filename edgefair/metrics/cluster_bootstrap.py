@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edgefair.errors import DataError
 from edgefair.metrics.confusion_matrix import check_ids
@@ -59,11 +60,18 @@ class IdentityCounts(NamedTuple):
 
 
 def identity_counts(
-    labels, groups, pred_ref, pred_cand, identities, num_classes: int, num_groups: int
+    labels: ArrayLike,
+    groups: ArrayLike,
+    pred_ref: ArrayLike,
+    pred_cand: ArrayLike,
+    identities: ArrayLike,
+    num_classes: int,
+    num_groups: int,
 ) -> IdentityCounts:
     """Count rows by identity, cell and which model is right. identities [N] text or int; "" is somebody of their own.
 
-    The other arguments are those of `paired_counts`; rows of unknown group (-1) are left out.
+    labels, groups, pred_ref, pred_cand, num_classes, num_groups: as for `paired_counts`; rows of unknown group (-1) are
+    left out.
     """
     labels = check_ids("true class", labels, 0, num_classes)
     groups = check_ids("group", groups, -1, num_groups)
@@ -86,7 +94,7 @@ def identity_counts(
     return IdentityCounts((num_groups, num_classes), stratum, multiplicity, kind, cell, counts)
 
 
-def design_effect(values, identities) -> float:
+def design_effect(values: ArrayLike, identities: ArrayLike) -> float:
     """Variance of the mean of values [N] when identities are drawn, over that when rows are; at least 1.
 
     sum_i (sum of identity i's deviations)^2 / sum of squared deviations (Rao & Scott 1992): n rows tell as much as
@@ -104,7 +112,7 @@ def design_effect(values, identities) -> float:
     return float(max(1.0, ((sums**2).sum() + mean_size**2) / ((deviation**2).sum() + mean_size)))
 
 
-def identity_ids(identities, rows: int) -> np.ndarray:
+def identity_ids(identities: ArrayLike, rows: int) -> np.ndarray:
     """Integers that are equal where the identities are, int64 [N]; every "" gets one of its own."""
     identities = np.asarray(identities)
     if identities.shape != (rows,):

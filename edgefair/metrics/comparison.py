@@ -80,13 +80,13 @@ class Pair(LabelledRows):
         """Declared cells without a row, as "group/class"."""
         return self.empty_cells()
 
-    def change(self, rows=slice(None)) -> tuple[int, int, int, float]:
+    def change(self, rows: np.ndarray | slice = slice(None)) -> tuple[int, int, int, float]:
         """(rows lost, rows won, all rows, design effect) among the chosen rows."""
         outcome = self.outcomes[rows]
         lost, won = outcome == LOST, outcome == WON
         return int(lost.sum()), int(won.sum()), len(outcome), self.effect(won * 1 - lost, rows)
 
-    def flips(self, rows=slice(None)) -> tuple[int, int, float]:
+    def flips(self, rows: np.ndarray | slice = slice(None)) -> tuple[int, int, float]:
         """(rows whose predicted class differs, all rows, design effect) among the chosen rows."""
         flipped = self.flipped[rows]
         return int(flipped.sum()), len(flipped), self.effect(flipped, rows)
@@ -96,7 +96,7 @@ class Pair(LabelledRows):
         """How many identities there are, each unknown one counted by itself; None where identities are not known."""
         return None if self.identities is None else len(np.unique(identity_ids(self.identities, len(self.labels))))
 
-    def effect(self, values: np.ndarray, rows=slice(None)) -> float:
+    def effect(self, values: np.ndarray, rows: np.ndarray | slice = slice(None)) -> float:
         """Rows that tell as much as one independent row: 1, or `design_effect` where people are shown repeatedly."""
         return 1.0 if self.identities is None else design_effect(values, self.identities[rows])
 

@@ -5,11 +5,12 @@ undefined rate (no rows to count) is NaN, never 0.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edgefair.errors import DataError
 
 
-def confusion(y_true, y_pred, group, num_classes: int, num_groups: int) -> np.ndarray:
+def confusion(y_true: ArrayLike, y_pred: ArrayLike, group: ArrayLike, num_classes: int, num_groups: int) -> np.ndarray:
     """Count rows by group, true class and predicted class: int64 [G, C, C].
 
     y_true, y_pred  [N] int, 0 .. num_classes - 1
@@ -30,12 +31,13 @@ def confusion(y_true, y_pred, group, num_classes: int, num_groups: int) -> np.nd
     return counts.reshape(num_groups, num_classes, num_classes).astype(np.int64)
 
 
-def soft_confusion(y_true, y_pred, z, num_classes: int) -> tuple[np.ndarray, int]:
+def soft_confusion(y_true: ArrayLike, y_pred: ArrayLike, z: ArrayLike, num_classes: int) -> tuple[np.ndarray, int]:
     """Weigh rows by a soft attribute z in [0, 1]: float64 [2, C, C] with weights 1 - z and z, and the rows left out.
 
-    For attributes known as a degree or a probability (paleness of skin, an annotator's confidence). Every metric takes
-    the table; with z in {0, 1} it is `confusion` with z as the group. Descriptive only: weights are no counts of rows,
-    so neither intervals nor noise floors follow from it. Rows with z NaN are left out and counted.
+    y_true, y_pred: int [N], classes of num_classes. For attributes known as a degree or a probability (paleness of
+    skin, an annotator's confidence). Every metric takes the table; with z in {0, 1} it is `confusion` with z as the
+    group. Descriptive only: weights are no counts of rows, so neither intervals nor noise floors follow from it. Rows
+    with z NaN are left out and counted.
     """
     z = np.asarray(z, dtype=np.float64)
     known = ~np.isnan(z)
@@ -70,25 +72,25 @@ def intersection(groups: list, names: list) -> tuple[np.ndarray, tuple[str, ...]
     return combined, tuple(joined)
 
 
-def missing_cells(confusion) -> list[tuple[int, int]]:
+def missing_cells(confusion: ArrayLike) -> list[tuple[int, int]]:
     """The (group, true class) pairs without a row, for one table [G, C, C]; each makes some rate undefined."""
     support = np.asarray(confusion).sum(axis=-1)  # [G, C]
     return [(int(group), int(label)) for group, label in np.argwhere(support == 0)]
 
 
-def recall(confusion) -> np.ndarray:
+def recall(confusion: ArrayLike) -> np.ndarray:
     """R[a, c] = share of the rows of group a and class c that are predicted as c: [..., G, C], NaN without rows."""
     confusion = np.asarray(confusion)
     return divide(np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-1))
 
 
-def precision(confusion) -> np.ndarray:
+def precision(confusion: ArrayLike) -> np.ndarray:
     """Share of the rows of group a predicted as c that are of class c: [..., G, C], NaN where never predicted."""
     confusion = np.asarray(confusion)
     return divide(np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-2))
 
 
-def false_positive_rate(confusion) -> np.ndarray:
+def false_positive_rate(confusion: ArrayLike) -> np.ndarray:
     """Share of the rows of group a and not of class c that are predicted as c: [..., G, C], NaN without such rows."""
     confusion = np.asarray(confusion)
     support = confusion.sum(axis=-1)  # [..., G, C]
@@ -96,19 +98,19 @@ def false_positive_rate(confusion) -> np.ndarray:
     return divide(confusion.sum(axis=-2) - np.diagonal(confusion, axis1=-2, axis2=-1), negatives)
 
 
-def selection_rate(confusion) -> np.ndarray:
+def selection_rate(confusion: ArrayLike) -> np.ndarray:
     """Share of the rows of group a that are predicted as c: [..., G, C], NaN without rows."""
     predicted = np.asarray(confusion).sum(axis=-2)  # [..., G, C]
     return divide(predicted, predicted.sum(axis=-1, keepdims=True))
 
 
-def undefined_counts(confusion) -> dict:
+def undefined_counts(confusion: ArrayLike) -> dict:
     """How many (group, class) rates of one table are undefined, by name of the rate, beside how many there are."""
     rates = {f.__name__: f(confusion) for f in (recall, precision, false_positive_rate, selection_rate)}
     return {name: {"undefined": int(np.isnan(rate).sum()), "of": int(rate.size)} for name, rate in rates.items()}
 
 
-def check_ids(what: str, values, low: int, high: int) -> np.ndarray:
+def check_ids(what: str, values: ArrayLike, low: int, high: int) -> np.ndarray:
     """The ids as int64; raises DataError where one is not an integer or outside low .. high - 1."""
     values = np.asarray(values)
     if not np.issubdtype(values.dtype, np.integer) and values.size:
@@ -122,7 +124,7 @@ def check_ids(what: str, values, low: int, high: int) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def divide(count, total) -> np.ndarray:
+def divide(count: ArrayLike, total: ArrayLike) -> np.ndarray:
     """count / total in float64, NaN where total is 0; a scalar where both are."""
     count, total = np.broadcast_arrays(np.asarray(count, dtype=np.float64), total)
     return np.divide(count, total, out=np.full(count.shape, np.nan), where=total > 0)[()]

@@ -4,6 +4,7 @@ import math
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 def normal_quantile(probability: float) -> float:
@@ -49,7 +50,7 @@ def binomial_half_pmf(k: int, n: int) -> float:
     return math.exp(math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2))
 
 
-def difference_pmf(size, lost, won) -> tuple[np.ndarray, np.ndarray]:
+def difference_pmf(size: ArrayLike, lost: ArrayLike, won: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Values and chances of won - lost where (lost, won, rest) is multinomial, [G, N] each; size, lost, won [G].
 
     By Fourier inversion of its characteristic function (1 + won (e^it - 1) + lost (e^-it - 1))^size. N is a power of

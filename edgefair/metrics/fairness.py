@@ -8,6 +8,7 @@ An undefined rate (no rows to count) is NaN, never 0, and NaN is kept by every m
 from functools import partial
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edgefair.metrics.confusion_matrix import (
     false_positive_rate,
@@ -19,17 +20,17 @@ from edgefair.metrics.performance import (
 )
 
 
-def class_gaps(confusion) -> np.ndarray:
+def class_gaps(confusion: ArrayLike) -> np.ndarray:
     """max_a R[a, c] - min_a R[a, c] over the groups with rows: [..., C], NaN under two such groups."""
     return _range_over_groups(recall(confusion))
 
 
-def defined_groups(confusion) -> np.ndarray:
+def defined_groups(confusion: ArrayLike) -> np.ndarray:
     """How many groups have rows of each class, int [..., C]: the count behind `class_gaps`."""
     return (np.asarray(confusion).sum(axis=-1) > 0).sum(axis=-2)
 
 
-def signed_disparity(confusion) -> np.ndarray:
+def signed_disparity(confusion: ArrayLike) -> np.ndarray:
     """R[0, c] - R[1, c] for two groups, sign kept: [..., C] (Bang et al., table 6).
 
     Raises ValueError for any other number of groups, where one sign says nothing; see `extreme_groups`.
@@ -40,7 +41,7 @@ def signed_disparity(confusion) -> np.ndarray:
     return rates[..., 0, :] - rates[..., 1, :]
 
 
-def extreme_groups(confusion) -> tuple[np.ndarray, np.ndarray]:
+def extreme_groups(confusion: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """The groups of highest and of lowest recall per class, int [..., C] each; -1 under two groups with rows."""
     rates = recall(confusion)  # [..., G, C]
     undefined = (~np.isnan(rates)).sum(axis=-2) < 2
@@ -49,7 +50,7 @@ def extreme_groups(confusion) -> tuple[np.ndarray, np.ndarray]:
     return np.where(undefined, -1, best), np.where(undefined, -1, worst)
 
 
-def mean_abs_disparity(confusion):
+def mean_abs_disparity(confusion: ArrayLike) -> float | np.ndarray:
     """mean_c |R[0, c] - R[1, c]| (Bang et al., section 2); max - min over groups where there are more than two.
 
     A class that both groups always miss has gap 0 and counts; a class without rows makes the mean NaN.
@@ -57,22 +58,22 @@ def mean_abs_disparity(confusion):
     return class_gaps(confusion).mean(axis=-1)
 
 
-def deo_mean(confusion):
+def deo_mean(confusion: ArrayLike) -> float | np.ndarray:
     """Mean over classes of the recall gap (Jung et al. 2021; BIRD, A.1): the same number as `mean_abs_disparity`."""
     return class_gaps(confusion).mean(axis=-1)
 
 
-def deo_max(confusion):
+def deo_max(confusion: ArrayLike) -> float | np.ndarray:
     """Largest recall gap of any class (Jung et al. 2021; BIRD, A.1); NaN as soon as one class has no defined gap."""
     return class_gaps(confusion).max(axis=-1)
 
 
-def demographic_parity_difference(confusion, *, agg: str = "max"):
+def demographic_parity_difference(confusion: ArrayLike, *, agg: str = "max") -> float | np.ndarray:
     """max - min over groups of P(prediction = c | group), for class 1 of two, else the "max" or "mean" over classes."""
     return _over_classes(_range_over_groups(selection_rate(confusion)), agg)
 
 
-def equalized_odds_difference(confusion, *, agg: str = "max", rates: str = "worst"):
+def equalized_odds_difference(confusion: ArrayLike, *, agg: str = "max", rates: str = "worst") -> float | np.ndarray:
     """The larger ("worst") or the mean of the gaps of true and false positive rate, per class against the rest.
 
     For class 1 of two, else the "max" or "mean" over classes. With C classes a false positive rate is about 1/C, so
@@ -89,7 +90,7 @@ def equalized_odds_difference(confusion, *, agg: str = "max", rates: str = "wors
     return _over_classes(gaps, agg)
 
 
-def accuracy_gap(confusion):
+def accuracy_gap(confusion: ArrayLike) -> float | np.ndarray:
     """Highest minus lowest group accuracy over the groups with rows; NaN under two such groups."""
     return _range_over_groups(group_accuracy(confusion)[..., None]).max(axis=-1)
 

@@ -8,6 +8,7 @@ give the rows' identities too, else the bounds are too small.
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edgefair.errors import DataError
 from edgefair.metrics.cluster_bootstrap import IdentityCounts
@@ -21,7 +22,7 @@ __all__ = ["gap_drift", "gap_drift_bound", "paired_counts", "worsening_bound"]
 PSEUDO_COUNTS = np.array([0.0, 0.5, 0.5, 0.0])
 
 
-def gap_drift(counts) -> np.ndarray:
+def gap_drift(counts: ArrayLike) -> np.ndarray:
     """drift_c = max_a d[a, c] - min_a d[a, c] with d = (won - lost) / n, the change of recall: [C].
 
     |gap_c(candidate) - gap_c(reference)| <= drift_c (reverse triangle inequality), so the mean drift bounds how much
@@ -36,7 +37,7 @@ def gap_drift(counts) -> np.ndarray:
 
 
 def gap_drift_bound(
-    counts,
+    counts: ArrayLike,
     replicates: int,
     rng: np.random.Generator,
     quantile: float = 0.95,
@@ -45,11 +46,11 @@ def gap_drift_bound(
 ) -> tuple[float, float]:
     """Upper bounds of the mean and of the largest gap drift over classes: the `quantile` over multinomial resamples.
 
-    Every cell is drawn with n rows from (counts + half a row in each discordant place) / (n + 1). The drift is linear
-    in the counts, so unlike a bound of the difference of two gaps it holds where the reference is nearly fair. The
-    quantile is raised a little where losses pile up on one side (`skewness_levels`).
-    identity: the same rows counted by who is in them (`identity_counts`); whole identities are then drawn.
-    Returns (mean_bound, max_bound) in 0 .. 2; both NaN if any cell is empty.
+    replicates: how many resamples. Every cell is drawn with n rows from (counts + half a row in each discordant place)
+    / (n + 1). The drift is linear in the counts, so unlike a bound of the difference of two gaps it holds where the
+    reference is nearly fair. The quantile is raised a little where losses pile up on one side (`skewness_levels`).
+    identity: the same rows counted by who is in them (`identity_counts`); whole identities are then drawn. Returns
+    (mean_bound, max_bound) in 0 .. 2; both NaN if any cell is empty.
     """
     counts = _checked(counts)
     if (counts.sum(axis=-1) == 0).any():
@@ -67,7 +68,7 @@ def gap_drift_bound(
     return float(np.quantile(total / counts.shape[1], levels[0])), float(np.quantile(largest, levels[1]))
 
 
-def skewness_levels(counts, quantile: float, rows_per_identity: float = 1.0) -> np.ndarray:
+def skewness_levels(counts: ArrayLike, quantile: float, rows_per_identity: float = 1.0) -> np.ndarray:
     """The quantiles at which resampled mean and largest drift are read, [..., 2], for paired counts [..., G, C, 4].
 
     Where one group loses rows and nothing is won, the count of losses is skewed like a Poisson count: a sample with few
@@ -102,7 +103,7 @@ def skewness_levels(counts, quantile: float, rows_per_identity: float = 1.0) -> 
 
 
 def worsening_bound(
-    counts,
+    counts: ArrayLike,
     replicates: int,
     rng: np.random.Generator,
     quantile: float = 0.95,

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edgefair.metrics.distributions import binomial_half_cdf, binomial_half_pmf, student_t_p
 
@@ -25,7 +26,7 @@ class ClassBias(NamedTuple):
     undefined_count: int  # classes without variance to judge by
 
 
-def holm(p) -> np.ndarray:
+def holm(p: ArrayLike) -> np.ndarray:
     """Holm's adjusted p-values, in the order given: running maximum of (m - rank) p, at most 1.
 
     An undefined test (NaN) stays NaN and still counts in m, so that leaving a test undefined never helps the others.
@@ -38,7 +39,9 @@ def holm(p) -> np.ndarray:
     return result
 
 
-def welch_class_bias(class_acc_a, overall_a, class_acc_b, overall_b) -> WelchTest:
+def welch_class_bias(
+    class_acc_a: ArrayLike, overall_a: ArrayLike, class_acc_b: ArrayLike, overall_b: ArrayLike
+) -> WelchTest:
     """Welch's t-test per class over seeds of class accuracy / overall accuracy (Mohammadshahi & Ioannou).
 
     class_acc_a, class_acc_b [S, C] and overall_a, overall_b [S], one row a seed; the two may differ in S. Dividing by
@@ -59,12 +62,15 @@ def welch_class_bias(class_acc_a, overall_a, class_acc_b, overall_b) -> WelchTes
     return WelchTest(t, dof, np.array([student_t_p(*pair) for pair in zip(t.tolist(), dof.tolist(), strict=True)]))
 
 
-def class_bias(class_acc_a, overall_a, class_acc_b, overall_b, alpha: float = 0.05) -> ClassBias:
+def class_bias(
+    class_acc_a: ArrayLike, overall_a: ArrayLike, class_acc_b: ArrayLike, overall_b: ArrayLike, alpha: float = 0.05
+) -> ClassBias:
     """Raw and Holm counts of the classes whose share of the model's accuracy differs between two trainings.
 
     The two comparisons of Mohammadshahi & Ioannou: teacher against distilled student (what distillation changed beside
     its source), and the same student trained without against with the teacher (what distillation itself changed).
-    Arguments as for `welch_class_bias`; quote the Holm count as the claim and the raw one beside it.
+    class_acc_a, overall_a, class_acc_b, overall_b: as for `welch_class_bias`. alpha: the level of both counts. Quote
+    the Holm count as the claim and the raw one beside it.
     """
     test = welch_class_bias(class_acc_a, overall_a, class_acc_b, overall_b)
     adjusted = holm(test.p)

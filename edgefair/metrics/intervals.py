@@ -4,13 +4,14 @@ import functools
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edgefair.metrics.bisection import bisect
 from edgefair.metrics.confusion_matrix import divide
 from edgefair.metrics.distributions import normal_cdf, normal_quantile
 
 
-def wilson(successes, n, confidence: float = 0.95) -> np.ndarray:
+def wilson(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> np.ndarray:
     """Wilson's score interval of a rate: [..., 2] = (low, high), two-sided; NaN where n is 0.
 
     (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n). A one-sided 95 % bound is the end of the
@@ -41,9 +42,9 @@ def newcombe(successes_a: int, n_a: int, successes_b: int, n_b: int, confidence:
 def paired_change_interval(lost: float, won: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
     """Tango's score interval (1998) of the accuracy change (won - lost) / n on the same n rows, two-sided.
 
-    The ends solve (won - lost - n d) / sqrt(n (2 q + d (1 - d))) = -+z, q the restricted estimate of P(lost) at change
-    d. It stays honest with few or no flips: with none, the loss is bounded by z^2 / (n + z^2). (NaN, NaN) without rows.
-    Counts divided by a design effect need not be whole.
+    lost and won of n rows, at the given confidence. The ends solve (won - lost - n d) / sqrt(n (2 q + d (1 - d))) =
+    -+z, q the restricted estimate of P(lost) at change d. It stays honest with few or no flips: with none, the loss is
+    bounded by z^2 / (n + z^2). (NaN, NaN) without rows. Counts divided by a design effect need not be whole.
     """
     if n <= 0:
         return math.nan, math.nan
@@ -60,7 +61,8 @@ def paired_change_interval(lost: float, won: float, n: float, confidence: float 
 def noninferiority_p(lost: int, won: int, n: int, margin: float) -> float:
     """One-sided p that accuracy fell by `margin` (a share, above 0) or more: 1 - Phi(score at d = -margin), Tango 1998.
 
-    Small is evidence that the loss on the same n rows stayed below the margin. NaN without rows.
+    lost, won: of n rows, those that only the reference and only the candidate gets right. Small is evidence that the
+    loss on the same n rows stayed below the margin. NaN without rows.
     """
     return math.nan if n <= 0 else 1 - normal_cdf(_change_score(lost, won, n, -margin))
 

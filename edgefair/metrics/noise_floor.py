@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edgefair.metrics.fairness import METRICS
 
@@ -19,19 +20,20 @@ class NoiseFloor(NamedTuple):
     observed: float | np.ndarray  # the metric itself
 
 
-def noise_floor(confusion, metric: str | Callable, draws: int, rng: np.random.Generator) -> NoiseFloor:
-    """The metric on one table [G, C, C] beside its distribution when group labels are permuted inside each class.
+def noise_floor(confusion: ArrayLike, metric: str | Callable, draws: int, rng: np.random.Generator) -> NoiseFloor:
+    """The metric on one confusion tensor [G, C, C] beside its distribution over `draws` permutations of the groups.
 
-    Permuting keeps the size of every (group, class) cell and every prediction; only who got which prediction is by
-    chance. metric: a key of METRICS or a function of tables [..., G, C, C] to [...] or [..., C]. Undefined gives NaN.
+    Group labels are permuted inside each class, which keeps the size of every (group, class) cell and every prediction;
+    only who got which prediction is by chance. metric: a key of METRICS or a function of tables [..., G, C, C] to [...]
+    or [..., C]. Undefined gives NaN.
     """
     return chance_floor(*permuted_values(confusion, metric, draws, rng))
 
 
 def permuted_values(
-    confusion, metric: str | Callable, draws: int, rng: np.random.Generator
+    confusion: ArrayLike, metric: str | Callable, draws: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The metric on the table itself, [...], and on each of `draws` permutations, [draws, ...]; see `noise_floor`."""
+    """The metric on `confusion` itself, [...], and on each of `draws` permutations, [draws, ...]; see `noise_floor`."""
     confusion = np.asarray(confusion)
     metric = METRICS[metric] if isinstance(metric, str) else metric
     observed = np.asarray(metric(confusion), dtype=np.float64)  # [...]

@@ -1,6 +1,7 @@
 """Two models on the same rows, counted: who got it right, what flipped, and where the two disagree."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edgefair.errors import DataError
 from edgefair.metrics.confusion_matrix import check_ids, confusion, divide
@@ -8,16 +9,19 @@ from edgefair.metrics.confusion_matrix import check_ids, confusion, divide
 BOTH, LOST, WON, NEITHER = range(4)
 
 
-def paired_outcomes(labels, pred_ref, pred_cand) -> np.ndarray:
+def paired_outcomes(labels: ArrayLike, pred_ref: ArrayLike, pred_cand: ArrayLike) -> np.ndarray:
     """Which model gets each row right, int [N]: 0 both, 1 the reference only, 2 the candidate only, 3 neither."""
     labels = np.asarray(labels)
     return 2 * (np.asarray(pred_ref) != labels) + (np.asarray(pred_cand) != labels)
 
 
-def paired_counts(labels, groups, pred_ref, pred_cand, num_classes: int, num_groups: int) -> np.ndarray:
+def paired_counts(
+    labels: ArrayLike, groups: ArrayLike, pred_ref: ArrayLike, pred_cand: ArrayLike, num_classes: int, num_groups: int
+) -> np.ndarray:
     """Count the rows of each (group, class) cell by which of the two models is right: int64 [G, C, 4].
 
-    All four are int [N], row for row; rows of unknown group (-1) are left out. Raises DataError as `confusion` does.
+    labels, groups, pred_ref, pred_cand: int [N], row for row. num_classes, num_groups: how many are declared. Rows of
+    unknown group (-1) are left out. Raises DataError as `confusion` does.
     """
     confusion(labels, pred_ref, groups, num_classes, num_groups)  # checks ranges and lengths
     confusion(labels, pred_cand, groups, num_classes, num_groups)
@@ -27,10 +31,13 @@ def paired_counts(labels, groups, pred_ref, pred_cand, num_classes: int, num_gro
     return np.bincount(cell, minlength=num_groups * num_classes * 4).reshape(num_groups, num_classes, 4)
 
 
-def flip_rate(pred_ref, pred_cand, groups=None, num_groups: int | None = None):
+def flip_rate(
+    pred_ref: ArrayLike, pred_cand: ArrayLike, groups: ArrayLike | None = None, num_groups: int | None = None
+) -> float | np.ndarray:
     """Share of rows whose predicted class differs: a float, or [G] where groups are given; NaN without rows.
 
-    Rows of unknown group (-1) count in the overall rate only.
+    pred_ref, pred_cand, groups: int [N]. num_groups: how many are declared. Rows of unknown group (-1) count in the
+    overall rate only.
     """
     flipped = np.asarray(pred_ref) != np.asarray(pred_cand)
     if groups is None:
@@ -43,7 +50,7 @@ def flip_rate(pred_ref, pred_cand, groups=None, num_groups: int | None = None):
     return divide(count, total)
 
 
-def disagreement(pred_ref, pred_cand, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+def disagreement(pred_ref: ArrayLike, pred_cand: ArrayLike, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows by what each model says where they differ, int64 [C, C] = [reference, candidate], and where they agree, [C].
 
     The diagonal is apart, for it is so much larger that it hides the rest (Mohammadshahi & Ioannou).

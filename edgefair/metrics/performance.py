@@ -1,29 +1,30 @@
 """How good predictions are: accuracy, precision, recall, F1, AUROC, calibration. How unequal they are: `metrics`."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edgefair.errors import DataError
 from edgefair.metrics.confusion_matrix import check_ids, divide, recall
 
 
-def accuracy(confusion):
+def accuracy(confusion: ArrayLike) -> float | np.ndarray:
     """Share of rows predicted right, over all groups; NaN without rows."""
     confusion = np.asarray(confusion)
     return divide(np.trace(confusion.sum(axis=-3), axis1=-2, axis2=-1), confusion.sum(axis=(-3, -2, -1)))
 
 
-def group_accuracy(confusion) -> np.ndarray:
+def group_accuracy(confusion: ArrayLike) -> np.ndarray:
     """Share of rows predicted right in each group: [..., G], NaN for a group without rows."""
     confusion = np.asarray(confusion)
     return divide(np.trace(confusion, axis1=-2, axis2=-1), confusion.sum(axis=(-2, -1)))
 
 
-def worst_group_accuracy(confusion):
+def worst_group_accuracy(confusion: ArrayLike) -> float | np.ndarray:
     """The lowest group accuracy; NaN if any declared group has no rows, for that group may be the worst."""
     return group_accuracy(confusion).min(axis=-1)
 
 
-def macro_scores(confusion) -> dict:
+def macro_scores(confusion: ArrayLike) -> dict:
     """Unweighted means over classes of precision, recall and F1 = 2 tp / (2 tp + fp + fn), groups summed.
 
     Classes without a row are left out of all three means and counted in "classes_without_rows" (scikit-learn counts
@@ -33,12 +34,19 @@ def macro_scores(confusion) -> dict:
     return _class_means(confusion, weighted=False)
 
 
-def weighted_scores(confusion) -> dict:
+def weighted_scores(confusion: ArrayLike) -> dict:
     """The scores of `macro_scores` as means weighted by the rows of each class; weighted recall is accuracy."""
     return _class_means(confusion, weighted=True)
 
 
-def calibration_error(labels, probabilities, groups=None, num_groups: int | None = None, *, bins: int = 15):
+def calibration_error(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    groups: ArrayLike | None = None,
+    num_groups: int | None = None,
+    *,
+    bins: int = 15,
+) -> float | np.ndarray:
     """Expected calibration error, ECE = sum_b n_b / n |accuracy_b - confidence_b| (Guo et al. 2017, eq. 3).
 
     Bins of equal width ((b - 1) / bins, b / bins] over the probability of the predicted class; probabilities [N, C] in
@@ -62,14 +70,14 @@ def calibration_error(labels, probabilities, groups=None, num_groups: int | None
     return float(errors[0]) if whole else errors
 
 
-def softmax(logits) -> np.ndarray:
+def softmax(logits: ArrayLike) -> np.ndarray:
     """exp(z_c) / sum_k exp(z_k) along the last axis, in float64 and safe for large logits."""
     logits = np.asarray(logits, dtype=np.float64)
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-def class_auroc(labels, scores) -> np.ndarray:
+def class_auroc(labels: ArrayLike, scores: ArrayLike) -> np.ndarray:
     """P(score of a row of class c > score of another row) + half the ties, per class: [C] (Mann-Whitney).
 
     labels [N] int, scores [N, C] finite. NaN for a class without positives or without negatives.
@@ -88,7 +96,7 @@ def class_auroc(labels, scores) -> np.ndarray:
     return areas
 
 
-def auroc(labels, scores) -> float:
+def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
     """Macro mean of the one-vs-rest `class_auroc` over classes where it is defined; class 1 alone if there are two.
 
     Probabilities are wanted (`softmax`), since logits of different rows do not share a scale. NaN if no class has one.
@@ -100,7 +108,7 @@ def auroc(labels, scores) -> float:
     return float(defined.mean()) if len(defined) else float("nan")
 
 
-def auroc_standard_error(labels, scores) -> float:
+def auroc_standard_error(labels: ArrayLike, scores: ArrayLike) -> float:
     """Standard error of `auroc` by placements (DeLong, DeLong, Clarke-Pearson 1988), classes treated jointly.
 
     A row's influence on the macro mean is the mean over classes of (placement - AUROC_c) / share of its side; the

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edgefair.errors import RecipeError
 from edgefair.metrics.gap_drift import resampled_changes, skewness_levels
@@ -34,7 +35,7 @@ class MinimumTolerance(NamedTuple):
 
 
 def minimum_tolerance(
-    sizes,
+    sizes: ArrayLike,
     flip_percent: float,
     rng: np.random.Generator,
     *,
@@ -45,7 +46,9 @@ def minimum_tolerance(
 ) -> MinimumTolerance:
     """The smallest tolerance that cells of these sizes, int [G, C], can support at a share of discordant rows.
 
-    Points: Monte-Carlo error is about 2 % of the value. NaN where a cell has no rows, for nothing can be shown then.
+    flip_percent: discordant rows. power: with which a candidate that changed nothing for the worse must pass.
+    confidence: of the gate's bound. runs, replicates: simulated candidates, and draws of each one's bound. Points:
+    Monte-Carlo error is about 2 % of the value. NaN where a cell has no rows, for nothing can be shown then.
     """
     sizes = np.asarray(sizes, dtype=np.int64)
     if (sizes == 0).any():
@@ -60,10 +63,16 @@ def minimum_tolerances(counts: np.ndarray) -> list[MinimumTolerance]:
 
 
 def rows_needed(
-    num_classes: int, num_groups: int, flip_percent: float, tolerance_points: float, rng: np.random.Generator, **options
+    num_classes: int,
+    num_groups: int,
+    flip_percent: float,
+    tolerance_points: float,
+    rng: np.random.Generator,
+    **options: float,
 ) -> tuple[int, int]:
     """Rows for each cell with which the mean and the largest drift pass this tolerance; two figures are significant.
 
+    num_classes, num_groups: of the cells. flip_percent, tolerance_points: discordant rows, and what they must support.
     options are those of `minimum_tolerance`. Raises RecipeError for a tolerance of 0, which no data can support.
     """
     if tolerance_points <= 0:
@@ -90,7 +99,8 @@ def plan(
 ) -> dict:
     """What rows_per_cell rows in each of the cells can show, for each share of discordant rows; JSON values.
 
-    With a tolerance also the rows a cell needs for it, for the mean and for the largest drift.
+    num_classes, num_groups: of the cells. flip_percents: the shares. tolerance_points: with one also the rows a cell
+    needs for it, for the mean and for the largest drift. seed: of the simulated tables.
     """
     for name, value, least in (
         ("classes", num_classes, 2),
@@ -123,7 +133,10 @@ def plan(
 
 
 def simulate_null(sizes: np.ndarray, flip_percent: float, runs: int, rng: np.random.Generator) -> np.ndarray:
-    """Paired counts of a candidate that changes no recall, int64 [runs, G, C, 4]; unflipped rows count as right."""
+    """Paired counts of a candidate that changes no recall, int64 [runs, G, C, 4]; unflipped rows count as right.
+
+    sizes: rows of the cells, int [G, C]. flip_percent: of them that are discordant. runs: how many candidates.
+    """
     half = flip_percent / 200
     flips = rng.binomial(sizes, 2 * half, size=(runs, *sizes.shape))  # [runs, G, C]
     won = rng.binomial(flips, 0.5)
@@ -131,7 +144,10 @@ def simulate_null(sizes: np.ndarray, flip_percent: float, runs: int, rng: np.ran
 
 
 def drift_bounds(tables: np.ndarray, replicates: int, rng: np.random.Generator, confidence: float = 0.95) -> np.ndarray:
-    """`gap_drift_bound` of many tables [runs, G, C, 4] of the same shape: float64 [runs, 2] = (mean, max)."""
+    """`gap_drift_bound` of many tables [runs, G, C, 4] of the same shape: float64 [runs, 2] = (mean, max).
+
+    replicates: draws of each bound. confidence: of the bounds, one-sided.
+    """
     groups, classes = tables.shape[1:3]
     step = max(1, _CHUNK // (groups * classes * replicates))
     bounds = []

@@ -18,8 +18,8 @@ def sample_rows(
     {"cells": [{class, group, rows}],
      "path": [artefact, ..],
      "flips": [{row, id, true, group, said: [class, ..] along the path, kinds: {step: "lost", "won" or "other"}}]}
-    A step is the artefact whose prediction differs from its reference's. predictions: of the gate rows in their order,
-    by artefact. most: the largest number of flips.
+    A step is the artefact whose prediction differs from its reference's. artefacts: in the order of the path.
+    predictions: of the gate rows in their order, by artefact. most: the largest number of flips.
     """
     rows = examples.rows["gate"]
     # Many cells share a page of about the same size.

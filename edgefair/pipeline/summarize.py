@@ -98,6 +98,8 @@ def compare_runs(ours: list[dict], theirs: list[dict]) -> dict:
 def class_bias(first: list[dict], first_name: str, second: list[dict], second_name: str) -> dict | None:
     """Mohammadshahi and Ioannou's test per class, second against first artefact; None under two seeds of either.
 
+    first, second: reports of several seeds. first_name, second_name: the artefact of each that is meant.
+
     Welch's t-test over seeds of class accuracy over model accuracy: {"classes", "undefined", "raw", "holm", "named"},
     with the numbers of classes below 0.05 before and after Holm's correction, and the names of the latter.
     """

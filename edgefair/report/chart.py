@@ -1,5 +1,6 @@
 """What all charts share: their words, and numbers and names as they are drawn."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -24,6 +25,6 @@ def short(name: str, most: int = 22) -> str:
     return name if len(name) <= most else f"{name[: most - most // 3 - 1]}…{name[-(most // 3) :]}"
 
 
-def largest(values, least: float) -> float:
+def largest(values: Iterable[float | None], least: float) -> float:
     """The largest defined value, at least `least`."""
     return max([least, *(value for value in values if value is not None)])

@@ -56,12 +56,12 @@ def hundredths_of(percent: float | None) -> str:
     return NONE if percent is None else f"{percent:.1f}"
 
 
-def plainly(value) -> str:
+def plainly(value: object) -> str:
     """Any value of report.json as text: numbers with up to four digits."""
     return NONE if value is None else f"{value:,.4g}" if isinstance(value, int | float) else str(value)
 
 
-def listed(value) -> str:
+def listed(value: object) -> str:
     """A fact that a runtime or builder recorded, whatever its type."""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -91,7 +91,7 @@ def moment(text: str) -> str:
     return text[:16].replace("T", " ") + (" UTC" if text.endswith(("+00:00", "Z")) else text[19:])
 
 
-def one_line(value) -> str:
+def one_line(value: object) -> str:
     """A name without line breaks and control characters."""
     return visible(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(value)))
 
@@ -101,7 +101,7 @@ def visible(text: str) -> str:
     return re.sub("[\u202a-\u202e\u2066-\u2069]", "\ufffd", text)
 
 
-def cell(value) -> str:
+def cell(value: object) -> str:
     """A name that may stand in a Markdown table: nothing in it is a link, a tag, a column or a new line."""
     return re.sub(r"([\\`*_{}\[\]<>#|~!&$])", r"\\\1", one_line(value))
 

@@ -29,7 +29,7 @@ class Axis(NamedTuple):
         return [k * step for k in range(first, last + 1)]
 
 
-def tag(name: str, *inside: str, **attributes) -> str:
+def tag(name: str, *inside: str, **attributes: object) -> str:
     """One element; attributes are escaped, `inside` is markup already. `class_` is class, `_` stands for a hyphen."""
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_value(value)}"'
@@ -39,12 +39,12 @@ def tag(name: str, *inside: str, **attributes) -> str:
     return f"<{name}{written}>{''.join(inside)}</{name}>"
 
 
-def text(words, x: float, y: float, **attributes) -> str:
+def text(words: object, x: float, y: float, **attributes: object) -> str:
     """Words at a place; whatever stands in them stays text."""
     return tag("text", html.escape(str(words)), x=x, y=y, **attributes)
 
 
-def drawing(width: float, height: float, label: str, *inside: str, **attributes) -> str:
+def drawing(width: float, height: float, label: str, *inside: str, **attributes: object) -> str:
     """A whole chart; `label` is what a screen reader says of it."""
     size = {"viewBox": f"0 0 {_value(width)} {_value(height)}", "role": "img", "aria_label": label}
     return tag("svg", *inside, **size, **attributes)
@@ -67,7 +67,7 @@ def mark(series: int, x: float, y: float, note: str = "", size: float = 5) -> st
     return tag("polygon", *title, points=" ".join(f"{x + size * a:.1f},{y + size * b:.1f}" for a, b in points), **look)
 
 
-def line(x1: float, y1: float, x2: float, y2: float, look: str, **attributes) -> str:
+def line(x1: float, y1: float, x2: float, y2: float, look: str, **attributes: object) -> str:
     """A straight line of a class of the page's style."""
     return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=look, **attributes)
 

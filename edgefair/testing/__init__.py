@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgefair.gate import Tolerance
+    from edgefair.gate import Tolerance, Verdict
     from edgefair.predictions import Predictions
 
 __all__ = ["Inconclusive", "Unfair", "assert_fair", "predict_engine"]
@@ -38,11 +38,12 @@ def assert_fair(
     *,
     claim: str = "same",
     seed: int = 0,
-):
+) -> "Verdict":
     """Judge the candidate beside the reference on the same rows; returns the verdict if it passes.
 
-    Either may be predictions or the path of a predictions file. claim: "same" for a file made from the reference,
-    "no_worse" for a network trained anew. Raises Unfair where a check fails, Inconclusive where the rows do not
+    reference, candidate: predictions, or the path of a predictions file. tolerance: what may be lost, by default
+    `Tolerance()`. claim: "same" for a file made from the reference, "no_worse" for a network trained anew. seed: of the
+    resampled bounds. Raises Unfair where a check fails, Inconclusive where the rows do not
     suffice, DataError where the two cannot be compared.
     """
     from edgefair.gate import Tolerance, judge_artefact
@@ -72,7 +73,8 @@ def predict_engine(
 ) -> "Predictions":
     """Run an exported file on labelled rows: images uint8 [N, 3, S, S], labels and groups int [N], -1 for no group.
 
-    ids name the rows, by default after their place. runtime is a key of `edgefair.runtimes.RUNTIMES`; threads 0 leaves
+    path: the file. class_names, group_names: what labels and groups index. ids name the rows, by default after their
+    place. runtime is a key of `edgefair.runtimes.RUNTIMES`; threads 0 leaves
     their number to it.
     """
     import numpy as np

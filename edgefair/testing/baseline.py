@@ -7,10 +7,12 @@ images like these are served alike is another claim, judged by the paired gate w
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from edgefair.errors import DataError, RecipeError, listed, nearest
 from edgefair.files import finite, write_bytes
 from edgefair.gate import Tolerance
+from edgefair.predictions import Predictions
 from edgefair.testing import Inconclusive, Unfair, _loaded, assert_fair
 from edgefair.testing.facts import compare_facts, observe, vanished
 
@@ -37,7 +39,14 @@ class Baseline:
     update: bool = False
     again: str = "pytest --edgefair-update-baseline"  # the command that writes a missing entry
 
-    def check(self, name: str, candidate, reference=None, tolerance: Tolerance | None = None, **how) -> dict:
+    def check(
+        self,
+        name: str,
+        candidate: Predictions | Path | str,
+        reference: Predictions | Path | str | None = None,
+        tolerance: Tolerance | None = None,
+        **how: Any,
+    ) -> dict:
         """Hold `candidate` to the entry `name` on the same rows, and to `reference` by the paired gate if given.
 
         The tolerance stands in the file, so that a wider one is part of the reviewed change; one given here must be

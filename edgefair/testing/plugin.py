@@ -6,18 +6,25 @@ is imported until a fixture is used.
 
 import os
 import shlex
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from edgefair.testing import Inconclusive
+
+if TYPE_CHECKING:
+    from edgefair.gate import Tolerance, Verdict
+    from edgefair.predictions import Predictions
+    from edgefair.testing.baseline import Baseline
 
 FILE = "fairness-baseline.json"
 UPDATE = "--edgefair-update-baseline"
 IN_CI = "--edgefair-update-in-ci"
 
 
-def pytest_addoption(parser):
+def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("edgefair", "fairness regression tests of exported engines")
     group.addoption(
         UPDATE, action="store_true", default=False, help="write what engines do now into the fairness baseline"
@@ -29,7 +36,7 @@ def pytest_addoption(parser):
     parser.addini("edgefair_baseline", f"baseline file, from the root folder; default: {FILE} beside the test file")
 
 
-def pytest_configure(config):
+def pytest_configure(config: pytest.Config) -> None:
     if config.getini("edgefair_inconclusive") not in ("fail", "warn"):
         raise pytest.UsageError(
             f"edgefair_inconclusive is '{config.getini('edgefair_inconclusive')}'; allowed are fail and warn."
@@ -50,7 +57,7 @@ def _check_update_allowed(config) -> None:
 
 
 @pytest.fixture
-def fairness_baseline(request):
+def fairness_baseline(request: pytest.FixtureRequest) -> "Baseline":
     """The committed baseline: `fairness_baseline.check("engine", predictions, reference=None, tolerance=None)`."""
     from edgefair.testing.baseline import Baseline
 
@@ -61,11 +68,16 @@ def fairness_baseline(request):
 
 
 @pytest.fixture
-def edgefair_gate(request):
+def edgefair_gate(request: pytest.FixtureRequest) -> "Callable[..., Verdict]":
     """`edgefair_gate(reference, candidate, tolerance=None)`: assert_fair that also records hashes in JUnit."""
     from edgefair.testing import _loaded, assert_fair
 
-    def gate(reference, candidate, tolerance=None, **how):
+    def gate(
+        reference: "Predictions | Path | str",
+        candidate: "Predictions | Path | str",
+        tolerance: "Tolerance | None" = None,
+        **how: Any,
+    ) -> "Verdict":
         __tracebackhide__ = True
         reference, candidate = _loaded(reference), _loaded(candidate)
         for role, predictions in (("reference", reference), ("candidate", candidate)):
@@ -78,7 +90,7 @@ def edgefair_gate(request):
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
     outcome = yield
     report = outcome.get_result()
     # A test marked xfail has said what it expects; pytest's own words are right for it.
@@ -92,13 +104,13 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_report_teststatus(report):
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
     if getattr(report, "edgefair_inconclusive", None) is not None:
         return "inconclusive", "I", ("INCONCLUSIVE", {"yellow": True, "bold": True})
     return None
 
 
-def pytest_terminal_summary(terminalreporter, config):
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     reports = terminalreporter.stats.get("inconclusive", [])
     if not reports:
         return

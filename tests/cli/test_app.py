@@ -165,3 +165,14 @@ def test_other_settings_have_other_default_folders():
     assert _name(parse({"data": {"name": "manifest", "path": "a/faces.csv"}})).startswith(
         "faces-rkd-adversarial-lambda0.5-seed0-"
     )
+
+
+@pytest.mark.parametrize("flag", ["--until-pass", "--until-fair"])
+def test_the_former_name_of_until_pass_still_works(capsys, monkeypatch, tmp_path, flag):
+    from edgefair.pipeline.quantize import run as job
+
+    asked = []
+    monkeypatch.setattr(job, "quantize_run", lambda folder, request, log: asked.append(request) or sys.exit(0))
+    run(capsys, "quantize", str(tmp_path), flag)
+    assert asked[0].until_pass
+    assert "--until-fair" not in run(capsys, "quantize", "--help")[1]

@@ -85,7 +85,7 @@ def meets_tolerances(
 def violated_checks(
     rows: RankingRows, logits: np.ndarray, tolerance: Tolerance, fraction: float = TOLERANCE_FRACTION
 ) -> list[Check]:
-    """The gated checks that do not hold on the ranking rows; the arguments are those of `meets_tolerances`."""
+    """The gated checks that do not hold on the ranking rows; rows, logits, tolerance, fraction: as there."""
     reference, candidate = rows.predictions(rows.reference), rows.predictions(logits)
     limits = Limits(EQUIVALENCE, replace(tolerance, replicates=100))  # bounds are not looked at
     checks = judge_artefact(reference, candidate, limits).checks

@@ -35,7 +35,8 @@ def sensitivities(
 ) -> tuple[Sensitivity, list[Sensitivity]]:
     """The errors with everything quantised, and with each unit in float; E_g = mean over group g of (m - m_ref)^2.
 
-    logits maps the set of quantised nodes to the logits [N, C] of `rows`. One pass over the rows for each unit.
+    logits maps the set of quantised nodes to the logits [N, C] of `rows`. units: name -> nodes. advance: called with
+    the number of units that are done. One pass over the rows for each unit.
     """
     every = {node for nodes in units.values() for node in nodes}
 

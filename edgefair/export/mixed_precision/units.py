@@ -3,6 +3,7 @@
 A runtime fuses them into one kernel, so half a unit in float costs as much as a whole one and repairs less.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from edgefair.export.quantization import quantizable
@@ -37,6 +38,6 @@ def owners(source: Path) -> dict[str, str]:
     return owner
 
 
-def nodes_of(units: dict[str, tuple[str, ...]], chosen) -> list[str]:
+def nodes_of(units: dict[str, tuple[str, ...]], chosen: Iterable[str]) -> list[str]:
     """The nodes of some units, in graph order."""
     return [node for name, nodes in units.items() if name in set(chosen) for node in nodes]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from edgefair.data import Examples
 from edgefair.data.calibration import calibration_images
 from edgefair.export.mixed_precision.ranking_rows import RankingRows, ranking_rows
@@ -55,7 +57,7 @@ class QuantizeContext:
         return self.run.hashes("data")["data.json"]
 
     @cached_property
-    def calibration(self):
+    def calibration(self) -> tuple[np.ndarray, int]:
         """(images, rows of a batch) that set the ranges: those of the run."""
         return calibration_images(self.recipe, self.examples)
 

@@ -118,7 +118,11 @@ def _row(
 
 
 def judge_variant(reference: Predictions, mine: Predictions, recipe: Recipe, timing: Timing) -> dict:
-    """Scores of a variant on the gate rows as shares of one, its judgement beside `reference`, the student."""
+    """Scores of a variant on the gate rows as shares of one, and its judgement.
+
+    reference, mine: predictions of the student and of the variant. recipe: the run's, for limits, draws and seed.
+    timing: the variant's latency.
+    """
     metrics, floor = evaluate_with_floor(mine, recipe.gate.replicates, recipe.seed)
     limits = recipe_limits(recipe, EQUIVALENCE)
     judgement = judge_artefact(reference, mine, limits, timing=timing, seed=recipe.seed, floors=(None, floor))
