@@ -99,12 +99,12 @@ def read_values(path: Path, model, remedy: str, error: type = DataError):
     return read_record(path, model, remedy, error).model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-def write_record(path: Path, model, values) -> None:
-    """Write `values` as JSON with NaN as null, atomically.
+def write_record(path: Path, model, values, **style) -> None:
+    """Write `values` as JSON with NaN as null, atomically; `style` is what json.dumps takes.
 
     Raises pydantic.ValidationError where `read_record` would refuse what is to be written.
     """
-    text = json.dumps(finite(values), indent=1) + "\n"
+    text = json.dumps(finite(values), indent=1, **style) + "\n"
     model.model_validate_json(text, strict=True)
     write_bytes(path, text.encode())
 
@@ -114,15 +114,14 @@ def _unreadable(problems: list[dict], what: str) -> str:
     problems = sorted(problems, key=lambda one: one["loc"] not in (("kind",), ("schema",)))
     first = problems[0]
     field, kind = _field(first["loc"]), first["type"]
-    value = _shortened(first["input"]) if first["loc"] else ""
+    value = _shortened(first["input"])
     if field == "schema" and kind == "literal_error":
         return f"has schema {value}; this version reads {first['ctx']['expected']}"
     return f"is not a readable {what}: " + {
         "json_invalid": f"it is no JSON ({first.get('ctx', {}).get('error', '')})",
         "missing": f"{field} is missing",
         "extra_forbidden": f"{field} is {value}, which is no field of it",
-        "value_error": f"{field} is {value}; {_needed(first)}" if field else _needed(first),
-    }.get(kind, f"{field or 'it'} is {value or 'no object'}; {_needed(first)}")
+    }.get(kind, f"{field or 'it'} is {value}; {_needed(first)}")
 
 
 def _field(location: tuple) -> str:
@@ -131,6 +130,9 @@ def _field(location: tuple) -> str:
 
 
 def _shortened(value) -> str:
+    """A value for the eye; of what holds others only what it is."""
+    if isinstance(value, dict | list):
+        return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

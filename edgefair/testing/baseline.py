@@ -4,31 +4,19 @@ On the same rows the disparity of an engine is a fact and needs no interval; tha
 images like these are served alike is another claim, judged by the paired gate where a reference is given.
 """
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edgefair.errors import DataError, RecipeError, listed, nearest
-from edgefair.files import finite, write_bytes
+from edgefair.files import read_record, write_record
 from edgefair.gate import Tolerance
 from edgefair.predictions import Predictions
 from edgefair.testing import Inconclusive, Unfair, _loaded, assert_fair
 from edgefair.testing.facts import compare_facts, observe, vanished
+from edgefair.testing.records import BaselineFile, EngineFacts
 
 SCHEMA = 1
-FIELDS = (
-    "allowed",
-    "rows",
-    "rows_sha256",
-    "class_names",
-    "group_names",
-    "predicted",
-    "accuracy_percent",
-    "group_accuracy_percent",
-    "mean_disparity_points",
-    "max_disparity_points",
-)
 
 
 @dataclass(frozen=True)
@@ -57,12 +45,12 @@ class Baseline:
         candidate = _loaded(candidate)
         entries = self._read()
         if self.update:
-            wanted = tolerance or (_tolerance(self._entry(entries, name)) if name in entries else Tolerance())
+            wanted = tolerance or (self._tolerance(name, entries[name]) if name in entries else Tolerance())
             return self._renew(name, entries, candidate, reference, wanted, how)
         before = self._entry(entries, name)
         wanted = self._same_tolerance(before, tolerance, name)
         now = observe(candidate, wanted)
-        self._judge(name, before, now)
+        self._judge(name, before.model_dump(), now)
         if reference is not None:
             assert_fair(reference, candidate, wanted, **how)
         return now
@@ -75,20 +63,15 @@ class Baseline:
             if reference is not None:
                 assert_fair(reference, candidate, wanted, **how)
         except Inconclusive:
-            self._write({**entries, name: now})
+            self._write(entries, name, now)
             raise
-        self._write({**entries, name: now})
+        self._write(entries, name, now)
         return now
 
     def _judge(self, name: str, before: dict, now: dict) -> None:
         __tracebackhide__ = True
         self._same_rows(before, now, name)
-        try:
-            facts, lost = compare_facts(before, now), vanished(before, now)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DataError(
-                f"the entry '{name}' of {self.path} is damaged ({error!r}). {self._repair_hint()}"
-            ) from None
+        facts, lost = compare_facts(before, now), vanished(before, now)
         failed = [str(fact) for fact in facts if fact.outcome == "fail"] + lost
         if failed:
             raise Unfair(f"'{name}' became less fair than {self.path.name} allows, on these rows: {'; '.join(failed)}.")
@@ -97,7 +80,7 @@ class Baseline:
             first = f"{listed(undefined)} undefined; " if undefined else ""
             raise Inconclusive(f"'{name}': {first}no rows of {listed(now['missing_cells']) or 'a known group'}.")
 
-    def _entry(self, entries: dict, name: str) -> dict:
+    def _entry(self, entries: dict[str, EngineFacts], name: str) -> EngineFacts:
         __tracebackhide__ = True
         if name not in entries:
             hint = nearest(name, entries) if entries else "the file has none."
@@ -105,19 +88,14 @@ class Baseline:
                 f"{self.path} has no entry '{name}'; {hint} To add it, run: {self.again} - then review and commit the "
                 "file."
             )
-        missing = [field for field in FIELDS if field not in entries[name]]
-        unknown = sorted(set(entries[name].get("allowed", {})) - {field.name for field in fields(Tolerance)})
-        if missing or unknown:
-            what = f"lacks {listed(missing)}" if missing else f"allows what is no tolerance: {listed(unknown)}"
-            raise DataError(f"the entry '{name}' of {self.path} {what}. {self._repair_hint()}")
         return entries[name]
 
     def _repair_hint(self) -> str:
         return f"Restore it from version control, or delete it and run: {self.again} - then review and commit the file."
 
-    def _same_tolerance(self, before: dict, tolerance: Tolerance | None, name: str) -> Tolerance:
+    def _same_tolerance(self, before: EngineFacts, tolerance: Tolerance | None, name: str) -> Tolerance:
         __tracebackhide__ = True
-        stored = _tolerance(before)
+        stored = self._tolerance(name, before)
         given = asdict(tolerance or stored)
         changed = [
             f"{field} = {given[field]} in the test and {was}"
@@ -141,29 +119,18 @@ class Baseline:
                     f"same rows, or run: {self.again} - then review and commit the file."
                 )
 
-    def _read(self) -> dict:
-        try:
-            stored = json.loads(self.path.read_text())
-        except FileNotFoundError:
+    def _read(self) -> dict[str, EngineFacts]:
+        if not self.path.exists():
             return {}
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"{self.path} is not a readable baseline ({error}). Restore it from version control."
-            ) from None
-        if (
-            not isinstance(stored, dict)
-            or stored.get("schema") != SCHEMA
-            or not isinstance(stored.get("engines"), dict)
-        ):
-            raise DataError(f"{self.path} is no fairness baseline of schema {SCHEMA}.")
-        return stored["engines"]
+        return read_record(self.path, BaselineFile, self._repair_hint()).engines
 
-    def _write(self, entries: dict) -> None:
-        content = {"schema": SCHEMA, "engines": entries}
-        write_bytes(
-            self.path, (json.dumps(finite(content), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
-        )
+    def _write(self, entries: dict[str, EngineFacts], name: str, now: dict) -> None:
+        engines = {other: entry.model_dump(exclude_unset=True) for other, entry in entries.items()} | {name: now}
+        content = {"schema": SCHEMA, "engines": engines}
+        write_record(self.path, BaselineFile, content, sort_keys=True, ensure_ascii=False)
 
-
-def _tolerance(entry: dict) -> Tolerance:
-    return Tolerance(**entry["allowed"])
+    def _tolerance(self, name: str, entry: EngineFacts) -> Tolerance:
+        try:
+            return Tolerance(**entry.allowed.model_dump())
+        except RecipeError as error:
+            raise DataError(f"{self.path}: engines.{name}.allowed: {error} {self._repair_hint()}") from None

@@ -187,9 +187,15 @@ def test_an_engine_that_the_gate_refuses_is_not_written(pytester):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda entry: entry["allowed"].update(mean_drft_points=9), "allows what is no tolerance: mean_drft_points"),
-        (lambda entry: entry["group_accuracy_percent"].pop("x"), "is damaged (KeyError('x')). Restore it"),
-        (lambda entry: entry.pop("predicted"), "lacks predicted. Restore it"),
+        (
+            lambda entry: entry["allowed"].update(mean_drft_points=9),
+            "engines.int8.allowed.mean_drft_points is 9, which is no field of it",
+        ),
+        (
+            lambda entry: entry["group_accuracy_percent"].pop("x"),
+            "group_accuracy_percent has ['y']; ['x', 'y'] are needed. Restore it",
+        ),
+        (lambda entry: entry.pop("predicted"), "engines.int8.predicted is missing. Restore it"),
     ],
 )
 def test_a_damaged_entry_is_an_error_that_says_how_to_mend_it(pytester, damage, words):
@@ -248,10 +254,10 @@ def test_the_baseline_may_lie_elsewhere(pytester):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{", "is not a readable baseline"),
-        ("[]", "is no fairness baseline"),
-        ('{"schema": 9}', "of schema 1"),
-        ('{"schema": 1, "engines": {"int8": {}}}', "lacks allowed, rows"),
+        ("{", "is not a readable fairness baseline"),
+        ("[]", "is not a readable fairness baseline: it is a list of 0; an object is needed"),
+        ('{"schema": 9}', "has schema 9; this version reads 1"),
+        ('{"schema": 1, "engines": {"int8": {}}}', "engines.int8.allowed is missing"),
     ],
 )
 def test_a_broken_baseline_is_an_error_that_says_so(pytester, content, words):

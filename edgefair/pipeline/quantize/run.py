@@ -5,22 +5,24 @@ choosing see validation rows alone, and calibration sees the run's calibration r
 what is built in the end.
 """
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
-from edgefair.errors import RecipeError
+from edgefair.errors import RecipeError, RunFolderError
 from edgefair.export.mixed_precision.cost import latency_costs, size_costs
+from edgefair.export.mixed_precision.records import ChoiceRecord, Ranking
 from edgefair.export.mixed_precision.search import Choice, choose, meets_tolerances, violated_checks
 from edgefair.export.mixed_precision.sensitivity import Sensitivity, order, sensitivities
 from edgefair.export.mixed_precision.simulate import OPTIMISED
 from edgefair.export.mixed_precision.units import nodes_of, units
-from edgefair.files import write_json
+from edgefair.files import read_record, read_values, write_record
 from edgefair.gate.tolerance import tolerance
 from edgefair.log import Log
 from edgefair.pipeline.quantize.context import QuantizeContext
+from edgefair.pipeline.quantize.records import VariantsReport
 from edgefair.pipeline.quantize.request import QuantizeRequest, chosen_target, finished_recipe, opened
 from edgefair.pipeline.quantize.variants import build_variants
+from edgefair.pipeline.run_folder import AGAIN
 
 
 def quantize_run(folder: Path, request: QuantizeRequest, log: Log) -> dict:
@@ -42,7 +44,12 @@ def quantize_run(folder: Path, request: QuantizeRequest, log: Log) -> dict:
         made_from = settings | sections | {name: choice for name, (_, choice) in choices.items()}
         built = work.stage("built", made_from, lambda at: build_variants(work, choices, at))
         about = {"schema": 1, "kind": "edgefair-quantize", "simulated": work.blocked, "folder": str(built)}
-        return {**about, **asked, **_read(ranking / "ranking.json"), **_read(built / "report.json")}
+        return {
+            **about,
+            **asked,
+            **_read(ranking / "ranking.json", Ranking),
+            **_read(built / "report.json", VariantsReport),
+        }
 
 
 def _choices(
@@ -50,7 +57,7 @@ def _choices(
 ) -> dict[str, tuple[Path, dict]]:
     """Name of a variant -> (float ONNX file, its choice): operators in float, and fine-tuning if these do not hold."""
     made = work.stage("choice", settings, lambda at: _choose(work, ranking, asked, work.source, at))
-    choices = {"group-aware": (work.source, _read(made / "choice.json"))}
+    choices = {"group-aware": (work.source, _read(made / "choice.json", ChoiceRecord))}
     if request.finetune_epochs and not choices["group-aware"][1]["holds"]:
         choices["fine-tuned"] = _finetuned(work, ranking, asked, settings, request.finetune_epochs)
     elif request.finetune_epochs:
@@ -78,6 +85,7 @@ def _rank(work: QuantizeContext, folder: Path) -> None:
     if work.dialect in OPTIMISED:
         costs["latency"] = latency_costs(variants, found, work.calibration[0][:1])
     record = {
+        "schema": 1,
         "target": work.target,
         "dialect": work.dialect,
         "ranking_rows": len(work.few.labels),
@@ -88,15 +96,15 @@ def _rank(work: QuantizeContext, folder: Path) -> None:
         "sensitivities": [asdict(one) for one in ranked],
         "costs": costs,
     }
-    write_json(folder / "ranking.json", record)
+    write_record(folder / "ranking.json", Ranking, record)
 
 
 def _choose(work: QuantizeContext, ranking: Path, asked: dict, source: Path, folder: Path) -> None:
     """Write choice.json: the units of `source` that stay in float."""
-    record = _read(ranking / "ranking.json")
-    found, costs = record["units"], record["costs"][asked["cost"]]
-    sensitive = [Sensitivity(**one) for one in record["sensitivities"]]
-    ranked = order(Sensitivity(**record["before"]), sensitive, asked["rank"], costs)
+    record = read_record(ranking / "ranking.json", Ranking, AGAIN, RunFolderError)
+    found, costs = record.units, record.costs[asked["cost"]]
+    before, *sensitive = (Sensitivity(**one.model_dump()) for one in (record.before, *record.sensitivities))
+    ranked = order(before, sensitive, asked["rank"], costs)
     variants = work.variants(source)
     limits = tolerance(work.recipe.gate, "same")
     every = set(nodes_of(found, found))
@@ -114,11 +122,12 @@ def _choose(work: QuantizeContext, ranking: Path, asked: dict, source: Path, fol
         choice = Choice(kept, holds(kept), 1)
     violations = violated_checks(work.rows, variants.logits(every, work.rows.images), limits)
     record = {
+        "schema": 1,
         "nodes": nodes_of(found, choice.kept),
         "order": ranked,
         "over_without": [asdict(one) for one in violations],
     }
-    write_json(folder / "choice.json", choice.to_dict() | record)
+    write_record(folder / "choice.json", ChoiceRecord, choice.to_dict() | record)
 
 
 def _in_words(choice: Choice) -> str:
@@ -138,7 +147,7 @@ def _finetuned(work: QuantizeContext, ranking: Path, asked: dict, settings: dict
         settings | work.hashes("finetuned"),
         lambda at: _choose(work, ranking, asked, tuned / "student.onnx", at),
     )
-    return tuned / "student.onnx", _read(made / "choice.json")
+    return tuned / "student.onnx", _read(made / "choice.json", ChoiceRecord)
 
 
 def _tune(work: QuantizeContext, epochs: int, folder: Path) -> None:
@@ -158,5 +167,6 @@ def _values(section) -> dict:
     return section.model_dump(mode="json")
 
 
-def _read(path: Path) -> dict:
-    return json.loads(path.read_text())
+def _read(path: Path, model) -> dict:
+    """A record of a stage as the JSON values that are shown; raises RunFolderError where it is damaged."""
+    return read_values(path, model, AGAIN, RunFolderError)

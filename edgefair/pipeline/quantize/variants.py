@@ -7,13 +7,14 @@ from pathlib import Path
 from edgefair.data.gate_rows import GateRows
 from edgefair.export.mixed_precision.simulate import Simulated
 from edgefair.export.quantization import quantize
-from edgefair.files import write_bytes, write_json
+from edgefair.files import write_bytes, write_record
 from edgefair.gate import Timing, judge_artefact
 from edgefair.gate.claims import EQUIVALENCE
 from edgefair.gate.limits import recipe_limits
 from edgefair.metrics.evaluate import evaluate_with_floor
 from edgefair.pipeline.bench.stage import time_artefacts
 from edgefair.pipeline.quantize.context import QuantizeContext
+from edgefair.pipeline.quantize.records import VariantsReport
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe
 from edgefair.runtimes import manifest, runtime_class
@@ -44,7 +45,8 @@ def build_variants(work: QuantizeContext, choices: dict[str, tuple[Path, dict]],
     reference = Predictions.load(work.run.path / "predictions" / "student.npz")
     rows = [_row(work, artefacts[name], predicted[name], reference, plan[name][1], latency) for name in plan]
     best = [row for row in rows if row["name"] != FLOAT][-1]
-    write_json(folder / "report.json", {"variants": rows, "choices": _choices(choices), **_outcome(work, best)})
+    report = {"schema": 1, "variants": rows, "choices": _choices(choices), **_outcome(work, best)}
+    write_record(folder / "report.json", VariantsReport, report)
 
 
 def _choices(choices: dict) -> dict:

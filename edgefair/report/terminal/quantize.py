@@ -48,7 +48,7 @@ def _ranking(report: dict, console: Console) -> None:
 
 def _conclusion(report: dict, console: Console) -> None:
     for name, choice in report["choices"].items():
-        violations = [f"{check_name(c['name']).short} {c['value']:.2f}" for c in choice["over_without"]]
+        violations = [f"{check_name(c['name']).short} {_two_places(c['value'])}" for c in choice["over_without"]]
         if violations and name == "group-aware":
             line(console, f"All in INT8, over half of a tolerance on the ranking rows: {', '.join(violations)}.")
         if report["until_fair"] and not choice["holds"]:
@@ -63,6 +63,10 @@ def _conclusion(report: dict, console: Console) -> None:
     line(console, " ".join([best["verdict"]["sentence"], *(limit["sentence"] for limit in best["limits"])]))
     line(console, Text.assemble(outcome_text(report["outcome"]), f": {report['best']}"))
     line(console, f"files: {report['folder']}")
+
+
+def _two_places(value: float | None) -> str:
+    return "undefined" if value is None or value != value else f"{value:.2f}"
 
 
 def _percent(share: float | None) -> str:
