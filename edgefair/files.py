@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from edgefair.errors import DataError, RunFolderError
 
@@ -70,7 +71,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def write_json(path: Path, value) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON with NaN as null, atomically."""
     write_bytes(path, (json.dumps(finite(value), indent=1) + "\n").encode())
 
@@ -154,7 +155,7 @@ def _needed(problem: dict) -> str:
     return _NEEDED.get(problem["type"]) or (said if said.endswith("needed") else f"needed is {said}")
 
 
-def finite(value):
+def finite(value: Any) -> Any:
     """The same nested value with every NaN or infinite number replaced by None, since JSON has neither."""
     if isinstance(value, dict):
         return {str(key): finite(item) for key, item in value.items()}
@@ -176,7 +177,7 @@ def sha256(path: Path) -> str:
     return content.hexdigest()
 
 
-def digest(value) -> str:
+def digest(value: Any) -> str:
     """The SHA-256 of a JSON-able value in its canonical form."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 

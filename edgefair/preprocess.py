@@ -25,6 +25,8 @@ from edgefair.errors import DataError
 if TYPE_CHECKING:
     import numpy as np  # half of the time that a process which only decodes needs to start
 
+Job = bytes | tuple[str, int, int]  # an encoded image, or the file, offset and length where it is
+
 VERSION = 1  # part of every cache key: raise it when a pixel changes
 
 
@@ -66,7 +68,7 @@ def planes(image: Image.Image, size: int) -> bytes:
     return b"".join(band.tobytes() for band in fitted.split())
 
 
-def encoded(job) -> tuple[bytes, str]:
+def encoded(job: Job) -> tuple[bytes, str]:
     """An image's bytes and its name in messages; `job` is the bytes or (path, offset, length). Raises DataError."""
     if isinstance(job, bytes):
         return job, "in the table"
@@ -79,13 +81,13 @@ def encoded(job) -> tuple[bytes, str]:
         raise DataError(f"cannot read the image {path}: {error.strerror}") from error
 
 
-def decode_job(job, size: int) -> np.ndarray:
+def decode_job(job: Job, size: int) -> np.ndarray:
     """One image as uint8 [3, size, size]; raises DataError."""
     content, name = encoded(job)
     return decode(io.BytesIO(content), size, name)
 
 
-def digest_of(jobs: list) -> str:
+def digest_of(jobs: list[Job]) -> str:
     """SHA-256 over those of the images' encoded bytes, in order; one that cannot be read counts as empty."""
     whole = hashlib.sha256()
     for job in jobs:
@@ -97,10 +99,11 @@ def digest_of(jobs: list) -> str:
     return whole.hexdigest()
 
 
-def decode_into(file: Path, at: int, size: int, jobs: list) -> tuple[dict[int, str], str]:
-    """Write images one after the other from byte `at` on; returns why some, left black, cannot be read, and digest_of.
+def decode_into(file: Path, at: int, size: int, jobs: list[Job]) -> tuple[dict[int, str], str]:
+    """Write images into a file from byte `at` on; returns why some, left black, cannot be read, and digest_of.
 
-    The digest is of the very bytes that were decoded.
+    size: pixels of a side. jobs: where the images are, as `encoded` takes them. The digest is of the very
+    bytes that were decoded.
     """
     block, broken, whole = [], {}, hashlib.sha256()
     for position, job in enumerate(jobs):

@@ -23,7 +23,17 @@ def data() -> None:
 @click.option(
     "--set", "settings", multiple=True, metavar="FIELD=VALUE", help="A field of [data], such as max_rows=9000."
 )
-def info(name, path, task, group, check, picture, json_file, seed, settings) -> None:
+def info(
+    name: str,
+    path: str,
+    task: str | None,
+    group: str | None,
+    check: bool,
+    picture: Path | None,
+    json_file: Path | None,
+    seed: int,
+    settings: tuple[str, ...],
+) -> None:
     """Counts per class and group, missing cells, broken files, what the rows support, terms, and a picture.
 
     NAME is a data set such as celeba, or alone a folder or file that is recognised, or hf:NAME. Exit code 1 says that

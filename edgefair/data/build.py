@@ -15,7 +15,10 @@ _NAMED = 20  # so many of the rows that were left out are named in a report
 
 
 def build(listing: Listing, settings: ImageFileSettings, seed: int, log: Log) -> Examples:
-    """Examples of image files; raises DataError for unreadable files, undeclared labels or groups, an empty split."""
+    """Examples of the image files of a listing, split by the settings and `seed`; progress goes to `log`.
+
+    Raises DataError for unreadable files, undeclared labels or groups, or an empty split.
+    """
     class_names, group_names, entries = checked(listing, settings, seed)
     entries, lost = present(entries)
     if lost and not settings.skip_broken:
@@ -79,7 +82,9 @@ def _check_ids(entries: list[Entry]) -> None:
             raise DataError(f"{entry.where}: id '{entry.id}' repeats the one at {earlier.where}; ids must be unique.")
 
 
-def indices(entries: list[Entry], class_names: tuple[str, ...], group_names: tuple[str, ...]):
+def indices(
+    entries: list[Entry], class_names: tuple[str, ...], group_names: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Labels and groups of the entries as int64 [N] indices into the names; -1 is an unknown group."""
     class_of = {name: at for at, name in enumerate(class_names)}
     group_of = {name: at for at, name in enumerate(group_names)} | {"": -1}
@@ -94,7 +99,7 @@ def left_out(listing: Listing) -> dict:
 
 
 def fewer(entries: list[Entry], most: int, seed: int, purpose: str) -> list[Entry]:
-    """At most `most` entries of every split that is named, drawn by seed; 0 means all."""
+    """At most `most` entries of every split that is named, drawn by `seed` and `purpose` (a name); 0 means all."""
     if not most:
         return entries
     declared_split = np.array([entry.split for entry in entries])

@@ -26,9 +26,10 @@ AUTO_PER_CELL = 10  # calibration rows of a cell where nobody asks for another n
 def rows_of_cells(
     examples: Examples, name: str, per_cell: int | str, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Rows of every (class, group) cell of a split: rows int64 [K], their cells [K], and a message for each short cell.
+    """Rows of every (class, group) cell of the split `name`: int64 [K], their cells [K], a message for each short one.
 
-    `per_cell` rows of each, or for "auto" ten, of a smaller cell all. Raises DataError naming the cells that have fewer
+    examples: the data set. per_cell: so many rows of each, or for "auto" ten, of a smaller cell all. rng: draws them.
+    Raises DataError naming the cells that have fewer
     than a number that was asked for, or where no row has a known group.
     """
     counts = examples.counts(name)  # [G, C]

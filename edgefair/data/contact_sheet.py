@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -11,12 +12,16 @@ from edgefair.errors import DataError
 from edgefair.files import write_bytes
 from edgefair.seeds import generator
 
+if TYPE_CHECKING:
+    from edgefair.data.dataset import Examples
+    from edgefair.data.overview import Overview
+
 SIDE, GAP, MARGIN = 64, 2, 150  # pixels
 EACH, MOST = 3, 16  # examples of a cell; classes and groups that are shown
 WIDE = 5  # classes that fit side by side
 
 
-def draw_cells(data, path: Path, seed: int) -> None:
+def draw_cells(data: "Examples | Overview", path: Path, seed: int) -> None:
     """Write a PNG with a column for each class and a row for each group, or turned where there are many classes.
 
     Of training rows where there are any.
@@ -48,7 +53,7 @@ def draw_cells(data, path: Path, seed: int) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def _chosen(data, group: int, label: int, seed: int) -> list[int]:
+def _chosen(data: "Examples | Overview", group: int, label: int, seed: int) -> list[int]:
     """Rows of a cell, drawn by seed, from the first split that has any."""
     for name in SPLITS:
         rows = data.rows[name]
@@ -58,7 +63,7 @@ def _chosen(data, group: int, label: int, seed: int) -> list[int]:
     return []
 
 
-def _picture(data, row: int) -> Image.Image:
+def _picture(data: "Examples | Overview", row: int) -> Image.Image:
     try:
         image = np.asarray(data.images[row]).transpose(1, 2, 0)
     except DataError:

@@ -149,7 +149,10 @@ def first_folder(path: Path, inside: tuple[str, ...], holds: str) -> Path | None
 
 
 def needed_folder(path: Path, inside: tuple[str, ...], holds: str, what: str) -> Path:
-    """The same, or DataError that says where it was looked for."""
+    """The same, or DataError that says where it was looked for; `what` is whose files these are, for the message.
+
+    path, inside, holds: as `first_folder` takes them.
+    """
     folder = first_folder(path, inside, holds)
     if folder is None:
         raise DataError(

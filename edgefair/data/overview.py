@@ -36,7 +36,10 @@ class Overview(LabelledRows):
 
 
 def load_overview(settings: DataSettings, seed: int, log: Log, check: bool) -> Examples | Overview:
-    """The data set; files are decoded, and kept for training, only with `check`. Broken and missing ones count."""
+    """The data set of these settings, its draws by `seed`; broken and missing files are counted, and named in `log`.
+
+    Files are decoded, and kept for training, only with `check`.
+    """
     check_settings(settings)
     if isinstance(settings, ImageFileSettings):
         settings = settings.model_copy(update={"skip_broken": True})

@@ -17,7 +17,9 @@ def split(
 ) -> dict[str, np.ndarray]:
     """The five splits: rows go where they say; splits that no row names are drawn from rows without one, or from train.
 
-    Drawn per (class, group) cell, whole identities at a time, in an order that depends on seed and identity alone.
+    entries: N rows. labels, groups: int64 [N]. settings: the shares of what is drawn. seed: of the run. Drawn per
+    (class, group) cell, whole identities at a time, in an order that depends on seed and identity alone. Returns split
+    -> int64 rows; raises DataError for an unknown split, or an identity in two of them.
     """
     declared_split = np.array([e.split for e in entries])
     unknown = sorted(set(declared_split) - {"", *SPLITS})
@@ -71,7 +73,7 @@ def _enough(wanted: dict[str, float], members: list[list[int]], cell: tuple[int,
 
 
 def deal(members: list, shares: dict[str, float], seed: int, cell: tuple[int, int]) -> dict[str, list]:
-    """Deal the members of a (group, class) cell into splits by their shares, the rest into train."""
+    """Deal the members of a (group, class) cell into splits by their shares, the rest into train, by `seed`."""
     order = generator(seed, "split", *cell).permutation(len(members))
     edges = np.round(np.cumsum(list(shares.values())) * len(members)).astype(int)
     parts = np.split(order, edges)

@@ -76,8 +76,9 @@ def export_onnx(
 ) -> dict:
     """Write `model` with a dynamic batch to `path` and return how far its logits are from PyTorch's in fp32.
 
-    images: uint8 [>= 8, 3, S, S] to compare on, at batch sizes 1, 3 and 8. names: text lists for the file's metadata.
-    precision: fp32 or fp16 (input, scaling of the pixels and logits stay as they are).
+    images: uint8 [>= 8, 3, S, S] to compare on, at batch sizes 1, 3 and 8. settings: operator set and
+    parity. names: text lists for the file's metadata. precision: fp32 or fp16 (input, scaling of the pixels and logits
+    stay as they are).
     Raises ArtefactError where onnx.checker refuses the file or max |difference| > parity * max |logit|.
     """
     model = model.cpu().eval()

@@ -35,7 +35,7 @@ from edgefair.log import Log
 def prepared(entries: list[Entry], size: int, skip_broken: bool, log: Log) -> tuple[np.ndarray, dict[int, str], str]:
     """Images uint8 [K, 3, size, size] of the K entries that can be read, why the others cannot (index -> text), a hash.
 
-    The hash is the same for the same content of all files, wherever they lie.
+    The hash is the same for the same content of all files, wherever they lie. Progress goes to `log`.
 
     Raises DataError at the first that cannot be read unless skip_broken, RunFolderError where the disk is full.
     """

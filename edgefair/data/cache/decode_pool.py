@@ -58,6 +58,7 @@ class _WorkerPool:
             self.idle.put(worker)
 
     def run(self, name: int, file: Path, at: int, size: int, jobs: list) -> tuple[int, int, dict, str]:
+        """Do the task `name`: `decode_into` of file, at, size and jobs; returns what `in_parallel` yields."""
         if not self.workers:
             return name, len(jobs), *decode_into(file, at, size, jobs)
         worker = self.idle.get()
@@ -73,6 +74,7 @@ class _WorkerPool:
         return name, len(jobs), broken, digest
 
     def shutdown(self) -> None:
+        """End all processes, which finish the task that they have."""
         for worker in self.workers:
             with contextlib.suppress(BrokenPipeError):  # of one that has died
                 worker.stdin.close()

@@ -20,7 +20,10 @@ def cache_folder() -> Path:
 
 
 def cached_images(key: str, rows: int, size: int, blocks: Iterable[np.ndarray], log: Log) -> np.ndarray:
-    """The memory-mapped uint8 [rows, 3, size, size] kept under `key`; made from `blocks` where it is not there yet."""
+    """The memory-mapped uint8 [rows, 3, size, size] kept under `key`.
+
+    Made from `blocks`, uint8 [any, 3, size, size], where it is not there yet, with progress in `log`.
+    """
     path = cache_folder() / f"{key}.npy"
     if not path.exists():
         _build(path, rows, size, blocks, log)

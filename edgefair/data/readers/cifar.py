@@ -148,7 +148,8 @@ def _deal_splits(
 def draw_balanced(labels: np.ndarray, groups: np.ndarray, most: int, seed: int, purpose: str) -> np.ndarray:
     """At most `most` images, sorted: as many of every class, and in a class of its groups in proportion; 0 means all.
 
-    Every image gets a place in 0 .. 1, those of a cell evenly spaced in random order; the first of a class are taken.
+    labels, groups: int64 [N]. Every image gets a place in 0 .. 1, those of a cell evenly spaced in an order drawn by
+    `seed` and `purpose` (a name); the first of a class are taken.
     """
     if not most or most >= len(labels):
         return np.arange(len(labels))

@@ -8,6 +8,7 @@ error. Copies that were pickled again by Python 3 are read too.
 
 import io
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,7 +170,8 @@ _ALLOWED = {
 
 
 class _Reader(pickle.Unpickler):
-    def find_class(self, module: str, name: str):
+    def find_class(self, module: str, name: str) -> Callable:
+        """The stand-in for a name in the file; DataError for any but the few that such files hold."""
         if (module, name) not in _ALLOWED:
             raise DataError(
                 f"calls for '{module}.{name}', which no CIFAR file needs; it was not run. Use the author's files."

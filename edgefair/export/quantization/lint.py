@@ -6,9 +6,13 @@ Pure onnx: no runtime is loaded, so a file can be judged for a device that is no
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgefair.errors import ArtefactError, require
 from edgefair.export.quantization.lint_rules import MISREADS, REJECTS, RULES, QuantizedGraph
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 SEVERITIES = {
     REJECTS: "does not load, or fails",
@@ -43,7 +47,7 @@ def lint(path: Path) -> list[Finding]:
     return lint_model(model)
 
 
-def lint_model(model) -> list[Finding]:
+def lint_model(model: "ModelProto") -> list[Finding]:
     """The same of a ModelProto."""
     graph = QuantizedGraph(model)
     return [

@@ -5,8 +5,12 @@ Runtime's and OpenVINO's what 1.32 and 2026.4 compute from them; the tests ask a
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
 
 from edgefair.errors import require
 from edgefair.export.quantization.graph import DEQUANTIZE, QUANTIZE, Graph
@@ -44,14 +48,14 @@ class QuantizedGraph(Graph):
         except (ValueError, TypeError):
             return None
 
-    def format(self, node) -> str:
+    def format(self, node: "NodeProto") -> str:
         """The name of the number format of a Q/DQ node, such as INT8; "" where only the runtime would know."""
         zero = self.constants.get(node.input[2]) if len(node.input) > 2 else None
         data = self.constants.get(node.input[0])
         typed = zero if zero is not None else data if node.op_type == DEQUANTIZE else None
         return "" if typed is None else self.onnx.TensorProto.DataType.Name(typed.data_type)
 
-    def quantized(self, tensor: str):
+    def quantized(self, tensor: str) -> "NodeProto | None":
         """The DequantizeLinear that makes a tensor, or None."""
         node = self.producer.get(tensor)
         return node if node is not None and node.op_type == DEQUANTIZE and len(node.input) > 1 else None

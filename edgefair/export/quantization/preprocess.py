@@ -4,16 +4,21 @@ import contextlib
 import functools
 import logging
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgefair.errors import ArtefactError, require
 from edgefair.files import sha256
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 PURPOSE = "quantisation"
 FLOAT = 1  # onnx.TensorProto.FLOAT
 
 
-def prepared(source: Path):
+def prepared(source: Path) -> "ModelProto":
     """The ModelProto of `source` as prepared, a copy that may be changed.
 
     Raises ArtefactError where ONNX Runtime cannot read the file.
@@ -50,7 +55,7 @@ def _name_nodes(graph) -> None:
         taken.add(node.name)
 
 
-def _drop_unused(model) -> None:
+def _drop_unused(model: "ModelProto") -> None:
     """Remove operator sets that the optimiser declares and nothing uses, and types of tensors that it took out."""
     domains = {node.domain for node in model.graph.node} | {""}
     made = {name for node in model.graph.node for name in node.output}
@@ -61,14 +66,14 @@ def _drop_unused(model) -> None:
     model.graph.value_info.extend(infos)
 
 
-def float_tensors(model) -> list[str]:
+def float_tensors(model: "ModelProto") -> list[str]:
     """Names of the activations that are known to be float32, in the order of the graph, its outputs last."""
     infos = (*model.graph.value_info, *model.graph.output)
     return list(dict.fromkeys(info.name for info in infos if info.type.tensor_type.elem_type == FLOAT))
 
 
 @contextlib.contextmanager
-def quiet():
+def quiet() -> Iterator[None]:
     """Hide the quantiser's advice on the root logger (it asks for what was done already); put the level back."""
     level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)

@@ -1,5 +1,7 @@
 """uint8 activations, int8 weights per channel: the dialect that ONNX Runtime runs fast on x86, by its own quantiser."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from edgefair.errors import ArtefactError, require
@@ -7,6 +9,9 @@ from edgefair.export.quantization.graph import Graph
 from edgefair.export.quantization.preprocess import PURPOSE, float_tensors, quiet
 from edgefair.export.quantization.weight_guard import guard
 from edgefair.recipe import QuantizeSettings
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
 
 # What sets a range of its own; normalisations have no kernel in eight bits and would only lose accuracy ...
 LEADING = ("Conv", "Gemm", "MatMul", "Add", "Mul", "LeakyRelu", "Sigmoid", "Softmax", "Concat", "GlobalAveragePool")
@@ -17,7 +22,7 @@ FOLLOWING = (
 )
 
 
-def nodes(model) -> list:
+def nodes(model: "ModelProto") -> "list[NodeProto]":
     """The nodes that can be quantised: all of these kinds that compute with floats, behind the pixels' scaling."""
     graph = Graph(model.graph)
     floats = set(float_tensors(model))
@@ -25,8 +30,13 @@ def nodes(model) -> list:
     return [n for n in graph.nodes if n.op_type in LEADING and n.output[0] in floats and n.name not in scaling]
 
 
-def write(model, bounds: dict[str, tuple[float, float]], names: set[str], settings: QuantizeSettings):
-    """Return `model` with Q/DQ around the nodes `names` and what follows them in eight bits."""
+def write(
+    model: "ModelProto", bounds: dict[str, tuple[float, float]], names: set[str], settings: QuantizeSettings
+) -> "ModelProto":
+    """Return `model` with Q/DQ around the nodes `names` and what follows them in eight bits.
+
+    bounds: lowest and highest value of each activation. settings: reduce_range makes weights of seven bits.
+    """
     quantization = require("onnxruntime.quantization", "onnx", PURPOSE)
     calibrate = require("onnxruntime.quantization.calibrate", "onnx", PURPOSE)
     quantizer = require("onnxruntime.quantization.qdq_quantizer", "onnx", PURPOSE).QDQQuantizer

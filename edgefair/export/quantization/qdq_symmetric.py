@@ -6,7 +6,9 @@ fusion with what follows. ONNX Runtime's own quantiser marks tensors rather than
 convolution's side of a residual and what a node that stays in float reads; hence these lines.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +16,9 @@ from edgefair.errors import ArtefactError, require
 from edgefair.export.quantization.graph import DEQUANTIZE, QUANTIZE, Graph
 from edgefair.export.quantization.preprocess import PURPOSE, float_tensors
 from edgefair.recipe import QuantizeSettings
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
 
 FP8_OPSET = 19  # the first whose QuantizeLinear knows float8
 
@@ -29,7 +34,7 @@ class Format:
 INT8, FP8 = Format("INT8", 127), Format("FLOAT8E4M3FN", 448)
 
 
-def nodes(model) -> list:
+def nodes(model: "ModelProto") -> "list[NodeProto]":
     """The nodes that can be quantised: weighted ones, and the Adds whose residual is fused into one of these."""
     graph = Graph(model.graph)
     floats = set(float_tensors(model))
@@ -43,18 +48,19 @@ def nodes(model) -> list:
 
 
 def write(
-    model,
+    model: "ModelProto",
     bounds: dict[str, tuple[float, float]],
     names: set[str],
     settings: QuantizeSettings,
     number: Format,
     sums_of_16_bits: bool = False,
-):
-    """Return `model` with Q/DQ before the operands of the nodes `names`.
+) -> "ModelProto":
+    """Return `model` with Q/DQ before the operands of the nodes `names`, in the format `number`.
 
-    scale = max(|low|, |high|) / largest for an activation and max |w| / largest for each output channel of a weight;
-    the largest is 127 for int8 and 448 for fp8 (e4m3). Weights are stored in eight bits. sums_of_16_bits: the target
-    may be a processor where settings.reduce_range matters: weights are then at most 64.
+    bounds: lowest and highest value of each activation. scale = max(|low|, |high|) / largest for an activation and
+    max |w| / largest for each output channel of a weight; the largest is 127 for int8 and 448 for fp8 (e4m3). Weights
+    are stored in eight bits. sums_of_16_bits: the target may be a processor where reduce_range matters: weights
+    are then at most 64.
     """
     model = _with_opset(model, FP8_OPSET) if number == FP8 else model
     weights = Format(number.name, 64) if sums_of_16_bits and settings.reduce_range else number
@@ -74,7 +80,7 @@ def write(
     return model
 
 
-def channel_axis(node, dims) -> int:
+def channel_axis(node: "NodeProto", dims: Sequence[int]) -> int:
     """The axis of a weight that counts output channels."""
     if node.op_type == "Conv":
         return 0

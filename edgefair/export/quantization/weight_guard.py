@@ -6,17 +6,22 @@ with a single scale; so the node gets a DequantizeLinear of its own with that sc
 computes the same.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from edgefair.errors import require
 from edgefair.export.quantization.graph import DEQUANTIZE, Graph
 from edgefair.export.quantization.preprocess import PURPOSE
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
 GUARDED = ("Conv", "ConvTranspose", "Gemm")
 MARK = "_by_channel"
 
 
-def guard(model):
+def guard(model: "ModelProto") -> "ModelProto":
     """The model, changed in place, in which nodes with float weights stay in float under ONNX Runtime."""
     graph, made = Graph(model.graph), {}
     for node in graph.nodes:
