@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from edgefair.cli import main
+from tests.helpers.command_line import run
 
 TORCH_FREE = (
     "cli.app",
@@ -32,18 +32,6 @@ TORCH_FREE = (
     "export.quantization",
     "export.quantization.lint",
 )
-
-
-def run(capsys, *arguments):
-    """Exit code and everything printed."""
-    before, sys.argv = sys.argv, ["edgefair", *arguments]
-    try:
-        with pytest.raises(SystemExit) as stop:
-            main()
-    finally:
-        sys.argv = before
-    captured = capsys.readouterr()
-    return stop.value.code, captured.out + captured.err
 
 
 @pytest.mark.parametrize("module", TORCH_FREE)

@@ -16,7 +16,7 @@ from edgefair.latency.record import read_latency
 from edgefair.log import Log
 from edgefair.pipeline.bench.inputs import bench_artefacts
 from edgefair.runtimes import manifest
-from tests.cli.test_app import run
+from tests.helpers.command_line import run
 from tests.helpers.toy_run import make_run, toy_onnx
 
 pytestmark = pytest.mark.integration

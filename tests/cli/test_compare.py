@@ -15,8 +15,8 @@ from edgefair.metrics.flips import differences, list_flips
 from edgefair.metrics.intervals import paired_change_interval, wilson
 from edgefair.predictions import Predictions
 from edgefair.report.terminal.compare import mcnemar_sentence
-from tests.cli.test_app import run
-from tests.pipeline.test_verify import make_run
+from tests.helpers.command_line import run
+from tests.helpers.judged_run import make_run
 
 pytestmark = pytest.mark.integration
 

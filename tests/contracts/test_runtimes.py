@@ -19,9 +19,9 @@ from edgefair.runtimes.artefact import Artefact
 from edgefair.runtimes.ort import OrtCuda
 from edgefair.runtimes.targets import is_engine, resolve_targets, runs_on_gpu
 from edgefair.testing import predict_engine
-from tests.cli.test_app import run
-from tests.conftest import tiny
+from tests.helpers.command_line import run
 from tests.helpers.fake_trt import VERSIONS
+from tests.helpers.recipes import tiny
 from tests.helpers.toy_run import make_run, toy_onnx
 from tests.helpers.trt_fixtures import Machine, forget_device
 

@@ -12,8 +12,7 @@ from edgefair.models import create
 from edgefair.strategies import STRATEGIES
 from edgefair.training.assemble import TrainingSettings, build_training
 from edgefair.training.stages import distil_student
-
-from ..conftest import tiny
+from tests.helpers.recipes import tiny
 
 # Every strategy with one loss and every loss with one strategy answer in seconds; the whole product is slow.
 QUICK = {*((strategy, "ckd") for strategy in STRATEGIES), *(("plain", loss) for loss in LOSSES)}

@@ -11,7 +11,7 @@ from edgefair.metrics import METRICS, accuracy, accuracy_gap, confusion, flip_ra
 from edgefair.metrics import equalized_odds_difference as equalized_odds
 from edgefair.metrics.gap_drift import worsening_bound
 from edgefair.metrics.paired import paired_counts
-from tests.gate.test_verdict import WIDE, changed, check, example, predictions
+from tests.helpers.gate_cases import WIDE, changed, check, example, predictions
 
 # Rows by race group (5) and gender (2) that (both get right, fp32 only, INT8 only, neither), with the margins measured
 # for an EfficientNet-B0 on UTKFace and its INT8 form: accuracy, accuracy gap, worst group, equalised odds, flips.

@@ -10,8 +10,8 @@ from edgefair.gate.limits import Limits
 from edgefair.gate.tolerance import LIMITS, how_to_change, tolerance
 from edgefair.metrics.comparison import align
 from edgefair.recipe import GateSettings
-from tests.gate.test_verdict import changed, example
 from tests.helpers.calls import counted
+from tests.helpers.gate_cases import changed, example
 
 REFERENCE = example(cell_rows=400)
 SAME = replace(REFERENCE, about={"bytes": 2_000_000})

@@ -13,7 +13,7 @@ from edgefair.pipeline import job as pipeline
 from edgefair.pipeline import launch
 from edgefair.recipe import Recipe
 from edgefair.training.stages import distil_student, train_teacher
-from tests.conftest import tiny
+from tests.helpers.recipes import tiny
 
 QUIET = Log(quiet=True)
 SMALL = {"data__train_rows": 101, "data__image_size": 16, "train__batch_size": 40, "teacher__batch_size": 40}

@@ -41,3 +41,6 @@ def write_training_and_export(folder):
     rows = {"method": "minmax", "rows": 0, "ids_sha256": "0" * 64, "ids": [], "short_cells": []}
     export = {"opset": 18, "parity": {"1": 0.0}, "nodes": 1, "quantised": {}, "calibration": rows}
     write_record(folder / "artefacts" / "export.json", Export, export)
+
+
+WEIGHTS = ("teacher/teacher.safetensors", "student/student.safetensors")

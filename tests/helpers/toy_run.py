@@ -11,7 +11,7 @@ from edgefair.log import Log
 from edgefair.runtimes import manifest
 from edgefair.runtimes.artefact import Artefact
 from edgefair.runtimes.predict import predict
-from tests.conftest import tiny
+from tests.helpers.recipes import tiny
 
 RECIPE = tiny(
     data__train_rows=40,

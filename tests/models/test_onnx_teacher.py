@@ -10,7 +10,7 @@ from edgefair.data import load_examples
 from edgefair.errors import ArtefactError, RecipeError
 from edgefair.models import create, save_weights
 from edgefair.training.stages import build, distil_student, dry_run
-from tests.conftest import tiny
+from tests.helpers.recipes import tiny
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 3, 8, 8), dtype=np.uint8)
 

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from edgefair.files import sha256
-from tests.conftest import tiny
-from tests.pipeline.test_job import WEIGHTS
+from tests.helpers.recipes import tiny
+from tests.helpers.run_records import WEIGHTS
 
 
 def command(folder, recipe, cache):

@@ -14,12 +14,10 @@ from edgefair.files import finite, sha256
 from edgefair.pipeline.job import distill_and_export
 from edgefair.predictions import Predictions
 from edgefair.runtimes import manifest, runtime_class
-from tests.cli.test_app import run
-from tests.conftest import tiny
+from tests.helpers.command_line import run
+from tests.helpers.recipes import tiny
 
 pytestmark = pytest.mark.slow
-
-WEIGHTS = ("teacher/teacher.safetensors", "student/student.safetensors")
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from edgefair.metrics.noise_floor import permuted_values
 from edgefair.pipeline.judge_run import build_report
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.runtimes.artefact import Artefact
-from tests.conftest import tiny
-from tests.gate.test_verdict import changed, example
 from tests.helpers.calls import counted
+from tests.helpers.gate_cases import changed, example
+from tests.helpers.recipes import tiny
 from tests.helpers.run_records import write_latency, write_training_and_export
 
 RECIPE = tiny(gate__replicates=200)

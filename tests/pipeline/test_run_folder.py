@@ -10,7 +10,7 @@ from edgefair.errors import RunFolderError
 from edgefair.files import atomic_path, sha256, write_bytes, write_json
 from edgefair.pipeline.run_folder import RunFolder, run_recipe
 from edgefair.recipe import parse
-from tests.conftest import tiny
+from tests.helpers.recipes import tiny
 
 
 def counted(calls, text="x"):
@@ -100,7 +100,7 @@ import sys
 from pathlib import Path
 from edgefair.log import Log
 from edgefair.pipeline.run_folder import RunFolder
-from tests.conftest import tiny
+from tests.helpers.recipes import tiny
 with RunFolder.open(Path(sys.argv[1]), tiny(), Log(quiet=True)):
     print("open", flush=True)
     sys.stdin.read()

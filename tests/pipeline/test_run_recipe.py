@@ -5,7 +5,7 @@ import pytest
 from edgefair import __version__
 from edgefair.errors import RunFolderError
 from edgefair.pipeline.run_folder import RunFolder, run_recipe
-from tests.conftest import tiny
+from tests.helpers.recipes import tiny
 
 
 def folder_of(version, tmp_path):

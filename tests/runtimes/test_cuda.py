@@ -13,7 +13,7 @@ from edgefair.pipeline.job import distill_and_export
 from edgefair.strategies import STRATEGIES
 from edgefair.training.assemble import TrainingSettings, build_training
 from edgefair.training.loader import BatchLoader
-from tests.conftest import tiny
+from tests.helpers.recipes import tiny
 
 pytestmark = [
     pytest.mark.gpu,

@@ -17,7 +17,7 @@ from edgefair.runtimes import load_runtime, manifest
 from edgefair.runtimes.onnx_inspect import census
 from edgefair.runtimes.openvino import OpenVino
 from edgefair.runtimes.ort import Ort, OrtCuda
-from tests.cli.test_app import run
+from tests.helpers.command_line import run
 from tests.helpers.toy_run import make_run, toy_onnx
 
 pytestmark = pytest.mark.integration

@@ -12,7 +12,7 @@ from edgefair.models import create
 from edgefair.strategies.adversarial import projected
 from edgefair.strategies.adversary import Adversary
 from edgefair.training.assemble import TrainingSettings, build_training
-from tests.conftest import tiny
+from tests.helpers.recipes import tiny
 
 
 def test_reversal_equals_the_stored_gradient(vector):

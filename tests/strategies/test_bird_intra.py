@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call
 from torch.nn import functional
 
 from edgefair.models import create
 from edgefair.strategies.bird import group_loss_gap, meta_gradient
 from edgefair.strategies.intra import Critic, batch_disparity, objective_multiplier
 from edgefair.tensors import Output
+from tests.helpers.double_backward import double_backward
 
 
 class TinyNetwork(nn.Module):
@@ -52,20 +52,6 @@ def test_bird_equals_the_stored_step(vector):
     np.testing.assert_allclose(joint.item(), v["L_joint"], rtol=1e-10)
     for name in ("W1", "b1", "W2", "b2"):
         np.testing.assert_allclose(getattr(student, name).grad, v[f"gj_{name}"], atol=1e-12)
-
-
-def double_backward(student, inner, outer, phi, images, meta_images, step):
-    """The same derivative the expensive way: through the graph of the inner gradient."""
-    theta = {name: p.detach().requires_grad_() for name, p in student.named_parameters()}
-
-    def run(values, x):
-        return functional_call(student, {**values, **{k: b.clone() for k, b in student.named_buffers()}}, (x,))
-
-    gradients = torch.autograd.grad(
-        inner(run(theta, images)), list(theta.values()), create_graph=True, allow_unused=True
-    )
-    ahead = {k: w if g is None else w - step * g for (k, w), g in zip(theta.items(), gradients, strict=True)}
-    return torch.autograd.grad(outer(run(ahead, meta_images)), phi)[0]
 
 
 @pytest.mark.parametrize("spec", ["cifar:resnet8", "timm:resnet10t"])

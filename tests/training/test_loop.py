@@ -13,7 +13,7 @@ from edgefair.training.augment import augmented
 from edgefair.training.loader import BatchLoader
 from edgefair.training.stages import distil_student, dry_run, train_teacher
 from edgefair.training.teacher import CachedTeacher, LiveTeacher, outputs
-from tests.conftest import tiny
+from tests.helpers.recipes import tiny
 
 CPU = torch.device("cpu")
 

@@ -19,7 +19,7 @@ from edgefair.training import qat as module
 from edgefair.training.assemble import build_training
 from edgefair.training.fake_quant import FakeInput, FakeWeight, install, remove, rounded
 from edgefair.training.qat import finetune, finetune_settings
-from tests.conftest import tiny
+from tests.helpers.recipes import tiny
 
 
 def onnx_pair(x, scale, zero_point):

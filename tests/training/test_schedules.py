@@ -23,8 +23,8 @@ from edgefair.training.loop import should_stop_early
 from edgefair.training.lr_finder import find, read, running_mean
 from edgefair.training.sampler import chances, order
 from edgefair.training.stages import distil_student
-from tests.conftest import tiny
-from tests.strategies.test_bird_intra import double_backward
+from tests.helpers.double_backward import double_backward
+from tests.helpers.recipes import tiny
 
 CPU = torch.device("cpu")
 SMALL = {"data__image_size": 8, "data__train_rows": 110, "train__batch_size": 20, "strategy__name": "plain"}

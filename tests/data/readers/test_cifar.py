@@ -14,8 +14,8 @@ from edgefair.errors import RecipeError
 from edgefair.log import Log
 from edgefair.pipeline.job import distill_and_export
 from edgefair.recipe import parse
-from tests.conftest import tiny
 from tests.helpers import cifar_copies as copies
+from tests.helpers.recipes import tiny
 
 CONSTRUCTED = ["cifar10s", "cifar10s-mfd"]
 

@@ -7,7 +7,7 @@ from edgefair.data import SPLITS, load_examples
 from edgefair.data.readers.trifeature import COLOURS, SHAPES, TEXTURES, factors, render
 from edgefair.recipe.data import TrifeatureSettings
 from edgefair.seeds import generator
-from tests.conftest import tiny
+from tests.helpers.recipes import tiny
 
 
 def picture(shape, texture="solid", colour="white", **changes):

@@ -21,7 +21,7 @@ from edgefair.pipeline.device.kit import bundle, check
 from edgefair.predictions import Predictions
 from edgefair.runtimes import manifest
 from edgefair.runtimes.predict import artefact_from_file, predict
-from tests.cli.test_app import run
+from tests.helpers.command_line import run
 from tests.helpers.toy_run import RECIPE, make_run, toy_onnx
 
 pytestmark = pytest.mark.integration

@@ -17,7 +17,7 @@ from edgefair.pipeline.quantize.run import quantize_run
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.predictions import Predictions
 from edgefair.runtimes import manifest
-from tests.cli.test_app import run
+from tests.helpers.command_line import run
 
 pytestmark = pytest.mark.slow
 
