@@ -1,4 +1,4 @@
-"""Where a condition stops to hold, found by halving."""
+"""Where a condition stops holding, by bisection."""
 
 from collections.abc import Callable
 

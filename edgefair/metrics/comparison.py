@@ -72,7 +72,7 @@ class Pair(LabelledRows):
 
     @property
     def compares_groups(self) -> bool:
-        """Whether there are two groups or more; with one there is no gap, so nothing about fairness can be said."""
+        """Whether there are two groups or more; with one there is no gap to judge."""
         return self.shape[1] > 1
 
     @property

@@ -17,7 +17,7 @@ def fairness_claim(pair: Pair, replicates: int, rng: np.random.Generator) -> dic
     files, not of other seeds; `edgefair summarize` does.
     """
     if not pair.compares_groups:
-        text = "Nothing can be said about which is fairer: no groups are declared."
+        text = "Which of the two is fairer cannot be judged: no groups are declared."
         return {"word": NO_WORD, "at_least_points": None, "sentence": text}
     worse, better = (
         100 * worsening_bound(each.counts, replicates, rng, LEVEL, identity=each.by_identity)

@@ -151,9 +151,11 @@ def _supported(cells: np.ndarray) -> str:
     """The smallest tolerances that these cells [G, C] can show, in words, for rebuilt and for INT8 files."""
     if len(cells) < 2 or not cells.all():
         return "undefined: there are not two groups with rows of every class"
-    found = minimum_tolerances(cells)
-    said = [f"{one.mean_points:.1f} (any class: {one.max_points:.1f}) if {one.flip_percent:g} %" for one in found]
-    return f"{said[0]} of the predictions flip, {said[1]} do"
+    points = [
+        f"{one.mean_points:.1f} (any class: {one.max_points:.1f}) if {one.flip_percent:g} %"
+        for one in minimum_tolerances(cells)
+    ]
+    return f"{points[0]} of the predictions flip, {points[1]} do"
 
 
 def _read(run: RunFolder, name: str, model):

@@ -1,4 +1,4 @@
-"""Confusion by group as the report shows it: whole tables for few classes, the commonest confusions for many."""
+"""Confusion by group as the report shows it: full tables for few classes, the most frequent confusions for many."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def confusion_view(entry: dict, class_names: list[str], group_names: list[str]) 
     totals = counts.sum(axis=-1, keepdims=True)
     shares = np.where(totals > 0, counts / np.maximum(totals, 1), np.nan)
     if len(class_names) > MOST_CLASSES:
-        return {"artefact": entry["artefact"], "pairs": _commonest(counts, shares, class_names)}
+        return {"artefact": entry["artefact"], "pairs": _most_frequent(counts, shares, class_names)}
     tables = [
         {
             "group": group,
@@ -29,7 +29,7 @@ def confusion_view(entry: dict, class_names: list[str], group_names: list[str]) 
     return {"artefact": entry["artefact"], "tables": tables}
 
 
-def _commonest(counts: np.ndarray, shares: np.ndarray, names: list[str]) -> list[dict]:
+def _most_frequent(counts: np.ndarray, shares: np.ndarray, names: list[str]) -> list[dict]:
     wrong = counts.sum(axis=0)  # [true, taken for]
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]

@@ -59,7 +59,7 @@ class Metrics(BaseModel):
 
 
 class ReportEntry(BaseModel):
-    """What is said of one artefact; runtimes and builders add their own facts."""
+    """Metrics and facts of one artefact; runtimes and builders add their own facts."""
 
     model_config = OPEN
 

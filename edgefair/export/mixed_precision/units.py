@@ -15,10 +15,10 @@ from edgefair.recipe import QuantizeSettings
 def units(source: Path, dialect: str, settings: QuantizeSettings) -> dict[str, tuple[str, ...]]:
     """Leader -> the quantizable nodes of its unit, in graph order; what the recipe leaves in float is in none."""
     owner = owners(source)
-    found: dict[str, list[str]] = {}
+    members: dict[str, list[str]] = {}
     for name in quantizable(source, dialect, settings):
-        found.setdefault(owner[name], []).append(name)
-    return {name: tuple(nodes) for name, nodes in found.items()}
+        members.setdefault(owner[name], []).append(name)
+    return {name: tuple(nodes) for name, nodes in members.items()}
 
 
 def owners(source: Path) -> dict[str, str]:

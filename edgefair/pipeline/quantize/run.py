@@ -78,12 +78,12 @@ def _cost(work: QuantizeContext, request: QuantizeRequest) -> str:
 def _rank(work: QuantizeContext, folder: Path) -> None:
     """Write ranking.json: the units, what each one's quantisation does to every group, what each costs in float."""
     variants = work.variants(work.source)
-    found = units(work.source, work.dialect, work.recipe.quantize)
-    with work.log.progress("ranking operators", len(found)) as advance:
-        before, ranked = sensitivities(lambda nodes: variants.logits(nodes, work.few.images), found, work.few, advance)
-    costs = {"size": size_costs(variants, found)}
+    parts = units(work.source, work.dialect, work.recipe.quantize)
+    with work.log.progress("ranking operators", len(parts)) as advance:
+        before, ranked = sensitivities(lambda nodes: variants.logits(nodes, work.few.images), parts, work.few, advance)
+    costs = {"size": size_costs(variants, parts)}
     if work.dialect in OPTIMISED:
-        costs["latency"] = latency_costs(variants, found, work.calibration[0][:1])
+        costs["latency"] = latency_costs(variants, parts, work.calibration[0][:1])
     record = {
         "schema": 1,
         "target": work.target,
@@ -92,7 +92,7 @@ def _rank(work: QuantizeContext, folder: Path) -> None:
         "choosing_rows": len(work.rows.labels),
         "group_names": list(work.rows.group_names),
         "before": asdict(before),
-        "units": found,
+        "units": parts,
         "sensitivities": [asdict(one) for one in ranked],
         "costs": costs,
     }
@@ -102,16 +102,16 @@ def _rank(work: QuantizeContext, folder: Path) -> None:
 def _choose(work: QuantizeContext, ranking: Path, asked: dict, source: Path, folder: Path) -> None:
     """Write choice.json: the units of `source` that stay in float."""
     record = read_record(ranking / "ranking.json", Ranking, AGAIN, RunFolderError)
-    found, costs = record.units, record.costs[asked["cost"]]
+    parts, costs = record.units, record.costs[asked["cost"]]
     before, *sensitive = (Sensitivity(**one.model_dump()) for one in (record.before, *record.sensitivities))
     ranked = order(before, sensitive, asked["rank"], costs)
     variants = work.variants(source)
     limits = tolerance(work.recipe.gate, "same")
-    every = set(nodes_of(found, found))
+    quantizable = set(nodes_of(parts, parts))
 
     def holds(kept: tuple[str, ...]) -> bool:
         return meets_tolerances(
-            work.rows, variants.logits(every - set(nodes_of(found, kept)), work.rows.images), limits
+            work.rows, variants.logits(quantizable - set(nodes_of(parts, kept)), work.rows.images), limits
         )
 
     if asked["until_fair"]:
@@ -120,10 +120,10 @@ def _choose(work: QuantizeContext, ranking: Path, asked: dict, source: Path, fol
     else:
         kept = tuple(ranked[: asked["max_float"] or 0])
         choice = Choice(kept, holds(kept), 1)
-    violations = violated_checks(work.rows, variants.logits(every, work.rows.images), limits)
+    violations = violated_checks(work.rows, variants.logits(quantizable, work.rows.images), limits)
     record = {
         "schema": 1,
-        "nodes": nodes_of(found, choice.kept),
+        "nodes": nodes_of(parts, choice.kept),
         "order": ranked,
         "over_without": [asdict(one) for one in violations],
     }

@@ -27,34 +27,35 @@ def write_csv(flips: list[dict], path: Path) -> None:
     write_bytes(path, text.getvalue().encode())
 
 
-def print_differences(found: dict, sources: tuple[Source, Source], top: int, console: Console) -> None:
+def print_differences(differences: dict, sources: tuple[Source, Source], top: int, console: Console) -> None:
     """The two in a line each, then all rows, groups, cells, pairs of classes, and the `top` most decided flips."""
     for letter, source in zip("AB", sources, strict=True):
         line(console, Text.assemble((f"{letter} ", "bold"), f"{source.name}  ", (source.title(), "dim")))
-    _overall(found, console)
+    _overall(differences, console)
     console.print()
-    _table_of("group", found["groups"], console)
-    _changed("class", found["classes"], console)
-    _changed("group class", found["cells"], console)
-    _pairs(found, console)
-    _flips(found["flips"], top, console)
+    _table_of("group", differences["groups"], console)
+    _changed("class", differences["classes"], console)
+    _changed("group class", differences["cells"], console)
+    _pairs(differences, console)
+    _flips(differences["flips"], top, console)
 
 
-def _overall(found: dict, console: Console) -> None:
-    whole, gaps = found["accuracy"], found["recall_gap_points"]
+def _overall(differences: dict, console: Console) -> None:
+    total, gaps = differences["accuracy"], differences["recall_gap_points"]
+    accuracies = f"{_percent(total['accuracy_a'])} -> {_percent(total['accuracy_b'])} %"
     line(
         console,
-        f"\n{found['rows']:,} rows. Accuracy {_percent(whole['accuracy_a'])} -> {_percent(whole['accuracy_b'])} %: "
-        f"{whole['lost']:,} rows lost, {whole['won']:,} won, change {_points(whole)} points (95 % interval, Tango). "
-        f"{whole['flips']:,} predictions changed: {100 * whole['flip_rate']:.2f} % "
-        f"({_percent(whole['flip_interval'][0], 2)} to {_percent(whole['flip_interval'][1], 2)} %, Wilson).",
+        f"\n{differences['rows']:,} rows. Accuracy {accuracies}: "
+        f"{total['lost']:,} rows lost, {total['won']:,} won, change {_points(total)} points (95 % interval, Tango). "
+        f"{total['flips']:,} predictions changed: {100 * total['flip_rate']:.2f} % "
+        f"({_percent(total['flip_interval'][0], 2)} to {_percent(total['flip_interval'][1], 2)} %, Wilson).",
     )
     line(
         console,
         f"Recall gap between groups: mean over classes {_number(gaps[0]['mean'])} -> {_number(gaps[1]['mean'])} "
         f"points, largest {_number(gaps[0]['max'])} -> {_number(gaps[1]['max'])}.",
     )
-    line(console, mcnemar_sentence(whole["mcnemar_midp"], whole["lost"] + whole["won"]), style="dim")
+    line(console, mcnemar_sentence(total["mcnemar_midp"], total["lost"] + total["won"]), style="dim")
 
 
 def mcnemar_sentence(p: float, discordant: int) -> str:
@@ -101,9 +102,9 @@ def _changed(kind: str, rows: list[dict], console: Console) -> None:
     _table_of(kind, changed[:MOST_ROWS], console)
 
 
-def _pairs(found: dict, console: Console) -> None:
-    """Where A and B disagree, class by class; where they agree is the diagonal, told apart."""
-    table, names = np.array(found["disagreement"]), found["class_names"]
+def _pairs(differences: dict, console: Console) -> None:
+    """Where A and B disagree, class by class; where they agree, the diagonal, is counted apart."""
+    table, names = np.array(differences["disagreement"]), differences["class_names"]
     agreed = int(np.trace(table))
     np.fill_diagonal(table, 0)
     pairs = [(int(table[i, j]), names[i], names[j]) for i, j in np.argwhere(table)]
