@@ -8,9 +8,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
-from edgefair.errors import DataError, RunFolderError
+from edgefair.errors import DataError, EdgefairError, RunFolderError
+
+if TYPE_CHECKING:  # the command line starts without pydantic
+    from pydantic import ConfigDict
+    from pydantic_core import ErrorDetails
 
 
 @contextlib.contextmanager
@@ -59,8 +63,8 @@ def _renamed(path: Path, make: Callable[..., str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def _temporary_file(**place: str | Path) -> str:
-    handle, name = tempfile.mkstemp(**place)
+def _temporary_file(*, prefix: str, suffix: str, dir: Path) -> str:
+    handle, name = tempfile.mkstemp(suffix, prefix, dir)
     os.close(handle)
     return name
 
@@ -77,10 +81,24 @@ def write_json(path: Path, value: Any) -> None:
 
 
 # How every record is validated: no field that is not declared, no number for a text, no NaN for a number.
-RECORD = {"extra": "forbid", "strict": True, "frozen": True, "allow_inf_nan": False}
+RECORD: "ConfigDict" = {"extra": "forbid", "strict": True, "frozen": True, "allow_inf_nan": False}
 
 
-def read_record(path: Path, model, remedy: str, error: type = DataError):
+class RecordModel(Protocol):
+    """A pydantic model of what a JSON file holds; WHAT is what such a file is called."""
+
+    WHAT: ClassVar[str]
+
+    @classmethod
+    def model_validate_json(cls: type["Model"], json_data: bytes | str, *, strict: bool | None = None) -> "Model": ...
+
+    def model_dump(self, *, mode: str, by_alias: bool | None = None, exclude_unset: bool = False) -> Any: ...
+
+
+Model = TypeVar("Model", bound=RecordModel)
+
+
+def read_record(path: Path, model: type[Model], remedy: str, error: type[EdgefairError] = DataError) -> Model:
     """The record in a JSON file, as the pydantic `model` that describes it; model.WHAT is what it is called.
 
     Raises `error`, naming file, field, value and `remedy`, where the file cannot be read or is not such a record.
@@ -95,12 +113,12 @@ def read_record(path: Path, model, remedy: str, error: type = DataError):
         raise error(f"{path} {_unreadable(problem.errors(), model.WHAT)}. {remedy}") from None
 
 
-def read_values(path: Path, model, remedy: str, error: type = DataError):
+def read_values(path: Path, model: type[RecordModel], remedy: str, error: type[EdgefairError] = DataError) -> Any:
     """The same as plain JSON values, for what passes them on as they are."""
     return read_record(path, model, remedy, error).model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-def write_record(path: Path, model, values, **style) -> None:
+def write_record(path: Path, model: type[RecordModel], values: Any, **style: Any) -> None:
     """Write `values` as JSON with NaN as null, atomically; `style` is what json.dumps takes.
 
     Raises pydantic.ValidationError where `read_record` would refuse what is to be written.
@@ -110,7 +128,7 @@ def write_record(path: Path, model, values, **style) -> None:
     write_bytes(path, text.encode())
 
 
-def _unreadable(problems: list[dict], what: str) -> str:
+def _unreadable(problems: "list[ErrorDetails]", what: str) -> str:
     """What pydantic found, in the words of JSON; a record of another kind or version is called that first of all."""
     problems = sorted(problems, key=lambda one: one["loc"] not in (("kind",), ("schema",)))
     first = problems[0]
@@ -125,12 +143,12 @@ def _unreadable(problems: list[dict], what: str) -> str:
     }.get(kind, f"{field or 'it'} is {value}; {_needed(first)}")
 
 
-def _field(location: tuple) -> str:
+def _field(location: tuple[int | str, ...]) -> str:
     """A place in a record as one writes it, such as artefacts[2].sha256."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
 
 
-def _shortened(value) -> str:
+def _shortened(value: Any) -> str:
     """A value for the eye; of what holds others only what it is."""
     if isinstance(value, dict | list):
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
@@ -149,7 +167,7 @@ _NEEDED = {
 }
 
 
-def _needed(problem: dict) -> str:
+def _needed(problem: "ErrorDetails") -> str:
     """What a field must be; pydantic's own words where there are no simpler ones."""
     said = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return _NEEDED.get(problem["type"]) or (said if said.endswith("needed") else f"needed is {said}")
@@ -185,9 +203,9 @@ def digest(value: Any) -> str:
 CHECKPOINT = "checkpoint.pt"  # what an unfinished stage is resumed from; removed once the stage is finished
 
 
-def flat(values: dict, prefix: str = "") -> dict:
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings as one level, {"section.field": value}."""
-    fields = {}
+    fields: dict[str, Any] = {}
     for name, value in values.items():
         fields |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return fields

@@ -26,9 +26,10 @@ class Batch(NamedTuple):
     ids: Tensor
     soft_groups: Tensor | None = None
 
-    def at(self, rows) -> "Batch":
+    def at(self, rows: Tensor) -> "Batch":
         """The batch of some rows, in that order."""
-        return Batch(*(None if part is None else part[rows] for part in self))
+        soft = None if self.soft_groups is None else self.soft_groups[rows]
+        return Batch(self.images[rows], self.labels[rows], self.groups[rows], self.ids[rows], soft)
 
 
 def to_fp32(x: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ Nothing here is ever 0 for "not reported".
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -50,10 +51,10 @@ class Counter:
         self.before = self.read()
 
     def stop(self) -> float | None:
-        after = self.read()
-        if None in (self.before, after):
+        before, after = self.before, self.read()
+        if before is None or after is None:
             return None
-        return after - self.before + (self.wrap if after < self.before else 0.0)
+        return after - before + (self.wrap if after < before else 0.0)
 
 
 class Sampled:
@@ -81,8 +82,13 @@ class Sum:
             part.start()
 
     def stop(self) -> float | None:
-        used = [part.stop() for part in self.parts]
-        return None if None in used else sum(used)
+        return total([part.stop() for part in self.parts])
+
+
+def total(parts: Sequence[float | None]) -> float | None:
+    """The sum of the parts, None where one is not known."""
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
 
 
 def find_meter(runtimes: set[str], root: Path = SYS) -> Meter:
@@ -110,7 +116,7 @@ def _rapl(root: Path) -> Sum | None:
         if zone.name.count(":") == 1 and _number(zone / "energy_uj") is not None:
             wrap = (_number(zone / "max_energy_range_uj") or 0.0) / 1e6
             file = zone / "energy_uj"
-            parts.append(Counter(f"RAPL {read_text(zone / 'name')}", lambda file=file: _product(1e-6, file), wrap))
+            parts.append(Counter(f"RAPL {read_text(zone / 'name')}", partial(_product, 1e-6, file), wrap))
     return Sum(parts) if parts else None
 
 
@@ -121,7 +127,7 @@ def _board(root: Path) -> Sampled | None:
             volts = label.with_name(label.name.replace("_label", "_input"))
             amperes = volts.with_name(volts.name.replace("in", "curr", 1))
             if _product(1e-6, volts, amperes) is not None:
-                return Sampled(f"INA3221 {read_text(label)}", lambda v=volts, a=amperes: _product(1e-6, v, a))
+                return Sampled(f"INA3221 {read_text(label)}", partial(_product, 1e-6, volts, amperes))
     return None
 
 
@@ -134,5 +140,5 @@ def _number(path: Path) -> float | None:
 
 def _product(factor: float, *paths: Path) -> float | None:
     """The numbers in the files multiplied, None where one is not readable."""
-    numbers = [_number(path) for path in paths]
-    return None if None in numbers else factor * math.prod(numbers)
+    numbers = [number for path in paths if (number := _number(path)) is not None]
+    return factor * math.prod(numbers) if len(numbers) == len(paths) else None

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from edgefair.errors import ArtefactError, EdgefairError
 from edgefair.latency.energy import Meter
@@ -56,7 +57,7 @@ def measure(
     call_of(runtime, batch): what answers the i-th query with that runtime. advance, clock, meter: as of `interleave`.
     Raises ArtefactError where a target does not take a batch.
     """
-    record = {"artefacts": {name: {} for name in targets}, "control": {}, "rounds": {}}
+    record: dict[str, dict[str, Any]] = {"artefacts": {name: {} for name in targets}, "control": {}, "rounds": {}}
     for batch in batches:
         taking = {name: one for name, one in targets.items() if one.batch in (0, batch)}
         if design.control and design.control[0] in taking:
@@ -85,7 +86,7 @@ def _try(name: str, call: Call, batch: int) -> None:
 
 def _write_batch(record: dict, key: str, batch: int, samples: dict[str, Samples], design: Design) -> None:
     stable = None
-    if CONTROL in samples:
+    if design.control and CONTROL in samples:
         again = _ratio(samples, CONTROL, design.control[0], headline(design.rules.scenario), design.seed)
         stable = is_stable(again, design.noise)
         record["control"][key] = {"of": design.control[0], **again.to_dict(), "quiet": stable}

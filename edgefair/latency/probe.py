@@ -54,9 +54,13 @@ def inside(runtime: str, path: Path, threads: int, batch: int, size: int) -> dic
     return {
         "load_ms": load_ms,
         "first_call_ms": first * 1e3,
-        "memory_mb": None if None in (before, peak) else max(0.0, peak - before),
-        "gpu_memory_mb": None if None in (gpu_before, gpu) else max(0.0, gpu - gpu_before),
+        "memory_mb": _growth(before, peak),
+        "gpu_memory_mb": _growth(gpu_before, gpu),
     }
+
+
+def _growth(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else max(0.0, after - before)
 
 
 def timed_load(runtime: str, path: Path, threads: int) -> tuple[Runtime, float]:

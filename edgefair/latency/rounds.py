@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgefair.latency.energy import Meter, NoMeter
+from edgefair.latency.energy import Meter, NoMeter, total
 from edgefair.latency.rules import Rules
 
 Clock = Callable[[], float]
@@ -59,7 +59,7 @@ def interleave(
                 found[name].append(_share(calls[name], rules.calls(batch), seconds, clock))
                 joules[name].append(meter.stop())
             advance(1)
-    return {name: Samples(found[name], _total(joules[name])) for name in calls}
+    return {name: Samples(found[name], total(joules[name])) for name in calls}
 
 
 def _share(call: Call, least: int, seconds: float, clock: Clock) -> np.ndarray:
@@ -72,10 +72,6 @@ def _share(call: Call, least: int, seconds: float, clock: Clock) -> np.ndarray:
         now = clock()
         times.append(now - start)
     return np.frombuffer(times) * 1e3
-
-
-def _total(joules: list[float | None]) -> float | None:
-    return None if None in joules else sum(joules)
 
 
 @contextlib.contextmanager

@@ -41,4 +41,4 @@ class Eager(Runtime):
         }
 
     def _close(self) -> None:
-        self.model = None
+        del self.model

@@ -53,8 +53,8 @@ def _jetson(root: Path) -> dict:
 def describe_jetson_gpu(root: Path = _ROOT) -> dict:
     """The clock of a Jetson's GPU now, and release and power mode as its files have them: its driver tells little."""
     gpu = _gpu_devfreq(root)
-    files = {"sm_clock_mhz": "cur_freq", "sm_clock_max_mhz": "max_freq"} if gpu else {}
-    hertz = {name: read_text(gpu / file) for name, file in files.items()}
+    files = {"sm_clock_mhz": "cur_freq", "sm_clock_max_mhz": "max_freq"}
+    hertz = {name: read_text(gpu / file) for name, file in files.items()} if gpu else {}
     clocks = {name: int(text) // 10**6 for name, text in hertz.items() if text.isdigit()}
     release = read_text(root / RELEASE).removeprefix("# ").split(", GCID")[0]
     return clocks | _known({"l4t": release, "power_mode": read_text(root / POWER_STATUS)})
@@ -83,7 +83,7 @@ def _clock(folder: Path, prefix: str) -> dict | None:
     """Governor and limits of a clock; equal limits are a locked clock. The files of a CPU are in kHz, others in Hz."""
     per_mhz = 1_000 if prefix else 1_000_000
     limits = {name: read_text(folder / f"{prefix}{name}_freq") for name in ("min", "max")}
-    values = {"governor": read_text(folder / f"{prefix}governor")}
+    values: dict[str, str | float] = {"governor": read_text(folder / f"{prefix}governor")}
     values |= {f"{name}_mhz": int(text) / per_mhz for name, text in limits.items() if text.isdigit()}
     return _known(values) or None
 

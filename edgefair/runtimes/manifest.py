@@ -4,6 +4,7 @@ An engine is deserialised only if its hash stands here, because opening one runs
 """
 
 from pathlib import Path
+from typing import Any
 
 from edgefair.errors import ArtefactError
 from edgefair.files import read_record, sha256, write_record
@@ -28,13 +29,31 @@ def write(folder: Path, entries: list[ManifestEntry]) -> None:
     write_record(Path(folder) / NAME, Manifest, values)
 
 
-def entry(name: str, path: Path, target: str, runtime: str, precision: str, **rest) -> ManifestEntry:
+def entry(
+    name: str,
+    path: Path,
+    target: str,
+    runtime: str,
+    precision: str,
+    *,
+    batch: int = 0,
+    blocked: str = "",
+    facts: dict[str, Any] | None = None,
+) -> ManifestEntry:
     """One entry; its hash and size are those of the file now."""
     path = Path(path)
-    about = {"target": target, "runtime": runtime, "precision": precision}
-    defaults = {"batch": 0, "blocked": "", "facts": {}}
-    what = {"name": name, "file": path.name, "sha256": sha256(path), "bytes": path.stat().st_size}
-    return ManifestEntry(**what | about | defaults | rest)
+    return ManifestEntry(
+        name=name,
+        file=path.name,
+        sha256=sha256(path),
+        bytes=path.stat().st_size,
+        target=target,
+        runtime=runtime,
+        precision=precision,
+        batch=batch,
+        blocked=blocked,
+        facts=facts or {},
+    )
 
 
 def add(folder: Path, entries: list[ManifestEntry]) -> None:

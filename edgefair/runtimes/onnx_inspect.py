@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from edgefair.errors import ArtefactError, require
 
@@ -35,8 +35,8 @@ def check_signature(path: Path, inputs: list[Port], outputs: list[Port]) -> tupl
 
     Raises ArtefactError unless it has one input uint8 [batch, 3, S, S] and one output float32 [batch, C], any batch.
     """
-    if len(inputs) == 1 and len(outputs) == 1 and _takes_images(inputs[0]) and _returns_logits(outputs[0]):
-        return inputs[0].shape[2], outputs[0].shape[1]
+    if len(inputs) == 1 and len(outputs) == 1 and _takes_images(inputs[0]) and (classes := _classes(outputs[0])):
+        return inputs[0].shape[2], classes
     raise ArtefactError(
         f"{path} takes {_all(inputs)} and returns {_all(outputs)}; needed are one input uint8 (any, 3, S, S) and one "
         "output float32 (any, classes), with the scaling of the pixels inside. Export it with edgefair."
@@ -50,8 +50,10 @@ def _takes_images(port: Port) -> bool:
     return batch is None and channels == 3 and height == width
 
 
-def _returns_logits(port: Port) -> bool:
-    return port.dtype == "float32" and len(port.shape) == 2 and port.shape[0] is None and bool(port.shape[1])
+def _classes(port: Port) -> int | None:
+    """How many logits it returns for an image; None where it returns something else, or any number of them."""
+    logits = port.dtype == "float32" and len(port.shape) == 2 and port.shape[0] is None
+    return port.shape[1] if logits else None
 
 
 def _all(ports: list[Port]) -> str:
@@ -98,7 +100,7 @@ def census(path: Path) -> dict[str, float]:
 def _format(node, types: dict, makers: dict, onnx) -> str:
     if node.op_type in QUANTISED:
         return "int8"
-    factors = [makers.get(name) for name in node.input[:2]]
+    factors: list[Any] = [makers.get(name) for name in node.input[:2]]
     if all(factor is not None and factor.op_type == "DequantizeLinear" for factor in factors):
         known = [types[factor.input[0]] for factor in factors if types.get(factor.input[0])]
     else:

@@ -38,10 +38,10 @@ def resolve_targets(deploy: DeploySettings) -> list[tuple[str, str]]:
     )
     if not targets:
         raise RecipeError("this machine can run none of the targets; install one: pip install 'edgefair[onnx]'.")
-    builds = []
+    builds: list[tuple[str, str]] = []
     for name in dict.fromkeys(targets):
         offered = TARGETS[name].precisions
-        wanted = deploy.precisions or tuple(p for p in offered if p not in ON_REQUEST)
+        wanted: tuple[str, ...] = deploy.precisions or tuple(p for p in offered if p not in ON_REQUEST)
         found = [(name, precision) for precision in offered if precision in wanted]
         if not found and deploy.targets:
             raise RecipeError(

@@ -76,8 +76,8 @@ def compare_facts(before: dict, now: dict) -> list[Fact]:
     allowed = before["allowed"]
     facts = [_drop("accuracy", before["accuracy_percent"], now["accuracy_percent"], allowed["accuracy_drop_points"])]
     for name in before["group_names"]:
-        pair = (entry["group_accuracy_percent"][name] for entry in (before, now))
-        facts.append(_drop(f"accuracy of {name}", *pair, allowed["worst_group_drop_points"]))
+        was, is_ = (entry["group_accuracy_percent"][name] for entry in (before, now))
+        facts.append(_drop(f"accuracy of {name}", was, is_, allowed["worst_group_drop_points"]))
     for which in ("mean", "max"):
         limit = allowed[f"{which}_drift_points"]
         if limit is not None:

@@ -78,11 +78,11 @@ def why_missing(flavour: Flavour, *needed: Callable[[Flavour], ModuleType]) -> s
 
 
 @functools.cache
-def logger(trt: ModuleType) -> Any:
+def logger(trt: Any) -> Any:
     """The one logger of a library: it keeps the first that it is given for as long as any of its objects lives."""
 
     class Collector(trt.ILogger):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.messages: list[tuple[str, str]] = []
 

@@ -129,6 +129,7 @@ def _check_numbers(trt, log, source: Path) -> None:
 def _timing_cache(config, folder: Path, version: str) -> tuple[Path, str | None]:
     """Let the builder use what it measured before with this version on this device; returns file and hash."""
     gpu = device()
+    assert gpu is not None  # this library starts no builder without one
     about = re.sub(r"[^A-Za-z0-9.]+", "_", f"{gpu['device']}_{gpu['compute_capability']}")
     path = folder / f"timing-{version}-{about}.cache"
     content = path.read_bytes() if path.exists() else b""

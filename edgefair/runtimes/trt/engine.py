@@ -2,6 +2,7 @@
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from edgefair.runtimes.cuda_driver import why_no_gpu
 from edgefair.runtimes.gpu import cuda_version, describe_gpu
 from edgefair.runtimes.trt.api import LOWER, RTX, TENSORRT, Flavour, cuda_runtime, hint, library, why_missing
 from edgefair.runtimes.trt.builder import build
-from edgefair.runtimes.trt.loading import load
+from edgefair.runtimes.trt.loading import Loaded, load
 from edgefair.runtimes.trt.memory import Memory
 
 
@@ -21,6 +22,9 @@ class TensorRT(Runtime):
     """An engine of TensorRT's; larger batches than it takes are run in parts."""
 
     FLAVOUR: Flavour = TENSORRT
+    context: Any = None
+    memory: Memory | None = None
+    loaded: Loaded
 
     @classmethod
     def build_unavailable_reason(cls) -> str:
@@ -38,7 +42,6 @@ class TensorRT(Runtime):
         return build(cls.FLAVOUR, Path(source), Path(folder), name, settings)
 
     def __init__(self, path: Path, threads: int = 0):
-        self.context = self.memory = self.loaded = None
         self.loaded = load(self.FLAVOUR, Path(path))
         try:
             self._prepare(path)
@@ -60,12 +63,12 @@ class TensorRT(Runtime):
             raise ArtefactError(f"{path} has no room to run: {self.loaded.log.last()}. {LOWER}")
         dtype = {"FLOAT": np.float32, "HALF": np.float16}[engine.get_tensor_dtype(self.output).name]
         images, logits = (self.max_batch, *shape[1:]), (self.max_batch, self.num_classes)
-        self.memory = Memory(self.cudart, {self.input: (images, np.uint8), self.output: (logits, dtype)})
-        for name, address in self.memory.device.items():
+        self.memory = memory = Memory(self.cudart, {self.input: (images, np.uint8), self.output: (logits, dtype)})
+        for name, address in memory.device.items():
             if not context.set_tensor_address(name, address):
                 raise ArtefactError(f"{path} does not take memory for '{name}': {self.loaded.log.last()}. Rebuild it.")
-        self.shaped = None  # the batch that the context is set to
-        self.cuda = cuda_version(self.memory.call(self.cudart.cudaRuntimeGetVersion))
+        self.shaped = -1  # the batch that the context is set to
+        self.cuda = cuda_version(memory.call(self.cudart.cudaRuntimeGetVersion))
 
     def _predict(self, images: np.ndarray) -> np.ndarray:
         check_images(images, self.size)
@@ -76,6 +79,7 @@ class TensorRT(Runtime):
 
     def _run(self, part: np.ndarray) -> np.ndarray:
         context, memory = self.context, self.memory
+        assert memory is not None  # until it is closed
         if len(part) != self.shaped:
             if not context.set_input_shape(self.input, part.shape):
                 raise ArtefactError(f"the engine does not take images of shape {part.shape}: {self.loaded.log.last()}.")
@@ -105,12 +109,12 @@ class TensorRT(Runtime):
         self.context = None
         if self.memory is not None:
             self.memory.close()
-        if self.loaded is not None:
-            self.loaded.engine = None  # before the runtime that it lives in
-            self.loaded.runtime = None
+        self.loaded.engine = None  # before the runtime that it lives in
+        self.loaded.runtime = None
 
-    def __del__(self):
-        # For callers who forget to close; at the end of the process parts of the library may be gone.
+    def __del__(self) -> None:
+        # For callers who forget to close. Where loading failed nothing is there to free, and at the end of the process
+        # parts of the library may be gone.
         with contextlib.suppress(Exception):
             self.close()
 

@@ -75,7 +75,7 @@ def _is_any(row: dict, signs: tuple[str, ...]) -> bool:
 
 def _row_computes_in(row: dict) -> str:
     """The datatype of its first input; "Format/Datatype" is one text in TensorRT 10, two fields in 11."""
-    end = next((end for side in ("Inputs", "Outputs") for end in row.get(side, [])), {})
+    end: dict[str, str] = next((end for side in ("Inputs", "Outputs") for end in row.get(side, [])), {})
     found = _DATATYPE.search(end.get("Datatype") or end.get("DataType") or end.get("Format/Datatype") or "")
     name = found.group().upper() if found else "UNKNOWN"
     return NAMES.get(name, name.lower())

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgefair.errors import ArtefactError
 from edgefair.runtimes import manifest
@@ -18,10 +19,10 @@ REBUILD = "Build it again with edgefair on this device."
 class Loaded:
     """An engine, the runtime that it lives in, and the manifest's facts of it."""
 
-    trt: object  # the library's module
-    log: object
-    runtime: object
-    engine: object
+    trt: Any  # the library's module
+    log: Any
+    runtime: Any
+    engine: Any
     facts: dict
     validity: str | None  # TensorRT-RTX: VALID or SUBOPTIMAL
 

@@ -78,4 +78,4 @@ class Memory:
 def _array(address: int, shape: tuple[int, ...], dtype: type) -> np.ndarray:
     """Memory that CUDA owns as an array."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    return np.frombuffer((ctypes.c_byte * size).from_address(address), dtype).reshape(shape)
+    return np.frombuffer(memoryview((ctypes.c_byte * size).from_address(address)), dtype).reshape(shape)

@@ -17,8 +17,8 @@ OF_NODES = (
 class Parsed:
     """A network with the parser that owns its weights: the library crashes where either is freed too early."""
 
-    network: object  # INetworkDefinition
-    parser: object  # OnnxParser
+    network: Any  # INetworkDefinition
+    parser: Any  # OnnxParser
 
 
 def parse(trt: ModuleType, builder: Any, log: Any, source: Path) -> Parsed:
