@@ -6,7 +6,7 @@ is imported until a fixture is used.
 
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
         _check_update_allowed(config)
 
 
-def _check_update_allowed(config) -> None:
+def _check_update_allowed(config: pytest.Config) -> None:
     """A baseline is reviewed before it counts: nothing rewrites it unseen, and no two processes at once."""
     if os.environ.get("CI", "").lower() not in ("", "0", "false") and not config.getoption(IN_CI):
         raise pytest.UsageError(
@@ -90,7 +90,7 @@ def edgefair_gate(request: pytest.FixtureRequest) -> "Callable[..., Verdict]":
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Generator[None, Any, None]:
     outcome = yield
     report = outcome.get_result()
     # A test marked xfail has said what it expects; pytest's own words are right for it.
