@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -104,7 +105,9 @@ cli.add_command(recipe)
     type=click.Path(path_type=Path),
     help="Run folder; the same folder again goes on where it stopped.  [default: runs/NAME, named after the settings]",
 )
-def distill_and_export(recipe_file, settings, data, out, **options) -> None:
+def distill_and_export(
+    recipe_file: Path | None, settings: tuple[str, ...], data: str | None, out: Path | None, **options: Any
+) -> None:
     """Train a fair student, export it, rerun it on the exported runtime, and judge it."""
     from edgefair.log import Log
     from edgefair.recipe import parse

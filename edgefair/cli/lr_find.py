@@ -1,6 +1,7 @@
 """`edgefair lr-find`: a learning rate for a network on a data set, from a few steps."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,7 +23,17 @@ LITTLE = 0.05  # a fall of the loss that may be noise
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Where the network is trained.")
 @click.option("--set", "settings", multiple=True, metavar="SECTION.FIELD=VALUE", help="Any recipe field; repeatable.")
 @click.option("--plot", type=click.Path(path_type=Path), help="SVG to write.  [default: lr-find-NETWORK.svg]")
-def lr_find(recipe_file, data, network, low, high, steps, settings, plot, **options) -> None:
+def lr_find(
+    recipe_file: Path | None,
+    data: str | None,
+    network: str,
+    low: float,
+    high: float,
+    steps: int,
+    settings: tuple[str, ...],
+    plot: Path | None,
+    **options: Any,
+) -> None:
     """Suggest a learning rate: the loss is watched while the rate grows from step to step (range test).
 
     The student learns from a teacher that is a file (file:, onnx:); without one, from the labels alone.

@@ -77,7 +77,7 @@ strategy_option = click.option(
 def recipe_values(
     recipe_file: Path | None, data: str | None, options: dict[str, Any], settings: tuple[str, ...]
 ) -> dict[str, Any]:
-    """The recipe's nested values: the file first, then the options, then --set."""
+    """Nested values of a recipe: `recipe_file` first, then `data`, other options by name, --set settings."""
     from edgefair.recipe import assign, assignment, read
 
     values = read(recipe_file) if recipe_file else {}

@@ -24,8 +24,9 @@ def group_mmd(
     """sum over classes c and groups g of MMD^2(teacher of c, student of c, g), biased, over cells with rows.
 
     k(a, b) = exp(-||a - b||^2 / (2 * sigma * m)), with m the batch mean of ||t_i - s_j||^2, not differentiated.
-    Features [B, D] of both; labels, groups [B], group -1 left out on both sides. All cells at once: kernel sums by
-    one-hot matrices. Where paper and code differ, the code is followed: cells are summed, sigma is not squared.
+    student_features, teacher_features [B, D]; labels, groups [B] below num_classes and num_groups, group -1 left out on
+    both sides; sigma a factor of the bandwidth. All cells at once: kernel sums by one-hot matrices. Where paper and
+    code differ, the code is followed: cells are summed, sigma is not squared.
     """
     known = groups >= 0
     s, t = student_features[known], teacher_features[known]

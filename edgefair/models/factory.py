@@ -57,9 +57,10 @@ def create(
 ) -> Classifier:
     """Build the network that `spec` names, with weights drawn from `seed` where it brings none.
 
-    weights: a local file of published weights. image_size: side of the images, for networks that are built for one.
-    options: what a family asks for beside the name. Raises RecipeError for an unknown spec or a network that does not
-    fit, ArtefactError for weights that are missing or do not fit.
+    num_classes: width of the last layer. pretrained: start from published weights, which are downloaded where they are
+    not in the library's cache; weights: a local file of them. image_size: side of the images, for networks that are
+    built for one. options: what a family asks for beside the name. Raises RecipeError for an unknown spec or a network
+    that does not fit, ArtefactError for weights that are missing or do not fit.
     """
     spec = ALIASES.get(spec, spec)
     kind, _, name = spec.partition(":")
@@ -95,7 +96,8 @@ def _onnx(network_spec: NetworkSpec) -> Classifier:
     )
 
 
-def _read_weights(path: Path) -> tuple[dict, dict[str, Tensor]]:
+def read_weights(path: Path) -> tuple[dict, dict[str, Tensor]]:
+    """What save_weights wrote: a network's description and its tensors; raises ArtefactError where it is not that."""
     try:
         with safe_open(path, framework="pt") as stored:
             about = json.loads((stored.metadata() or {}).get("edgefair", "{}"))
@@ -113,12 +115,12 @@ def _read_weights(path: Path) -> tuple[dict, dict[str, Tensor]]:
 
 def stored_classes(path: Path) -> int:
     """The number of classes of a weights file; raises ArtefactError where it cannot be read."""
-    return _read_weights(path)[0]["num_classes"]
+    return read_weights(path)[0]["num_classes"]
 
 
 def _file(network_spec: NetworkSpec) -> Classifier:
     path = Path(network_spec.name)
-    about, weights = _read_weights(path)
+    about, weights = read_weights(path)
     if about["num_classes"] != network_spec.num_classes:
         raise ArtefactError(
             f"{path} holds a network for {about['num_classes']} classes; the data has {network_spec.num_classes}. Give "

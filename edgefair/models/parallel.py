@@ -170,11 +170,25 @@ class SharedStatistics(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if func is functional.batch_norm:
-            return _batch_norm(*args, **kwargs)
+            return shared_batch_norm(*args, **kwargs)
         return func(*args, **kwargs)
 
 
-def _batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+def shared_batch_norm(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """functional.batch_norm with the same arguments, whose mean and variance are those of all processes' rows.
+
+    x [B, K, ...]; weight, bias, running_mean, running_var [K], the last two changed by `momentum` where training; eps
+    is added to the variance.
+    """
     if not training:
         return functional.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
     places = [0, *range(2, x.ndim)]

@@ -121,7 +121,10 @@ def hub_name(name: str) -> str:
 
 
 def cannot_load(spec: str, error: Exception, path: Path | None, source: str) -> str:
-    """What was wrong with published weights, and what to put where."""
+    """What was wrong with the published weights of `spec`, and what to put where.
+
+    error: what loading raised. path: the local file, if there was one; source: where the weights come from otherwise.
+    """
     what = f"{type(error).__name__}: {shortened(error)}"
     if path is not None:
         return (

@@ -10,6 +10,7 @@ from edgefair.data.records import DataRecord
 from edgefair.errors import RecipeError, listed, require
 from edgefair.files import digest, write_json, write_record
 from edgefair.latency.record import write_latency
+from edgefair.log import Log
 from edgefair.pipeline.bench.stage import time_artefacts
 from edgefair.pipeline.build_artefacts import make_artefacts
 from edgefair.pipeline.judge_run import build_report, teacher_warnings
@@ -26,7 +27,7 @@ from edgefair.runtimes.targets import resolve_targets
 from edgefair.training.records import History
 
 
-def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
+def distill_and_export(recipe: Recipe, out: Path, log: Log) -> dict:
     """Do whatever of the main job is not done yet in the run folder `out`; returns the report."""
     # All that can be wrong with the input is said before the run folder is made: a corrected command finds no traces.
     _check_tools(recipe, log)
@@ -38,7 +39,7 @@ def distill_and_export(recipe: Recipe, out: Path, log) -> dict:
         log.line(f"run folder: {out}")
         settings = recipe.model_dump(mode="json")
         data = examples.describe()
-        run.refuse_other_data(data)
+        run.check_data(data)
         made_from = {"seed": recipe.seed, "device": recipe.device, "data": digest(data)}
         run.stage("data", {"data": digest(data)}, lambda folder: _write_data(examples, data, folder))
         run.stage(

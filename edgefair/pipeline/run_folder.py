@@ -44,7 +44,7 @@ class RunFolder:
         from filelock import FileLock, Timeout  # not at the top: commands that open no run need not wait for it
 
         path = Path(path)
-        _refuse_foreign(path)
+        _check_own(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(path / ".lock").acquire(timeout=0)
@@ -89,7 +89,7 @@ class RunFolder:
         self.log.line(f"{name}: finished in {seconds:.1f} s")
         return folder
 
-    def refuse_other_data(self, data: dict) -> None:
+    def check_data(self, data: dict) -> None:
         """Raise RunFolderError where the finished stage "data" saw other data than these, of Examples.describe()."""
         state = self.record("data")
         if not state.finished or state.made_from.get("data") == digest(data):
@@ -201,7 +201,7 @@ def _is_json(file: Path) -> bool:
     return True
 
 
-def _refuse_foreign(path: Path) -> None:
+def _check_own(path: Path) -> None:
     """Look before anything is written: a folder that holds something else is left as it is."""
     if path.is_dir() and not (path / "recipe.toml").exists():
         foreign = sorted(p.name for p in path.iterdir() if p.name != ".lock")

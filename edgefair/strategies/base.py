@@ -54,8 +54,6 @@ class Strategy(ABC):
 
     settings_class: ClassVar[type[StrategySettings]]
     settings: StrategySettings
-    objective = ""
-    """The formula that is minimised, in one sentence that says what lambda means; the report prints it."""
 
     def __init__(self, context: StepContext):
         self.context = context
@@ -66,6 +64,11 @@ class Strategy(ABC):
         self.optimizer_steps = 0
         self.measure_gradients = False
         self.sums = Accumulator(context.train.accumulate, context.epoch_steps or context.steps)
+
+    @property
+    @abstractmethod
+    def objective(self) -> str:
+        """The formula that is minimised, in one sentence that says what lambda means; the report prints it."""
 
     @abstractmethod
     def step(self, batch: Batch) -> dict[str, float]:

@@ -23,7 +23,7 @@ from edgefair.tensors import Batch, Output
 def group_loss_gap(logits: Tensor, labels: Tensor, groups: Tensor, num_groups: int) -> Tensor:
     """L_o = sum over classes i of max over groups j of |CE(class i, group j) - CE(class i)| (the paper's regulariser).
 
-    logits [B, C]; labels, groups [B], group -1 left out; cells without rows are skipped.
+    logits [B, C]; labels, groups [B] below num_groups, group -1 left out; cells without rows are skipped.
     """
     loss = functional.cross_entropy(logits, labels, reduction="none")  # [B]
     total, count = cell_sums(loss, labels, groups, logits.shape[1], num_groups)  # [C, G]

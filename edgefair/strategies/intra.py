@@ -23,8 +23,8 @@ def objective_multiplier(predicted_bias: Tensor, lam: float, epsilon: float, mar
 def batch_disparity(logits: Tensor, labels: Tensor, groups: Tensor, num_groups: int) -> Tensor | None:
     """Mean over classes of the gap between groups in the mean probability of the true class: a scalar in [0, 1].
 
-    logits [B, C]; labels, groups [B], group -1 left out. Classes seen in fewer than two groups are skipped, not counted
-    as zero; None where no class is seen in two.
+    logits [B, C]; labels, groups [B] below num_groups, group -1 left out. Classes seen in fewer than two groups are
+    skipped, not counted as zero; None where no class is seen in two.
     """
     right = functional.softmax(logits, dim=1).gather(1, labels[:, None])[:, 0]  # [B]
     total, count = cell_sums(right, labels, groups, logits.shape[1], num_groups)  # [C, G]

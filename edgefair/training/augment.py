@@ -49,7 +49,10 @@ def jittered(images: Tensor, random: torch.Generator) -> Tensor:
 
 
 def recoloured(images: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
-    """Float images [B, 3, S, S] in 0 .. 255 with factors [B, 1, 1, 1]: torchvision's three adjustments, one by one."""
+    """Float images [B, 3, S, S] in 0 .. 255 after torchvision's three adjustments, one by one.
+
+    brightness, contrast, saturation: factors [B, 1, 1, 1]; 1 changes nothing.
+    """
     images = (images * brightness).clamp(0, 255)
     mean = _grey(images).mean((1, 2, 3), keepdim=True)
     images = torch.lerp(mean, images, contrast).clamp(0, 255)

@@ -32,11 +32,11 @@ def fit(
 ) -> list[dict[str, Any]]:
     """Train for the recipe's epochs and leave the chosen epoch's weights in the student; returns a row for each epoch.
 
-    `loader` gives the batches, `validate` the figures of a network on validation rows, by which an epoch is chosen;
-    `folder` gets the checkpoint after each epoch, and `name` stands in the log. Every epoch has its own seeds, so a
-    resumed run takes the same steps. With a moving average, that is what is validated and kept. Of several processes
-    the first one validates and writes.
-    Raises TrainingError where the loss is not finite or diverges; the last good checkpoint stays.
+    `strategy` takes the steps, `loader` gives the batches, `validate` the figures of a network on validation rows, by
+    which an epoch is chosen; `folder` gets the checkpoint after each epoch, and `name` stands in the log. Every epoch
+    has its own seeds, so a resumed run takes the same steps. With a moving average, that is what is validated and kept.
+    Of several processes the first one validates and writes. Raises TrainingError where the loss is not finite or
+    diverges; the last good checkpoint stays.
     """
     student, settings, processes = strategy.context.student, strategy.context.train, strategy.context.processes
     average = _average(student, settings.ema)
@@ -159,7 +159,11 @@ def _remedy(strategy: Strategy, epoch: int) -> str:
 def train_epoch(
     strategy: Strategy, loader: BatchLoader, epoch: int, log: Log, title: str, average: Any = None
 ) -> dict[str, float]:
-    """Take an epoch's steps, moving the average along; returns the mean of every value that a step returned."""
+    """Take an epoch's steps, moving the average along; returns the mean of every value that a step returned.
+
+    The batches of `epoch`, counted from 1, come from `loader` and go to `strategy`; `title` names the bar in `log`.
+    Raises TrainingError where the loss is not finite.
+    """
     strategy.context.student.train()
     strategy.start_epoch(epoch)
     sums: dict[str, list[float]] = {}

@@ -1,6 +1,7 @@
 """Learning-rate range test: Smith, "Cyclical learning rates for training neural networks" (WACV 2017), section 3.3."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,9 +38,16 @@ class Finding:
 
 
 def find(
-    strategy: Strategy, loader: BatchLoader, low: float, high: float, steps: int, advance=lambda _: None
+    strategy: Strategy,
+    loader: BatchLoader,
+    low: float,
+    high: float,
+    steps: int,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> Finding:
     """Take steps with a learning rate that grows geometrically from `low` to `high`; the student is spoiled by it.
+
+    The batches are those of `loader`, epoch after epoch; `strategy` takes up to `steps` steps, `advance` hears of each.
 
     Raises TrainingError where the loss is not finite within the first ten steps, or never falls.
     """

@@ -11,6 +11,7 @@ import torch
 from edgefair.data import Examples
 from edgefair.data.calibration import calibration_images
 from edgefair.files import write_record
+from edgefair.log import Log
 from edgefair.models import create, save_weights
 from edgefair.recipe import Recipe
 from edgefair.seeds import derive
@@ -25,12 +26,21 @@ LR_SHARE = 0.05
 
 
 def finetune(
-    recipe: Recipe, examples: Examples, student: Path, teacher: Path, folder: Path, dialect: str, epochs: int, log
+    recipe: Recipe,
+    examples: Examples,
+    student: Path,
+    teacher: Path,
+    folder: Path,
+    dialect: str,
+    epochs: int,
+    log: Log,
 ) -> list[dict]:
     """Train the student's weights on for some epochs, write student.safetensors and history.json; returns the history.
 
-    What is written are plain float weights, to be exported and quantised as usual. A checkpoint is kept in `folder`
-    after every epoch and resumed from. Raises TrainingError where the loss diverges.
+    student, teacher: files of weights. dialect: whose rounding is imitated. recipe and examples: those of the run; its
+    loss and strategy go on for `epochs`, and `log` gets a line for each. What is written are plain float weights, to be
+    exported and quantised as usual. A checkpoint is kept in `folder` after every epoch and resumed from. Raises
+    TrainingError where the loss diverges.
     """
     device, classes = training_device(recipe), len(examples.class_names)
     model, teacher_model = (create(f"file:{path}", classes, 0).to(device) for path in (student, teacher))

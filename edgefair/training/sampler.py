@@ -6,8 +6,9 @@ import numpy as np
 def order(labels: np.ndarray, groups: np.ndarray, sampling: str, rng: np.random.Generator) -> np.ndarray:
     """Positions of an epoch's rows, int64 [N]: all of them shuffled, or N drawn with replacement so as to balance.
 
-    "class" draws every class as often, "group" every group, "cell" every (class, group) that has rows. Rows of unknown
-    group (-1) keep the share they have, since they belong to no group that could be balanced.
+    labels, groups [N]; rng draws. sampling: "shuffle" shows every row once, "class" draws every class as often, "group"
+    every group, "cell" every (class, group) that has rows. Rows of unknown group (-1) keep the share they have, since
+    they belong to no group that could be balanced.
     """
     if sampling == "shuffle":
         return rng.permutation(len(labels))

@@ -7,6 +7,7 @@ import torch
 
 from edgefair.data import Examples
 from edgefair.errors import RecipeError
+from edgefair.log import Log
 from edgefair.models import Classifier, create
 from edgefair.models.factory import FROZEN_PREFIXES
 from edgefair.models.parallel import this_process
@@ -68,8 +69,12 @@ def check_trainable(part: TeacherSettings | StudentSettings) -> None:
         )
 
 
-def train_teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> tuple[Classifier, list[dict]]:
-    """Train the teacher with cross-entropy alone, or load it; returns it with a row of history for each epoch."""
+def train_teacher(recipe: Recipe, examples: Examples, folder: Path, log: Log) -> tuple[Classifier, list[dict]]:
+    """Train the recipe's teacher with cross-entropy alone, or load it; returns it with a row of history for each epoch.
+
+    `examples` are the data set, `folder` gets checkpoints, `log` a line for each epoch. Raises TrainingError where it
+    diverges.
+    """
     device = training_device(recipe)
     model = build(recipe.teacher, examples, derive(recipe.seed, "teacher")).to(device)
     if recipe.teacher.spec.startswith(FROZEN_PREFIXES) or not recipe.teacher.epochs:
@@ -83,9 +88,13 @@ def train_teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> tupl
 
 
 def distil_student(
-    recipe: Recipe, examples: Examples, teacher: Classifier, folder: Path, log
+    recipe: Recipe, examples: Examples, teacher: Classifier, folder: Path, log: Log
 ) -> tuple[Classifier, list[dict], str]:
-    """Train the student with the recipe's loss and strategy; returns it, its history and what lambda meant."""
+    """Train the student with the recipe's loss and strategy; returns it, its history and the objective with its lambda.
+
+    `teacher` is a network for the classes of `examples`, `folder` gets checkpoints, `log` a line for each epoch. Raises
+    TrainingError where it diverges.
+    """
     device = training_device(recipe)
     announce_stage("student")
     model = build(recipe.student, examples, derive(recipe.seed, "student")).to(device)

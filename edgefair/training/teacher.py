@@ -26,7 +26,11 @@ def outputs(
     batch_size: int = 256,
     run: Callable[[Tensor], Output] | None = None,
 ) -> Output:
-    """Logits [N, C] and features [N, D] of rows in eval mode, on the CPU; `run` replaces a plain call of the model."""
+    """Logits [N, C] and features [N, D] of a model in eval mode, on the CPU.
+
+    images [all, 3, S, S] uint8, of which `rows` [N] are computed on `device`, `batch_size` at a time; `run` replaces a
+    plain call of the model.
+    """
     model.eval()
     parts = []
     for place in batches(len(rows), batch_size):

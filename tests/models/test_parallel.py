@@ -11,7 +11,7 @@ from torch.func import jvp
 from torch.nn import functional
 
 from edgefair.models import create
-from edgefair.models.parallel import SINGLE_PROCESS, ProcessGroup, _batch_norm
+from edgefair.models.parallel import SINGLE_PROCESS, ProcessGroup, shared_batch_norm
 from tests.helpers.parallel_worker import CASES, QUIET, recipe_of, stages, train
 
 
@@ -53,11 +53,11 @@ def test_two_processes_train_the_student_of_one(launched, case, tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("double")
 def test_the_main_job_trains_in_all_processes_and_one_writes(launched, tmp_path):
-    from edgefair.models.factory import _read_weights
+    from edgefair.models.factory import read_weights
 
     stages(recipe_of("adversarial"), tmp_path, QUIET)
     for name in ("teacher/teacher.safetensors", "student.safetensors"):
-        (_, alone), (_, found) = (_read_weights(folder / name) for folder in (tmp_path, launched / "run"))
+        (_, alone), (_, found) = (read_weights(folder / name) for folder in (tmp_path, launched / "run"))
         for key, value in alone.items():
             torch.testing.assert_close(found[key], value, rtol=1e-6, atol=1e-8)
 
@@ -81,14 +81,14 @@ def test_every_row_has_its_process(rows, size):
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-def test_shared_statistics_are_batch_normalisation(monkeypatch):
+def test_shared_statistics_areshared_batch_normalisation(monkeypatch):
     """With one process the sums are its own: value, gradient, forward mode and running statistics are torch's."""
     monkeypatch.setattr("torch.distributed.all_reduce", lambda x: None)
     random = torch.Generator().manual_seed(0)
     x, along, pull = (torch.randn(6, 3, 4, 4, generator=random, dtype=torch.float32) for _ in range(3))
     weight, bias = torch.rand(3, generator=random), torch.rand(3, generator=random)
     found = []
-    for function in (functional.batch_norm, _batch_norm):
+    for function in (functional.batch_norm, shared_batch_norm):
         mean, variance = torch.zeros(3), torch.ones(3)
         leaf = x.clone().requires_grad_()
         value = function(leaf, mean, variance, weight, bias, True, 0.3, 1e-5)

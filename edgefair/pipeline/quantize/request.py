@@ -35,7 +35,7 @@ def opened(folder: Path, log: Log) -> Iterator[tuple[RunFolder, Examples]]:
     recipe = finished_recipe(folder)
     with RunFolder.open(folder, recipe, log) as run:
         examples = load_examples(recipe.data, recipe.seed, log)
-        run.refuse_other_data(examples.describe())
+        run.check_data(examples.describe())
         yield run, examples
 
 

@@ -78,7 +78,7 @@ def test_nothing_of_the_gate_rows_is_read_before_the_file_is_judged(folder, tmp_
         images[rows], labels[rows] = 255 - images[rows], (labels[rows] + 1) % 10
         return dataclasses.replace(examples, images=images, labels=labels)
 
-    monkeypatch.setattr(RunFolder, "refuse_other_data", lambda *_: None)
+    monkeypatch.setattr(RunFolder, "check_data", lambda *_: None)
     monkeypatch.setattr(run_module, "load_examples", poisoned)
     with pytest.raises(DataError):
         quantize_run(folder, request, quiet)
