@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ class LabelledRows:
         """Declared cells without one of the chosen rows, as "group/class"."""
         return [self.cell_name(*cell) for cell in np.argwhere(self.cell_counts(rows) == 0)]
 
-    def columns(self, rows: np.ndarray | slice = slice(None)) -> dict:
+    def columns(self, rows: np.ndarray | slice = slice(None)) -> dict[str, Any]:
         """The shared columns of the chosen rows with the declared names, to make another table of rows from."""
         return {
             "ids": self.ids[rows],
@@ -103,7 +104,7 @@ class Predictions(LabelledRows):
     """
 
     logits: np.ndarray
-    about: dict = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
 
     def __init__(  # written out, for callers outside give the columns by position in this order
         self,
@@ -113,11 +114,12 @@ class Predictions(LabelledRows):
         logits: np.ndarray,
         class_names: tuple[str, ...],
         group_names: tuple[str, ...],
-        about: dict | None = None,
+        about: dict[str, Any] | None = None,
         identities: np.ndarray | None = None,
-    ):
-        values = {"ids": ids, "labels": labels, "groups": groups, "logits": logits, "identities": identities}
-        values |= {"class_names": class_names, "group_names": group_names, "about": {} if about is None else about}
+    ) -> None:
+        values: dict[str, Any] = {"ids": ids, "labels": labels, "groups": groups, "identities": identities}
+        values |= {"class_names": class_names, "group_names": group_names}
+        values |= {"logits": logits, "about": {} if about is None else about}
         for name, value in values.items():
             object.__setattr__(self, name, value)
         self.check_shapes("predictions")
@@ -142,7 +144,8 @@ class Predictions(LabelledRows):
     @cached_property
     def predicted(self) -> np.ndarray:
         """The class with the largest logit of each row, int64 [N]; the lowest index wins a tie."""
-        return self.logits.argmax(axis=1)
+        classes: np.ndarray = self.logits.argmax(axis=1)
+        return classes
 
     def save(self, path: Path) -> None:
         """Write one .npz file atomically."""
@@ -152,7 +155,7 @@ class Predictions(LabelledRows):
             "group_names": list(self.group_names),
             "about": self.about,
         }
-        who = {} if self.identities is None else {"identities": self.identities.astype(np.str_)}
+        who: dict[str, Any] = {} if self.identities is None else {"identities": self.identities.astype(np.str_)}
         with atomic_path(path) as temporary, open(temporary, "wb") as stream:
             np.savez_compressed(
                 stream,
@@ -170,11 +173,11 @@ class Predictions(LabelledRows):
         try:
             with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 header = json.loads(str(stored["header"]))
-                arrays = {
+                arrays: dict[str, Any] = {
                     name: stored[name] for name in ("ids", "labels", "groups", "logits", "identities") if name in stored
                 }
                 if header["schema"] == SCHEMA:
-                    names = {name: tuple(header[name]) for name in ("class_names", "group_names")}
+                    names: dict[str, Any] = {name: tuple(header[name]) for name in ("class_names", "group_names")}
                     return Predictions(**arrays, **names, about=dict(header["about"]))
         except DataError as error:
             raise DataError(f"{path}: {error}") from None

@@ -71,14 +71,14 @@ def mean_drift_check(pair: Pair, tolerance: Tolerance, claim: str, rng: np.rando
         bound = _drift_bounds(pair, tolerance, rng, tolerance.confidence)[0]
     else:
         level = (1 + tolerance.confidence) / 2
-        drift = _drift_bounds(pair, tolerance, rng, level)[0]
-        bound = min(drift, worsening_bound(pair.counts, tolerance.replicates, rng, level, identity=pair.by_identity))
+        moved = _drift_bounds(pair, tolerance, rng, level)[0]
+        bound = min(moved, worsening_bound(pair.counts, tolerance.replicates, rng, level, identity=pair.by_identity))
     fact = f"the mean recall gap between groups changed by {value:+.2f} points"
     if claim == EQUIVALENCE and not pair.missing:
         drift = 100 * gap_drift(pair.counts)  # [C], points
         most = f", most in {pair.class_names[int(drift.argmax())]} ({drift.max():.2f})" if drift.max() else ""
-        moved = f"moved by {drift.mean():.2f} points on average over {pair.shape[0]} classes{most}"
-        fact = f"the recall gaps between groups {moved}, their mean changed by {value:+.2f} points"
+        moved_by = f"moved by {drift.mean():.2f} points on average over {pair.shape[0]} classes{most}"
+        fact = f"the recall gaps between groups {moved_by}, their mean changed by {value:+.2f} points"
     return _drift_check("mean_drift", fact, value, 100 * bound, tolerance.mean_drift_points, pair, tolerance)
 
 

@@ -6,6 +6,7 @@ of exported engines all ask here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from edgefair.gate.checks import Check
 from edgefair.gate.limits import Limits
@@ -20,8 +21,9 @@ from edgefair.predictions import Predictions
 class Timing:
     """What was measured of an artefact's latency, and the batch size that a limit on it applies to."""
 
-    rows: Mapping[str, dict] = field(default_factory=dict)  # batch size as text -> percentiles
-    control: Mapping[str, dict] = field(default_factory=dict)  # batch size as text -> whether the machine was quiet
+    # Both by batch size as text: percentiles, and whether the machine was quiet.
+    rows: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    control: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     batch: str = "1"
     where: str = ""  # what it was measured on, in words
 

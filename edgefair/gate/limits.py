@@ -1,6 +1,7 @@
 """The limits a verdict is held to: tolerances, latency and size; hashed, with every change after the run in words."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from edgefair.errors import RecipeError
 from edgefair.files import digest
@@ -19,13 +20,13 @@ class Limits:
     max_latency_p90_ms: float | None = None
     max_size_mb: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("max_latency_p90_ms", "max_size_mb"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise RecipeError(f"'{name}' is {value:g}; allowed is anything above 0. {how_to_change(name)}")
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Every limit by name, as JSON values."""
         return {
             "claim": self.claim,
@@ -48,7 +49,7 @@ def recipe_limits(recipe: Recipe, claim: str) -> Limits:
     return Limits(claim, recipe_tolerance(gate, claim), *extra)
 
 
-def with_flags(limits: Limits, flags: dict) -> Limits:
+def with_flags(limits: Limits, flags: dict[str, Any]) -> Limits:
     """The same limits with those of the command line on top; a flag that is None was not given."""
     values = limits.to_dict() | {name: value for name, value in flags.items() if value is not None}
     own = {name: values.pop(name) for name in ("claim", "max_latency_p90_ms", "max_size_mb")}
@@ -61,7 +62,7 @@ def diff(fixed: Limits, used: Limits) -> list[str]:
     return [f"{name} {_word(before[name])} -> {_word(after[name])}" for name in before if before[name] != after[name]]
 
 
-def _word(value) -> str:
+def _word(value: str | float | None) -> str:
     if value is None:
         return "none"
     return value if isinstance(value, str) else f"{value:g}"

@@ -1,11 +1,12 @@
 """Latency and size against their limits: facts of one file, judged alike by report, `verify` and `bench`."""
 
 import math
+from typing import Any
 
 from edgefair.gate.checks import Check, outcome_of, sentence_of
 
 
-def latency_check(row: dict, batch: str, limit: float, quiet: bool | None = None, where: str = "") -> Check:
+def latency_check(row: dict[str, Any], batch: str, limit: float, quiet: bool | None = None, where: str = "") -> Check:
     """p90 of one batch size: fails as observed, passes on the 99 % upper estimate, else inconclusive.
 
     row: {} where nothing was measured; its p90_upper_ms is None where the calls were too few for an estimate. batch:

@@ -77,7 +77,7 @@ class Tolerance:
     confidence: float = 0.95
     """One-sided confidence of every bound."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("mean_drift_points", "accuracy_drop_points", "worst_group_drop_points"):
             _check_range(name, getattr(self, name), 0, 100)
         for name in ("max_drift_points", "supported_max_drift_points", "flip_rate_percent"):

@@ -9,6 +9,7 @@ Inconclusive is never a pass: it says that there are too few rows to know.
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -48,12 +49,13 @@ class Verdict:
     outcome: str  # "pass", "fail" or "inconclusive"
     claim: str  # "same" or "no_worse"
     checks: tuple[Check, ...]
-    numbers: dict
+    numbers: dict[str, Any]
     sentence: str
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """The verdict as JSON values, undefined numbers as None."""
-        return finite(asdict(self))
+        values: dict[str, Any] = finite(asdict(self))
+        return values
 
 
 def compare(
@@ -105,7 +107,9 @@ def worst(outcomes: list[str]) -> str:
     return next((outcome for outcome in OUTCOMES if outcome in outcomes), "pass")
 
 
-def _numbers(pair: Pair, tolerance: Tolerance, seed: int, floors: tuple[NoiseFloor | None, NoiseFloor | None]) -> dict:
+def _numbers(
+    pair: Pair, tolerance: Tolerance, seed: int, floors: tuple[NoiseFloor | None, NoiseFloor | None]
+) -> dict[str, Any]:
     sizes = pair.counts.sum(axis=-1)  # [G, C]
     small = sizes < tolerance.min_cell  # these cells are not covered
     gaps = (~small).sum(axis=0) >= min(2, pair.shape[1])  # [C] a gap takes two cells; with one group a cell is all
@@ -138,7 +142,7 @@ def _numbers(pair: Pair, tolerance: Tolerance, seed: int, floors: tuple[NoiseFlo
     return numbers
 
 
-def verdict_sentence(outcome: str, checks: Sequence[Check], numbers: dict, pair: Pair) -> str:
+def verdict_sentence(outcome: str, checks: Sequence[Check], numbers: dict[str, Any], pair: Pair) -> str:
     """Every check that did not pass, the worst first, then the drift, what was observed, and what is not covered.
 
     outcome: what the sentence stands under, which may be worse than what the verdict's checks give. checks, numbers: of

@@ -1,6 +1,7 @@
 """Results of `verify`: candidates with their verdicts, and where a reference came from."""
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from edgefair import __version__
 from edgefair.errors import EXIT
@@ -19,10 +20,11 @@ class Source:
     name: str  # as the user can write it: FILE.npz or RUN:NAME
     predictions: Predictions
     recipe: Recipe | None = None
-    latency: dict = field(default_factory=dict)  # batch size as text -> percentiles; empty where nothing was measured
-    control: dict = field(default_factory=dict)  # batch size as text -> how still the machine was then
+    # Both by batch size as text: percentiles (none where nothing was measured), and how still the machine was then.
+    latency: dict[str, Any] = field(default_factory=dict)
+    control: dict[str, Any] = field(default_factory=dict)
 
-    def about(self) -> dict:
+    def about(self) -> dict[str, Any]:
         """What identifies it, as JSON values."""
         return {"source": self.name, **self.predictions.about}
 
@@ -48,11 +50,11 @@ class CandidateVerdict:
     sentence: str
     checks: tuple[Check, ...] = ()
     source: Source | None = None
-    numbers: dict | None = None
+    numbers: dict[str, Any] | None = None
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """The verdict as JSON values, undefined numbers as None."""
-        return finite(
+        values: dict[str, Any] = finite(
             {
                 "name": self.name,
                 "outcome": self.outcome,
@@ -62,6 +64,7 @@ class CandidateVerdict:
                 "numbers": self.numbers or {},
             }
         )
+        return values
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Result:
     changes: tuple[str, ...]  # limits that differ from a recipe that fixed them before the run, in words
     recipe_sha256: str | None
     created: str
-    machine: dict  # where it was judged
+    machine: dict[str, Any]  # where it was judged
 
     @property
     def outcome(self) -> str:
@@ -82,7 +85,7 @@ class Result:
         outcomes = [one.outcome for one in self.judged]
         return "error" if "error" in outcomes else worst(outcomes)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """The record, as JSON values."""
         return {
             "schema": SCHEMA,

@@ -48,7 +48,7 @@ class IdentityCounts(NamedTuple):
 
     def _draw_cell(self, cell: int, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         own = slice(*np.searchsorted(self.cell, (cell, cell + 1)))
-        drawn = self.counts[own].T.astype(np.float64) @ weights[self.type_of[own]]  # [4, replicates]
+        drawn: np.ndarray = self.counts[own].T.astype(np.float64) @ weights[self.type_of[own]]  # [4, replicates]
         often = self.multiplicity[self.type_of[own]]
         people, rows = int(often.sum()), int((often * self.counts[own].sum(axis=1)).sum())
         half = 0.5 / (people + 1)
@@ -131,8 +131,8 @@ def _alike(who: np.ndarray, place: np.ndarray, rows: np.ndarray) -> tuple[np.nda
     if not len(who):
         return (np.zeros(0, dtype=np.int64),) * 3
     pair, index = np.unique(np.stack([place, rows]), axis=1, return_inverse=True)
-    marks = np.random.default_rng(0).integers(0, 2**64, size=pair.shape[1], dtype=np.uint64)
+    marks = np.random.default_rng(0).integers(0, 2**64, size=len(pair[0]), dtype=np.uint64)
     starts = np.flatnonzero(np.diff(who, prepend=-1))
-    key = np.add.reduceat(marks[index.ravel()], starts)  # [I], wraps around
+    key: np.ndarray = np.add.reduceat(marks[index.ravel()], starts)  # [I], wraps around
     _, first, type_of, multiplicity = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
     return type_of.ravel(), first, multiplicity

@@ -41,7 +41,8 @@ class Pair(LabelledRows):
     @cached_property
     def pred_cand(self) -> np.ndarray:
         """The class that the candidate predicts, int64 [N]."""
-        return self.candidate.predicted[self.order]
+        predicted: np.ndarray = self.candidate.predicted[self.order]
+        return predicted
 
     @cached_property
     def outcomes(self) -> np.ndarray:
@@ -51,7 +52,8 @@ class Pair(LabelledRows):
     @cached_property
     def flipped(self) -> np.ndarray:
         """Whether the predicted class differs, bool [N]."""
-        return self.pred_ref != self.pred_cand
+        flipped: np.ndarray = self.pred_ref != self.pred_cand
+        return flipped
 
     @cached_property
     def by_identity(self) -> IdentityCounts | None:
@@ -68,7 +70,10 @@ class Pair(LabelledRows):
     @cached_property
     def tables(self) -> tuple[np.ndarray, np.ndarray]:
         """Confusion of the reference and of the candidate, int64 [G, C, C] each."""
-        return tuple(confusion(self.labels, pred, self.groups, *self.shape) for pred in (self.pred_ref, self.pred_cand))
+        reference, candidate = (
+            confusion(self.labels, pred, self.groups, *self.shape) for pred in (self.pred_ref, self.pred_cand)
+        )
+        return reference, candidate
 
     @property
     def compares_groups(self) -> bool:
@@ -120,20 +125,19 @@ def align(reference: Predictions, candidate: Predictions) -> Pair:
                 "Both must be predicted from the same list of gate rows."
             )
     _same_data(reference, candidate)
-    theirs = np.argsort(their_ids)[np.argsort(np.argsort(ids))]  # [N] row of the candidate for each of the reference
+    order = np.argsort(their_ids)[np.argsort(np.argsort(ids))]  # [N] row of the candidate for each of the reference
+    compared = ["labels", "groups"]
     if reference.identities is not None and candidate.identities is not None:
-        compared = ("labels", "groups", "identities")
-    else:
-        compared = ("labels", "groups")
+        compared.append("identities")
     for what in compared:
-        ours_values, their_values = getattr(reference, what), getattr(candidate, what)[theirs]
+        ours_values, their_values = getattr(reference, what), getattr(candidate, what)[order]
         bad = np.flatnonzero(ours_values != their_values)
         if len(bad):
             raise DataError(
                 f"the {what} of {len(bad)} examples differ, first id '{ids[bad[0]]}': reference "
                 f"{ours_values[bad[0]]}, candidate {their_values[bad[0]]}. Predict both from the same data."
             )
-    return Pair.of(reference, candidate, theirs)
+    return Pair.of(reference, candidate, order)
 
 
 def _same_data(reference: Predictions, candidate: Predictions) -> None:
@@ -150,7 +154,7 @@ def _same_data(reference: Predictions, candidate: Predictions) -> None:
         raise DataError(_other_data("data set", "data_sha256", data))
 
 
-def _other_data(what: str, key: str, hashes: list[str]) -> str:
+def _other_data(what: str, key: str, hashes: list[object]) -> str:
     ours, theirs = (str(value)[:12] for value in hashes)
     return (
         f"reference and candidate were predicted from another {what}: {key} is {ours}… and {theirs}…. "

@@ -4,6 +4,8 @@ Tables take any number of leading batch axes ([..., G, C, C]), so a thousand res
 undefined rate (no rows to count) is NaN, never 0.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -53,7 +55,7 @@ def soft_confusion(y_true: ArrayLike, y_pred: ArrayLike, z: ArrayLike, num_class
     return np.stack(sides).reshape(2, num_classes, num_classes), int((~known).sum())
 
 
-def intersection(groups: list, names: list) -> tuple[np.ndarray, tuple[str, ...]]:
+def intersection(groups: Sequence[np.ndarray], names: Sequence[Sequence[str]]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Groups of several attributes at once: ids int64 [N] and names "a & b", the last attribute running fastest.
 
     groups  one int [N] array an attribute, -1 where unknown; a row unknown in any of them is unknown here
@@ -104,7 +106,7 @@ def selection_rate(confusion: ArrayLike) -> np.ndarray:
     return divide(predicted, predicted.sum(axis=-1, keepdims=True))
 
 
-def undefined_counts(confusion: ArrayLike) -> dict:
+def undefined_counts(confusion: ArrayLike) -> dict[str, dict[str, int]]:
     """How many (group, class) rates of one table are undefined, by name of the rate, beside how many there are."""
     rates = {f.__name__: f(confusion) for f in (recall, precision, false_positive_rate, selection_rate)}
     return {name: {"undefined": int(np.isnan(rate).sum()), "of": int(rate.size)} for name, rate in rates.items()}
@@ -127,4 +129,5 @@ def check_ids(what: str, values: ArrayLike, low: int, high: int) -> np.ndarray:
 def divide(count: ArrayLike, total: ArrayLike) -> np.ndarray:
     """count / total in float64, NaN where total is 0; a scalar where both are."""
     count, total = np.broadcast_arrays(np.asarray(count, dtype=np.float64), total)
-    return np.divide(count, total, out=np.full(count.shape, np.nan), where=total > 0)[()]
+    quotient: np.ndarray = np.divide(count, total, out=np.full(count.shape, np.nan), where=total > 0)[()]
+    return quotient

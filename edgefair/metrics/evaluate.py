@@ -1,5 +1,7 @@
 """Metrics of one set of predictions: scores with intervals, disparities with noise floors, each class."""
 
+from typing import Any
+
 import numpy as np
 
 from edgefair.metrics.confusion_matrix import confusion, recall, undefined_counts
@@ -19,12 +21,12 @@ from edgefair.predictions import Predictions
 from edgefair.seeds import generator
 
 
-def evaluate(predictions: Predictions, draws: int, seed: int) -> dict:
+def evaluate(predictions: Predictions, draws: int, seed: int) -> dict[str, Any]:
     """Scores over all rows, disparities over rows of known group, in shares of one; intervals are of 95 %."""
     return evaluate_with_floor(predictions, draws, seed)[0]
 
 
-def evaluate_with_floor(predictions: Predictions, draws: int, seed: int) -> tuple[dict, NoiseFloor]:
+def evaluate_with_floor(predictions: Predictions, draws: int, seed: int) -> tuple[dict[str, Any], NoiseFloor]:
     """`evaluate`, and the noise floor of `mean_abs_disparity` as `disparity_floor` gives it, drawn once for both."""
     shape = (len(predictions.class_names), len(predictions.group_names))
     table = confusion(predictions.labels, predictions.predicted, predictions.groups, *shape)  # [G, C, C]
@@ -57,12 +59,12 @@ def _floor_generator(seed: int) -> np.random.Generator:
 
 def _scores(
     predictions: Predictions, probabilities: np.ndarray, everyone: np.ndarray, draws: int, rng: np.random.Generator
-) -> dict:
+) -> dict[str, Any]:
     """Accuracy (Wilson), precision, recall and F1 of both averages (resampled counts), macro AUROC (rank variance)."""
     n = int(everyone.sum())
     right = int(np.trace(everyone[0]))
     tables = rng.multinomial(n, everyone.ravel() / n, size=draws).reshape(draws, *everyone.shape)
-    scores = {"accuracy": {"value": right / n, "interval": wilson(right, n)}}
+    scores: dict[str, dict[str, Any]] = {"accuracy": {"value": right / n, "interval": wilson(right, n)}}
     for average, function in (("macro", macro_scores), ("weighted", weighted_scores)):
         values, resampled = function(everyone), function(tables)
         for name in ("precision", "recall", "f1"):
@@ -73,7 +75,7 @@ def _scores(
     return scores
 
 
-def _disparities(table: np.ndarray, draws: int, seed: int) -> tuple[dict, NoiseFloor]:
+def _disparities(table: np.ndarray, draws: int, seed: int) -> tuple[dict[str, Any], NoiseFloor]:
     # One set of permutations for all metrics, and the gate's own: one disparity has one floor on a page.
     observed, chance = permuted_values(
         table,
@@ -82,16 +84,16 @@ def _disparities(table: np.ndarray, draws: int, seed: int) -> tuple[dict, NoiseF
         _floor_generator(seed),
     )
     every = chance_floor(observed, chance)
-    columns = zip(METRICS, every.observed, every.mean, every.q95, every.p_value, strict=True)
     disparities = {
-        name: {"value": value, "floor": mean, "floor_q95": q95, "p_value": p} for name, value, mean, q95, p in columns
+        name: {"value": value, "floor": mean, "floor_q95": q95, "p_value": p}
+        for name, mean, q95, p, value in zip(METRICS, *np.stack(every), strict=True)
     }
     mean_place = list(METRICS).index("mean_abs_disparity")
     # A column of its own: NumPy adds a matrix in another order, and the last bit of a mean would differ.
     return disparities, chance_floor(observed[mean_place], chance[:, mean_place].copy())
 
 
-def _groups(table: np.ndarray, predictions: Predictions, probabilities: np.ndarray) -> list[dict]:
+def _groups(table: np.ndarray, predictions: Predictions, probabilities: np.ndarray) -> list[dict[str, Any]]:
     names, sizes = predictions.group_names, table.sum(axis=(-2, -1))  # [G]
     errors = calibration_error(predictions.labels, probabilities, predictions.groups, len(names))  # [G]
     return [
@@ -106,8 +108,8 @@ def _groups(table: np.ndarray, predictions: Predictions, probabilities: np.ndarr
     ]
 
 
-def _classes(table: np.ndarray, predictions: Predictions, draws: int, rng: np.random.Generator) -> list[dict]:
-    floor = noise_floor(table, class_gaps, draws, rng)
+def _classes(table: np.ndarray, predictions: Predictions, draws: int, rng: np.random.Generator) -> list[dict[str, Any]]:
+    mean, q95, p_value, gap = np.stack(noise_floor(table, class_gaps, draws, rng))  # [C] each
     best, worst = extreme_groups(table)
     signed = signed_disparity(table) if len(predictions.group_names) == 2 else [None] * len(predictions.class_names)
     rates, sizes = recall(table), table.sum(axis=-1)  # [G, C]
@@ -117,13 +119,13 @@ def _classes(table: np.ndarray, predictions: Predictions, draws: int, rng: np.ra
             "name": name,
             "rows": sizes[:, c],
             "recall": rates[:, c],
-            "gap": floor.observed[c],
+            "gap": gap[c],
             "signed": signed[c],
             "best_group": groups[best[c]] if best[c] >= 0 else None,
             "worst_group": groups[worst[c]] if worst[c] >= 0 else None,
-            "floor": floor.mean[c],
-            "floor_q95": floor.q95[c],
-            "p_value": floor.p_value[c],
+            "floor": mean[c],
+            "floor_q95": q95[c],
+            "p_value": p_value[c],
         }
         for c, name in enumerate(predictions.class_names)
     ]

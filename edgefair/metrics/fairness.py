@@ -5,6 +5,7 @@ An undefined rate (no rows to count) is NaN, never 0, and NaN is kept by every m
 `missing_cells` names what made it so. Rates lie in 0 .. 1; multiply by 100 for points.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -27,7 +28,8 @@ def class_gaps(confusion: ArrayLike) -> np.ndarray:
 
 def defined_groups(confusion: ArrayLike) -> np.ndarray:
     """How many groups have rows of each class, int [..., C]: the count behind `class_gaps`."""
-    return (np.asarray(confusion).sum(axis=-1) > 0).sum(axis=-2)
+    count: np.ndarray = (np.asarray(confusion).sum(axis=-1) > 0).sum(axis=-2)
+    return count
 
 
 def signed_disparity(confusion: ArrayLike) -> np.ndarray:
@@ -38,7 +40,8 @@ def signed_disparity(confusion: ArrayLike) -> np.ndarray:
     rates = recall(confusion)  # [..., G, C]
     if rates.shape[-2] != 2:
         raise ValueError(f"signed_disparity needs two groups, got {rates.shape[-2]}; use class_gaps, extreme_groups.")
-    return rates[..., 0, :] - rates[..., 1, :]
+    signed: np.ndarray = rates[..., 0, :] - rates[..., 1, :]
+    return signed
 
 
 def extreme_groups(confusion: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -55,17 +58,19 @@ def mean_abs_disparity(confusion: ArrayLike) -> float | np.ndarray:
 
     A class that both groups always miss has gap 0 and counts; a class without rows makes the mean NaN.
     """
-    return class_gaps(confusion).mean(axis=-1)
+    mean: float | np.ndarray = class_gaps(confusion).mean(axis=-1)
+    return mean
 
 
 def deo_mean(confusion: ArrayLike) -> float | np.ndarray:
     """Mean over classes of the recall gap (Jung et al. 2021; BIRD, A.1): the same number as `mean_abs_disparity`."""
-    return class_gaps(confusion).mean(axis=-1)
+    return mean_abs_disparity(confusion)
 
 
 def deo_max(confusion: ArrayLike) -> float | np.ndarray:
     """Largest recall gap of any class (Jung et al. 2021; BIRD, A.1); NaN as soon as one class has no defined gap."""
-    return class_gaps(confusion).max(axis=-1)
+    largest: float | np.ndarray = class_gaps(confusion).max(axis=-1)
+    return largest
 
 
 def demographic_parity_difference(confusion: ArrayLike, *, agg: str = "max") -> float | np.ndarray:
@@ -92,10 +97,11 @@ def equalized_odds_difference(confusion: ArrayLike, *, agg: str = "max", rates: 
 
 def accuracy_gap(confusion: ArrayLike) -> float | np.ndarray:
     """Highest minus lowest group accuracy over the groups with rows; NaN under two such groups."""
-    return _range_over_groups(group_accuracy(confusion)[..., None]).max(axis=-1)
+    gap: float | np.ndarray = _range_over_groups(group_accuracy(confusion)[..., None]).max(axis=-1)
+    return gap
 
 
-METRICS = {
+METRICS: dict[str, Callable[[ArrayLike], float | np.ndarray]] = {
     "mean_abs_disparity": mean_abs_disparity,
     "deo_mean": deo_mean,
     "deo_max": deo_max,
@@ -112,12 +118,14 @@ def _range_over_groups(rates: np.ndarray) -> np.ndarray:
     undefined = np.isnan(rates)
     high = np.where(undefined, -np.inf, rates).max(axis=-2)
     low = np.where(undefined, np.inf, rates).min(axis=-2)
-    return np.subtract(high, low, out=np.full(high.shape, np.nan), where=(~undefined).sum(axis=-2) >= 2)
+    spread: np.ndarray = np.subtract(high, low, out=np.full(high.shape, np.nan), where=(~undefined).sum(axis=-2) >= 2)
+    return spread
 
 
-def _over_classes(gaps: np.ndarray, agg: str):
+def _over_classes(gaps: np.ndarray, agg: str) -> float | np.ndarray:
     if agg not in ("max", "mean"):
         raise ValueError(f"agg is '{agg}'; allowed are 'max' and 'mean'.")
     if gaps.shape[-1] == 2:
-        return gaps[..., 1][()]  # a scalar where there is no batch axis
-    return gaps.max(axis=-1) if agg == "max" else gaps.mean(axis=-1)
+        gaps = gaps[..., 1:]  # class 1 alone
+    value: float | np.ndarray = gaps.max(axis=-1) if agg == "max" else gaps.mean(axis=-1)
+    return value

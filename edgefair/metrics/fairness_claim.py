@@ -1,5 +1,7 @@
 """Whether one model may be called "fairer" or "less fair" than another: only where a test supports the word."""
 
+from typing import TypedDict
+
 import numpy as np
 
 from edgefair.metrics.comparison import Pair
@@ -9,8 +11,16 @@ NO_WORD = "not shown to differ"
 LEVEL = 0.975  # each way, hence a two-sided 95 % statement
 
 
-def fairness_claim(pair: Pair, replicates: int, rng: np.random.Generator) -> dict:
-    """Compare mean absolute disparity of both sides of a pair: {"word", "at_least_points", "sentence"}.
+class FairnessClaim(TypedDict):
+    """What may be said of a candidate beside its reference."""
+
+    word: str  # "fairer", "less fair" or NO_WORD
+    at_least_points: float | None  # by how much the mean recall gap differs; None without a word
+    sentence: str
+
+
+def fairness_claim(pair: Pair, replicates: int, rng: np.random.Generator) -> FairnessClaim:
+    """Compare mean absolute disparity of both sides of a pair.
 
     "fairer" if the 97.5 % upper bound of disparity(candidate) - disparity(reference) (`worsening_bound`) is below
     zero, "less fair" if the same bound with both exchanged is, else "not shown to differ". It speaks of these two

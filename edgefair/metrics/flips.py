@@ -1,6 +1,7 @@
 """Which examples, cells and classes changed between two sets of predictions of the same rows."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class Flip:
     change: str  # "lost" (A was right), "won" (B is right) or "both wrong"
 
 
-def differences(pair: Pair) -> dict:
+def differences(pair: Pair) -> dict[str, Any]:
     """Everything that differs between A, the pair's reference, and B, its candidate, as JSON values.
 
     Intervals are of 95 %: Tango's for a change of accuracy, Wilson's for a share of changed predictions, both for as
@@ -59,7 +60,7 @@ def differences(pair: Pair) -> dict:
     }
 
 
-def cells(pair: Pair) -> list[dict]:
+def cells(pair: Pair) -> list[dict[str, Any]]:
     """A row for every (group, class) cell: its rows, both recalls, rows lost and won, the change with its interval."""
     rows = []
     for group, label in np.ndindex(pair.counts.shape[:2]):
@@ -101,7 +102,7 @@ def list_flips(pair: Pair) -> list[Flip]:
     return sorted(flips, key=lambda flip: (-flip.margin, flip.id))
 
 
-def _accuracy(pair: Pair, rows) -> dict:
+def _accuracy(pair: Pair, rows: np.ndarray | slice) -> dict[str, Any]:
     """Of the chosen rows: both accuracies, lost and won, the change, McNemar's mid-p, and the flips."""
     lost, won, size, effect = pair.change(rows)
     labels, ours, theirs = pair.labels[rows], pair.pred_ref[rows], pair.pred_cand[rows]
@@ -125,10 +126,11 @@ def _accuracy(pair: Pair, rows) -> dict:
 def _disagreement(pair: Pair) -> list[list[int]]:
     """Rows by A's class and B's class, [C][C]: the diagonal is where they agree, whatever the label."""
     differ, agree = disagreement(pair.pred_ref, pair.pred_cand, pair.shape[0])
-    return (differ + np.diag(agree)).tolist()
+    table: list[list[int]] = (differ + np.diag(agree)).tolist()
+    return table
 
 
-def _gaps(table: np.ndarray) -> dict:
+def _gaps(table: np.ndarray) -> dict[str, float]:
     return {"mean": 100 * float(mean_abs_disparity(table)), "max": 100 * float(deo_max(table))}
 
 
@@ -142,7 +144,7 @@ def row_changes(labels: np.ndarray, pred_ref: np.ndarray, pred_cand: np.ndarray)
     return np.select([outcomes == LOST, outcomes == WON, pred_ref != pred_cand], ["lost", "won", "other"], "")
 
 
-def flips_by_group(pair: Pair) -> list[dict]:
+def flips_by_group(pair: Pair) -> list[dict[str, Any]]:
     """Rows of each group that were lost (right before), won (right now) or are wrong in another way.
 
     [{"group", "rows", "lost", "won", "other"}], rows of unknown group last and only where there are any.

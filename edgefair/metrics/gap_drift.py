@@ -6,6 +6,7 @@ give the rows' identities too, else the bounds are too small.
 """
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +21,7 @@ __all__ = ["gap_drift", "gap_drift_bound", "paired_counts", "worsening_bound"]
 # Half a row in each discordant cell: without it a cell that happened not to flip has no variance, and rare flips pass
 # falsely in up to a third of all runs.
 PSEUDO_COUNTS = np.array([0.0, 0.5, 0.5, 0.0])
+Draws: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # sizes, rows both get right, lost and won
 
 
 def gap_drift(counts: ArrayLike) -> np.ndarray:
@@ -33,7 +35,8 @@ def gap_drift(counts: ArrayLike) -> np.ndarray:
     size = counts.sum(axis=-1)  # [G, C]
     change = np.full(size.shape, np.nan)  # [G, C]
     np.divide(counts[..., WON] - counts[..., LOST], size, out=change, where=size > 0)
-    return change.max(axis=0) - change.min(axis=0)
+    drift: np.ndarray = change.max(axis=0) - change.min(axis=0)
+    return drift
 
 
 def gap_drift_bound(
@@ -99,7 +102,8 @@ def skewness_levels(counts: ArrayLike, quantile: float, rows_per_identity: float
     )
     a = np.clip(skewed * np.sqrt(rows_per_identity) / 6, 0, 0.2)  # [..., 2]
     z = normal_quantile(quantile)
-    return np.vectorize(normal_cdf, otypes=[float])(a + (z + a) / (1 - a * (z + a)))
+    levels: np.ndarray = np.vectorize(normal_cdf, otypes=[float])(a + (z + a) / (1 - a * (z + a)))
+    return levels
 
 
 def worsening_bound(
@@ -147,17 +151,19 @@ def worsening_bound(
 
 
 def _centred(draws: np.ndarray) -> np.ndarray:
-    return draws - draws.mean(axis=-1, keepdims=True)
+    centred: np.ndarray = draws - draws.mean(axis=-1, keepdims=True)
+    return centred
 
 
 def _closer(rates: np.ndarray, amount: float) -> np.ndarray:
     """Draw rates [G] together around their mean until max - min is smaller by `amount`, or 0."""
     gap = np.ptp(rates)
     middle = rates.mean()
-    return middle + (rates - middle) * (max(0.0, gap - amount) / gap if gap > 0 else 0.0)
+    closer: np.ndarray = middle + (rates - middle) * (max(0.0, gap - amount) / gap if gap > 0 else 0.0)
+    return closer
 
 
-def _checked(counts) -> np.ndarray:
+def _checked(counts: ArrayLike) -> np.ndarray:
     counts = np.asarray(counts)
     if counts.ndim != 3 or counts.shape[-1] != 4 or counts.shape[0] < 2:
         raise DataError(
@@ -166,7 +172,7 @@ def _checked(counts) -> np.ndarray:
     return counts
 
 
-def _row_draws(counts: np.ndarray, replicates: int, rng: np.random.Generator) -> Iterator[tuple]:
+def _row_draws(counts: np.ndarray, replicates: int, rng: np.random.Generator) -> Iterator[Draws]:
     """For each class: size [G, 1], then rows both get right, lost and won, int64 [G, replicates] each.
 
     A multinomial as nested binomials; the flips come first because they are few, which makes them cheap to draw.
@@ -182,7 +188,7 @@ def _row_draws(counts: np.ndarray, replicates: int, rng: np.random.Generator) ->
         yield size, both, flips - won, won
 
 
-def _identity_draws(identity: IdentityCounts, replicates: int, rng: np.random.Generator) -> Iterator[tuple]:
+def _identity_draws(identity: IdentityCounts, replicates: int, rng: np.random.Generator) -> Iterator[Draws]:
     for cell in identity.draw(replicates, rng):  # [G, 4, replicates]
         yield _sizes(cell), cell[:, BOTH], cell[:, LOST], cell[:, WON]
 

@@ -74,8 +74,8 @@ def class_bias(
     """
     test = welch_class_bias(class_acc_a, overall_a, class_acc_b, overall_b)
     adjusted = holm(test.p)
-    counts = (int((p < alpha).sum()) for p in (test.p, adjusted))
-    return ClassBias(test, adjusted, *counts, int(np.isnan(test.p).sum()))
+    raw, corrected = (int((p < alpha).sum()) for p in (test.p, adjusted))
+    return ClassBias(test, adjusted, raw, corrected, int(np.isnan(test.p).sum()))
 
 
 def mcnemar_midp(lost: int, won: int) -> float:
@@ -87,6 +87,6 @@ def mcnemar_midp(lost: int, won: int) -> float:
     return min(1.0, 2 * binomial_half_cdf(least, flips) - binomial_half_pmf(least, flips))
 
 
-def _ratios(class_accuracy, overall) -> np.ndarray:
+def _ratios(class_accuracy: ArrayLike, overall: ArrayLike) -> np.ndarray:
     overall = np.asarray(overall, dtype=np.float64)[:, None]
     return np.asarray(class_accuracy, dtype=np.float64) / np.where(overall > 0, overall, np.nan)  # [S, C]

@@ -51,11 +51,12 @@ def paired_change_interval(lost: float, won: float, n: float, confidence: float 
     z = normal_quantile(0.5 + confidence / 2)
     change = (won - lost) / n
     score = functools.partial(_change_score, lost, won, n)
-    ends = ((-1.0, change, z), (change, 1.0, -z))
-    # The score falls as the change grows; 2 / 2^60 is below the last bit.
-    roots = (bisect(lambda d, target=target: score(d) > target, low, high, 60) for low, high, target in ends)
-    low, high = ((low + high) / 2 for low, high in roots)
-    return low, high
+
+    def end(low: float, high: float, target: float) -> float:
+        # The score falls as the change grows; 2 / 2^60 is below the last bit.
+        return sum(bisect(lambda d: score(d) > target, low, high, 60)) / 2
+
+    return end(-1.0, change, z), end(change, 1.0, -z)
 
 
 def noninferiority_p(lost: int, won: int, n: int, margin: float) -> float:

@@ -1,13 +1,15 @@
 """The noise floor of a disparity: the metric with group labels permuted inside each class."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from edgefair.metrics.fairness import METRICS
 
+Metric: TypeAlias = str | Callable[[np.ndarray], float | np.ndarray]
+"""A key of METRICS, or a function of tables [..., G, C, C] to [...] or [..., C]."""
 _CHUNK_CELLS = 1 << 23  # 64 MiB of int64 tables at a time
 
 
@@ -20,7 +22,7 @@ class NoiseFloor(NamedTuple):
     observed: float | np.ndarray  # the metric itself
 
 
-def noise_floor(confusion: ArrayLike, metric: str | Callable, draws: int, rng: np.random.Generator) -> NoiseFloor:
+def noise_floor(confusion: ArrayLike, metric: Metric, draws: int, rng: np.random.Generator) -> NoiseFloor:
     """The metric on one confusion tensor [G, C, C] beside its distribution over `draws` permutations of the groups.
 
     Group labels are permuted inside each class, which keeps the size of every (group, class) cell and every prediction;
@@ -31,15 +33,15 @@ def noise_floor(confusion: ArrayLike, metric: str | Callable, draws: int, rng: n
 
 
 def permuted_values(
-    confusion: ArrayLike, metric: str | Callable, draws: int, rng: np.random.Generator
+    confusion: ArrayLike, metric: Metric, draws: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """The metric on `confusion` itself, [...], and on each of `draws` permutations, [draws, ...]; see `noise_floor`."""
     confusion = np.asarray(confusion)
-    metric = METRICS[metric] if isinstance(metric, str) else metric
-    observed = np.asarray(metric(confusion), dtype=np.float64)  # [...]
+    value = METRICS[metric] if isinstance(metric, str) else metric
+    observed = np.asarray(value(confusion), dtype=np.float64)  # [...]
     chunk = max(1, _CHUNK_CELLS // confusion.size)
     parts = [min(chunk, draws - start) for start in range(0, draws, chunk)]
-    return observed, np.concatenate([metric(_permuted(confusion, size, rng)) for size in parts])  # [draws, ...]
+    return observed, np.concatenate([value(_permuted(confusion, size, rng)) for size in parts])  # [draws, ...]
 
 
 def chance_floor(observed: np.ndarray, chance: np.ndarray) -> NoiseFloor:
@@ -48,7 +50,8 @@ def chance_floor(observed: np.ndarray, chance: np.ndarray) -> NoiseFloor:
     undefined = np.where(np.isnan(observed) | np.isnan(chance).any(axis=0), np.nan, 0.0)
     as_unequal = (chance >= observed - 1e-12).sum(axis=0)  # equal tables may differ in the last bit
     values = (chance.mean(axis=0), np.quantile(chance, 0.95, axis=0), (as_unequal + 1) / (draws + 1))
-    return NoiseFloor(*((value + undefined)[()] for value in values), observed[()])
+    mean, q95, p_value = ((value + undefined)[()] for value in values)
+    return NoiseFloor(mean, q95, p_value, observed[()])
 
 
 def _permuted(confusion: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Two models on the same rows, counted: who got it right, what flipped, and where the two disagree."""
 
+from typing import overload
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -12,7 +14,8 @@ BOTH, LOST, WON, NEITHER = range(4)
 def paired_outcomes(labels: ArrayLike, pred_ref: ArrayLike, pred_cand: ArrayLike) -> np.ndarray:
     """Which model gets each row right, int [N]: 0 both, 1 the reference only, 2 the candidate only, 3 neither."""
     labels = np.asarray(labels)
-    return 2 * (np.asarray(pred_ref) != labels) + (np.asarray(pred_cand) != labels)
+    outcomes: np.ndarray = 2 * (np.asarray(pred_ref) != labels) + (np.asarray(pred_cand) != labels)
+    return outcomes
 
 
 def paired_counts(
@@ -31,8 +34,16 @@ def paired_counts(
     return np.bincount(cell, minlength=num_groups * num_classes * 4).reshape(num_groups, num_classes, 4)
 
 
+@overload
+def flip_rate(pred_ref: ArrayLike, pred_cand: ArrayLike) -> float: ...
+
+
+@overload
+def flip_rate(pred_ref: ArrayLike, pred_cand: ArrayLike, groups: ArrayLike, num_groups: int) -> np.ndarray: ...
+
+
 def flip_rate(
-    pred_ref: ArrayLike, pred_cand: ArrayLike, groups: ArrayLike | None = None, num_groups: int | None = None
+    pred_ref: ArrayLike, pred_cand: ArrayLike, groups: ArrayLike | None = None, num_groups: int = 0
 ) -> float | np.ndarray:
     """Share of rows whose predicted class differs: a float, or [G] where groups are given; NaN without rows.
 
@@ -55,6 +66,7 @@ def disagreement(pred_ref: ArrayLike, pred_cand: ArrayLike, num_classes: int) ->
 
     The diagonal is apart, for it is so much larger that it hides the rest (Mohammadshahi & Ioannou).
     """
+    pred_ref = np.asarray(pred_ref)
     together = confusion(pred_ref, pred_cand, np.zeros(len(pred_ref), dtype=np.int64), num_classes, 1)[0]
     agree = np.diagonal(together).copy()
     return together - np.diag(agree), agree

@@ -1,5 +1,7 @@
 """How good predictions are: accuracy, precision, recall, F1, AUROC, calibration. How unequal they are: `metrics`."""
 
+from typing import overload
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -21,10 +23,11 @@ def group_accuracy(confusion: ArrayLike) -> np.ndarray:
 
 def worst_group_accuracy(confusion: ArrayLike) -> float | np.ndarray:
     """The lowest group accuracy; NaN if any declared group has no rows, for that group may be the worst."""
-    return group_accuracy(confusion).min(axis=-1)
+    lowest: float | np.ndarray = group_accuracy(confusion).min(axis=-1)
+    return lowest
 
 
-def macro_scores(confusion: ArrayLike) -> dict:
+def macro_scores(confusion: ArrayLike) -> dict[str, float | np.ndarray]:
     """Unweighted means over classes of precision, recall and F1 = 2 tp / (2 tp + fp + fn), groups summed.
 
     Classes without a row are left out of all three means and counted in "classes_without_rows" (scikit-learn counts
@@ -34,16 +37,26 @@ def macro_scores(confusion: ArrayLike) -> dict:
     return _class_means(confusion, weighted=False)
 
 
-def weighted_scores(confusion: ArrayLike) -> dict:
+def weighted_scores(confusion: ArrayLike) -> dict[str, float | np.ndarray]:
     """The scores of `macro_scores` as means weighted by the rows of each class; weighted recall is accuracy."""
     return _class_means(confusion, weighted=True)
+
+
+@overload
+def calibration_error(labels: ArrayLike, probabilities: ArrayLike, *, bins: int = 15) -> float: ...
+
+
+@overload
+def calibration_error(
+    labels: ArrayLike, probabilities: ArrayLike, groups: ArrayLike, num_groups: int, *, bins: int = 15
+) -> np.ndarray: ...
 
 
 def calibration_error(
     labels: ArrayLike,
     probabilities: ArrayLike,
     groups: ArrayLike | None = None,
-    num_groups: int | None = None,
+    num_groups: int = 0,
     *,
     bins: int = 15,
 ) -> float | np.ndarray:
@@ -58,8 +71,10 @@ def calibration_error(
     if not ((probabilities >= 0) & (probabilities <= 1 + 1e-9)).all():
         raise DataError("calibration_error: probabilities outside 0 .. 1 or NaN; give softmax outputs, not logits.")
     whole = groups is None
-    groups = np.zeros(len(labels), np.int64) if whole else check_ids("group", groups, -1, num_groups)
-    num_groups, known = (1 if whole else num_groups), groups >= 0
+    if groups is None:
+        groups, num_groups = np.zeros(len(labels), np.int64), 1
+    groups = check_ids("group", groups, -1, num_groups)
+    known = groups >= 0
     confidence = probabilities.max(axis=1)  # [N]
     right = probabilities.argmax(axis=1) == labels
     bin_ = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
@@ -74,7 +89,8 @@ def softmax(logits: ArrayLike) -> np.ndarray:
     """exp(z_c) / sum_k exp(z_k) along the last axis, in float64 and safe for large logits."""
     logits = np.asarray(logits, dtype=np.float64)
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    shares: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def class_auroc(labels: ArrayLike, scores: ArrayLike) -> np.ndarray:
@@ -130,7 +146,7 @@ def auroc_standard_error(labels: ArrayLike, scores: ArrayLike) -> float:
     return float(np.sqrt((influence**2).sum()) / len(labels))
 
 
-def _class_means(confusion, weighted: bool) -> dict:
+def _class_means(confusion: ArrayLike, weighted: bool) -> dict[str, float | np.ndarray]:
     total = np.asarray(confusion).sum(axis=-3)  # [..., C, C]
     hits = np.diagonal(total, axis1=-2, axis2=-1)  # [..., C]
     support, predicted = total.sum(axis=-1), total.sum(axis=-2)
@@ -141,7 +157,7 @@ def _class_means(confusion, weighted: bool) -> dict:
         "f1": divide(2 * hits, support + predicted),
     }
     weight = support if weighted else present
-    scores = {
+    scores: dict[str, float | np.ndarray] = {
         name: divide((np.where(present, ratio, 0) * weight).sum(axis=-1), weight.sum(axis=-1))
         for name, ratio in ratios.items()
     }

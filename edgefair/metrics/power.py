@@ -9,7 +9,7 @@ cell n rows, of which a share f is discordant, half lost and half won. The small
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,7 +21,6 @@ from edgefair.seeds import generator
 FLIP_PERCENTS = (0.0, 0.4, 2.0, 5.0)
 """Discordant rows that engines show: none, fp16-like, int8-like, int8 on a hard model."""
 RUNS, REPLICATES = 200, 300
-POINTS = ("mean_points", "max_points")
 MOST_ROWS = 10_000_000
 _CHUNK = 1 << 20  # resampled cells at a time
 
@@ -68,7 +67,7 @@ def rows_needed(
     flip_percent: float,
     tolerance_points: float,
     rng: np.random.Generator,
-    **options: float,
+    **options: Any,
 ) -> tuple[int, int]:
     """Rows for each cell with which the mean and the largest drift pass this tolerance; two figures are significant.
 
@@ -84,8 +83,9 @@ def rows_needed(
     def smallest(rows: int) -> MinimumTolerance:
         return minimum_tolerance(np.full((num_groups, num_classes), rows), flip_percent, rng, **options)
 
-    return tuple(
-        _least_rows(lambda rows, name=name: getattr(smallest(rows), name), tolerance_points) for name in POINTS
+    return (
+        _least_rows(lambda rows: smallest(rows).mean_points, tolerance_points),
+        _least_rows(lambda rows: smallest(rows).max_points, tolerance_points),
     )
 
 
@@ -96,7 +96,7 @@ def plan(
     flip_percents: tuple[float, ...] = FLIP_PERCENTS,
     tolerance_points: float | None = None,
     seed: int = 0,
-) -> dict:
+) -> dict[str, Any]:
     """What rows_per_cell rows in each of the cells can show, for each share of discordant rows; JSON values.
 
     num_classes, num_groups: of the cells. flip_percents: the shares. tolerance_points: with one also the rows a cell
@@ -109,9 +109,9 @@ def plan(
     ):
         if value < least:
             raise RecipeError(f"--{name} is {value}; at least {least} is needed.")
-    for value in flip_percents:
-        if not 0 <= value <= 100:
-            raise RecipeError(f"--flip-rate is {value:g}; allowed are 0 .. 100 percent.")
+    for share in flip_percents:
+        if not 0 <= share <= 100:
+            raise RecipeError(f"--flip-rate is {share:g}; allowed are 0 .. 100 percent.")
     rows = []
     for flips in flip_percents:
         rng = generator(seed, "plan", flips)

@@ -57,7 +57,7 @@ class TrifeatureSettings(DataSettings):
         return {**paper, "texture_period": 10 / 224, "texture_contrast": 1.0, **values}
 
     @model_validator(mode="after")
-    def _sizes_in_order(self):
+    def _sizes_in_order(self) -> "TrifeatureSettings":
         if self.size_min > self.size_max:
             raise ValueError(f"data.size_min {self.size_min} is larger than data.size_max {self.size_max}.")
         return self
@@ -246,10 +246,10 @@ AnyData = Annotated[
 DATA = Choice.of(AnyData, "data set", "data sets")
 
 
-def without_groups(data: dict) -> bool:
+def without_groups(data: dict[str, Any]) -> bool:
     """Whether a data set with these settings declares no groups, so that there is nothing to debias."""
     settings = DATA.classes.get(str(data.get("name", "trifeature")))
-    if settings is None:
+    if settings is None or not issubclass(settings, DataSettings):
         return False
     fixed = settings.only[1] if settings.only else ""
     return not fixed and not data.get("group", settings.model_fields["group"].default)

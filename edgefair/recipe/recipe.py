@@ -5,7 +5,7 @@ A recipe is frozen. Its hash is written into the report, so a setting changed af
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import tomli_w
 from pydantic import Field, ValidationError, model_validator
@@ -91,7 +91,7 @@ CHOICES: dict[str, Choice] = {"data": DATA, "loss": LOSS, "strategy": STRATEGY}
 """The sections whose settings depend on their name."""
 
 
-def parse(values: dict) -> Recipe:
+def parse(values: dict[str, Any]) -> Recipe:
     """Build a recipe from nested values; raises RecipeError that names the field, its value and what is allowed."""
     try:
         return Recipe.model_validate(values)
@@ -99,19 +99,20 @@ def parse(values: dict) -> Recipe:
         raise RecipeError("\n".join(_explain(problem) for problem in error.errors())) from None
 
 
-def read(path: Path) -> dict:
+def read(path: Path) -> dict[str, Any]:
     """The nested values of a TOML file; raises RecipeError where it is missing or not TOML."""
     try:
-        return tomllib.loads(Path(path).read_text())
+        values: dict[str, Any] = tomllib.loads(Path(path).read_text())
     except OSError as error:
         raise RecipeError(
             f"cannot read the recipe {path}: {error.strerror}. Give a TOML file; edgefair recipe prints one."
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not a TOML file: {error}.") from None
+    return values
 
 
-def assign(values: dict, dotted: str, value: Any) -> None:
+def assign(values: dict[str, Any], dotted: str, value: Any) -> None:
     """Set `section.field` in nested values, in place."""
     *sections, name = dotted.split(".")
     for section in sections:
@@ -164,7 +165,7 @@ _PLAINLY |= dict.fromkeys(
 
 
 def _section(location: list[str]) -> type[Section]:
-    section: Any = Recipe
+    section: type[Section] = Recipe
     for part in location:
-        section = section.model_fields[part].annotation
+        section = cast("type[Section]", section.model_fields[part].annotation)
     return section

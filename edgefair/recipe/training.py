@@ -49,7 +49,7 @@ class TrainSettings(Section):
     """Stop after this many epochs in which what `select` names was not better than ever before; 0 never stops."""
 
     @model_validator(mode="after")
-    def _patience_has_a_figure(self):
+    def _patience_has_a_figure(self) -> "TrainSettings":
         if self.patience and self.select == "last":
             raise ValueError(
                 f"patience is {self.patience}, but select is 'last', which no epoch can miss; set select to 'accuracy' "
