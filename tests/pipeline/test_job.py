@@ -117,7 +117,7 @@ def test_the_last_good_checkpoint_survives_a_diverging_epoch(tmp_path, quiet, mo
 
     def diverge(self, batch):
         values = step(self, batch)
-        return values if self.done <= 10 else {**values, "loss": float("nan")}
+        return values if self.global_step <= 10 else {**values, "loss": float("nan")}
 
     monkeypatch.setattr(Plain, "step", diverge)
     with pytest.raises(TrainingError, match="epoch 2, step"):
