@@ -97,7 +97,7 @@ def census(path: Path) -> dict[str, float]:
     return {name: round(count / counts.total(), 4) for name, count in sorted(counts.items())}
 
 
-def _format(node, types: dict, makers: dict, onnx) -> str:
+def _format(node: Any, types: dict, makers: dict, onnx: Any) -> str:
     if node.op_type in QUANTISED:
         return "int8"
     factors: list[Any] = [makers.get(name) for name in node.input[:2]]

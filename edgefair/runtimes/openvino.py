@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -83,7 +84,7 @@ class OpenVino(Runtime):
         return {FORMATS.get(name, name): round(count / len(ran), 4) for name, count in sorted(Counter(ran).items())}
 
 
-def _ports(values) -> list[Port]:
+def _ports(values: Any) -> list[Port]:
     return [
         Port(
             value.element_type.to_dtype().name,

@@ -3,7 +3,7 @@
 import contextlib
 import tempfile
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class Ort(Runtime):
         self.size, self.num_classes = check_signature(path, _ports(inputs), _ports(outputs))
         self.input, self.output = inputs[0].name, outputs[0].name
 
-    def _options(self):
+    def _options(self) -> Any:
         options = self.ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.log_severity_level = 4  # errors come as exceptions
@@ -62,7 +62,7 @@ class Ort(Runtime):
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         return options
 
-    def _session(self, options):
+    def _session(self, options: Any) -> Any:
         try:
             providers = [(self.PROVIDER, self.OPTIONS)]
             session = self.ort.InferenceSession(str(self.path), options, providers=providers, enable_fallback=0)
@@ -122,7 +122,7 @@ class OrtCuda(Ort):
     def run_unavailable_reason(cls) -> str:
         return super().run_unavailable_reason() or why_no_gpu()
 
-    def _options(self):
+    def _options(self) -> Any:
         options = super()._options()
         with contextlib.suppress(Exception):  # what cannot be read is an error when it is loaded
             self.simulates = "int8" in census(self.path)
@@ -140,7 +140,7 @@ class OrtCuda(Ort):
         return census(self.path)
 
 
-def _ports(values) -> list[Port]:
+def _ports(values: Any) -> list[Port]:
     found = []
     for value in values:
         name = value.type.removeprefix("tensor(").removesuffix(")")

@@ -55,7 +55,15 @@ class Baseline:
             assert_fair(reference, candidate, wanted, **how)
         return now
 
-    def _renew(self, name: str, entries: dict, candidate, reference, wanted: Tolerance, how: dict) -> dict:
+    def _renew(
+        self,
+        name: str,
+        entries: dict,
+        candidate: Predictions,
+        reference: Predictions | Path | str | None,
+        wanted: Tolerance,
+        how: dict,
+    ) -> dict:
         """Write the entry, unless the paired gate refuses the engine; too few rows are written and still reported."""
         __tracebackhide__ = True
         now = observe(candidate, wanted)

@@ -4,6 +4,7 @@ import hashlib
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 from edgefair.errors import ArtefactError
 from edgefair.files import write_bytes
@@ -42,14 +43,16 @@ def build(flavour: Flavour, source: Path, folder: Path, name: str, settings: Dep
     return [Built(path, fixed, facts) for path, _, fixed, facts in engines]
 
 
-def _builder(trt, log, flavour: Flavour):
+def _builder(trt: Any, log: Any, flavour: Flavour) -> Any:
     try:
         return trt.Builder(log)
     except TypeError as error:  # what the bindings make of a null pointer
         raise ArtefactError(f"{flavour.title} {trt.__version__} cannot start its builder: {log.last()}.") from error
 
 
-def _engine(trt, log, flavour, builder, source, path, fixed, settings) -> tuple[Path, bytes, int, dict]:
+def _engine(
+    trt: Any, log: Any, flavour: Flavour, builder: Any, source: Path, path: Path, fixed: int, settings: DeploySettings
+) -> tuple[Path, bytes, int, dict]:
     """Build one engine; fixed: its only batch size, or 0."""
     log.messages.clear()
     start = time.perf_counter()
@@ -71,7 +74,9 @@ def _engine(trt, log, flavour, builder, source, path, fixed, settings) -> tuple[
     return path, content, fixed, facts
 
 
-def _configure(trt, flavour, builder, network, fixed, settings, datatypes) -> tuple[object, dict]:
+def _configure(
+    trt: Any, flavour: Flavour, builder: Any, network: Any, fixed: int, settings: DeploySettings, datatypes: set[str]
+) -> tuple[Any, dict]:
     config = builder.create_builder_config()
     config.builder_optimization_level = settings.optimization_level
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mb << 20)
@@ -93,7 +98,7 @@ def _configure(trt, flavour, builder, network, fixed, settings, datatypes) -> tu
     return config, facts
 
 
-def _shapes(builder, network, config, fixed: int, largest: int) -> dict:
+def _shapes(builder: Any, network: Any, config: Any, fixed: int, largest: int) -> dict:
     """Fix the input's shape, which leaves nothing dynamic in the engine, or give the range of batches."""
     tensor = network.get_input(0)
     rest = tuple(tensor.shape)[1:]
@@ -107,7 +112,7 @@ def _shapes(builder, network, config, fixed: int, largest: int) -> dict:
     return sizes
 
 
-def _serialized(trt, flavour, builder, parsed: Parsed, config, log, source: Path) -> bytes:
+def _serialized(trt: Any, flavour: Flavour, builder: Any, parsed: Parsed, config: Any, log: Any, source: Path) -> bytes:
     blob = builder.build_serialized_network(parsed.network, config)
     if blob is None:
         reason = log.last()
@@ -118,7 +123,7 @@ def _serialized(trt, flavour, builder, parsed: Parsed, config, log, source: Path
     return bytes(memoryview(blob))
 
 
-def _check_numbers(trt, log, source: Path) -> None:
+def _check_numbers(trt: Any, log: Any, source: Path) -> None:
     if changed := accuracy_warnings(log.warnings()):
         raise ArtefactError(
             f"{trt.__name__} {trt.__version__} would compute something else than {source} asks for: "
@@ -126,7 +131,7 @@ def _check_numbers(trt, log, source: Path) -> None:
         )
 
 
-def _timing_cache(config, folder: Path, version: str) -> tuple[Path, str | None]:
+def _timing_cache(config: Any, folder: Path, version: str) -> tuple[Path, str | None]:
     """Let the builder use what it measured before with this version on this device; returns file and hash."""
     gpu = device()
     assert gpu is not None  # this library starts no builder without one
@@ -139,14 +144,14 @@ def _timing_cache(config, folder: Path, version: str) -> tuple[Path, str | None]
     return path, hashlib.sha256(content).hexdigest() if content else None
 
 
-def _store(config, path: Path, before: str | None) -> dict:
+def _store(config: Any, path: Path, before: str | None) -> dict:
     cache = config.get_timing_cache()
     content = bytes(memoryview(cache.serialize()))
     write_bytes(path, content)
     return {"file": path.name, "sha256_before": before, "sha256_after": hashlib.sha256(content).hexdigest()}
 
 
-def _inspected(trt, flavour: Flavour, log, content: bytes, name: str) -> dict | None:
+def _inspected(trt: Any, flavour: Flavour, log: Any, content: bytes, name: str) -> dict | None:
     """The engine's own account of its layers; None where it cannot be opened here: no GPU, or not for this one."""
     if device() is None:
         return None

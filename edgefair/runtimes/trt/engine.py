@@ -125,7 +125,7 @@ class TensorRTRTX(TensorRT):
     FLAVOUR = RTX
 
 
-def _ends(trt, engine, path: Path) -> tuple[str, str]:
+def _ends(trt: Any, engine: Any, path: Path) -> tuple[str, str]:
     """Names of the image and the logit tensor; raises ArtefactError unless there is one of each, as built here."""
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     sides = {

@@ -43,7 +43,7 @@ def network_summary(network: Any) -> dict:
     return _summary("network", counted, sorted(set(codes.values())))
 
 
-def _computes_in(layer, codes: dict[str, str]) -> str:
+def _computes_in(layer: Any, codes: dict[str, str]) -> str:
     """The widest of its inputs, a dequantised one as what its codes are: a kernel is narrow if all its inputs are.
 
     A convolution with one input holds its weights itself, as they were in the file: not as codes.

@@ -56,7 +56,7 @@ def load(flavour: Flavour, path: Path) -> Loaded:
     return Loaded(trt, log, runtime, engine, facts, found)
 
 
-def _compare(flavour: Flavour, trt, path: Path, facts: dict) -> None:
+def _compare(flavour: Flavour, trt: Any, path: Path, facts: dict) -> None:
     here, built = device() or {}, facts.get("gpu")
     built = built if isinstance(built, dict) else {}
     if (facts.get("library"), facts.get("version")) != (trt.__name__, trt.__version__):
@@ -76,7 +76,7 @@ def _named(name: str | None, capability: str | None) -> str:
     return f"{name} (compute capability {capability})"
 
 
-def _valid(trt, runtime, content: bytes, path: Path, facts: dict) -> str:
+def _valid(trt: Any, runtime: Any, content: bytes, path: Path, facts: dict) -> str:
     answer, reasons = rtx.validity(trt, runtime, content)
     if answer == "INVALID":
         gpu = device() or {}

@@ -33,7 +33,7 @@ class Memory:
             self.close()
             raise
 
-    def _take(self, give_back, function, *arguments):
+    def _take(self, give_back: Callable[..., Any], function: Callable[..., Any], *arguments: Any) -> Any:
         got = self.call(function, *arguments)
         self._give_back.append((give_back, got))
         return got
@@ -45,7 +45,7 @@ class Memory:
             raise ArtefactError(self._explain(code, function.__name__))
         return values[0] if values else None
 
-    def _explain(self, code, function: str) -> str:
+    def _explain(self, code: Any, function: str) -> str:
         if code != self.cudart.cudaError_t.cudaErrorMemoryAllocation:
             return f"{function} failed on the GPU: {code.name} ({int(code)}). The process must be started again."
         failed, free, total = self.cudart.cudaMemGetInfo()

@@ -35,19 +35,19 @@ def parse(trt: ModuleType, builder: Any, log: Any, source: Path) -> Parsed:
     return parsed
 
 
-def _empty(trt, builder, log) -> Parsed:
+def _empty(trt: Any, builder: Any, log: Any) -> Parsed:
     # TensorRT 11 and RTX know no other networks; 10 has to be told, or it would choose datatypes itself.
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     return Parsed(network, trt.OnnxParser(network, log))
 
 
-def _fault_text(fault) -> str:
+def _fault_text(fault: Any) -> str:
     lines = [line for line in fault.desc().splitlines() if "catchCudaError" not in line]
     where = f"node '{fault.node_name()}' ({fault.node_operator()})" if fault.node_name() else "the file"
     return f"{where}: {fault.code().name}: {' '.join(' '.join(lines).split())}"
 
 
-def _check_ends(trt, network, source: Path) -> None:
+def _check_ends(trt: Any, network: Any, source: Path) -> None:
     """The runtime feeds one uint8 image tensor and reads one float logit tensor."""
     if network.num_inputs == network.num_outputs == 1:
         tensor, result = network.get_input(0), network.get_output(0)
