@@ -1,5 +1,6 @@
 """Data sets: a table of readers, each giving Examples with five disjoint splits."""
 
+from collections.abc import Callable
 from functools import partial
 
 from edgefair.data import detect as recognition
@@ -53,7 +54,7 @@ def _from_files(settings: ImageFileSettings, seed: int, log: Log, name: str) -> 
     return build(READERS[name].read(settings, seed, log), settings, seed, log)
 
 
-DATASETS = {
+DATASETS: dict[str, Callable[..., Examples]] = {
     "trifeature": trifeature.load,
     **dict.fromkeys(cifar.CONSTRUCTIONS, cifar.load),
     **{name: partial(_from_files, name=name) for name in READERS},

@@ -1,7 +1,9 @@
 """Which attribute of an image is predicted, and which one, or which intersection of several, is protected."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from edgefair.data.listing import ALL
 from edgefair.errors import RecipeError, nearest
@@ -32,12 +34,12 @@ class Chosen:
         parts = [values[name] for name in self.protected]
         return "+".join(parts) if all(parts) else ""
 
-    def about(self) -> dict[str, str]:
+    def about(self) -> dict[str, Any]:
         """What a report says of the choice."""
         return {"task": self.task, "group": "+".join(self.protected)}
 
 
-def choose(settings: DataSettings, known: dict[str, tuple[str, ...]], title: str) -> Chosen:
+def choose(settings: DataSettings, known: Mapping[str, tuple[str, ...]], title: str) -> Chosen:
     """The attributes that data.task and data.group name, out of those known with their values in order.
 
     The groups of several protected attributes are all combinations of their values. Without any there is one group.

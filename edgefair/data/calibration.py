@@ -1,5 +1,7 @@
 """Rows for calibration: some of every cell of group and class."""
 
+from typing import Literal
+
 import numpy as np
 
 from edgefair.data.dataset import Examples
@@ -24,7 +26,7 @@ AUTO_PER_CELL = 10  # calibration rows of a cell where nobody asks for another n
 
 
 def rows_of_cells(
-    examples: Examples, name: str, per_cell: int | str, rng: np.random.Generator
+    examples: Examples, name: str, per_cell: int | Literal["auto"], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Rows of every (class, group) cell of the split `name`: int64 [K], their cells [K], a message for each short one.
 
@@ -47,7 +49,9 @@ def rows_of_cells(
             f"quantize.rows_per_cell to auto, or to {max(1, counts.min())} or less, or give the split more rows with "
             f"data.{name}_share."
         )
-    rows, chosen, cells = examples.rows[name], [], []
+    rows = examples.rows[name]
+    chosen: list[np.ndarray] = []
+    cells: list[np.ndarray] = []
     for group in range(len(examples.group_names)):
         for label in range(len(examples.class_names)):
             cell = rows[(examples.groups[rows] == group) & (examples.labels[rows] == label)]

@@ -65,7 +65,7 @@ class Examples(LabelledRows):
     def _column_hashes(self) -> dict[str, str]:
         columns = {"labels": self.labels, "groups": self.groups, "soft_groups": self.soft_groups}
         hashes = {
-            name: hashlib.sha256(np.ascontiguousarray(column)).hexdigest()
+            name: hashlib.sha256(np.ascontiguousarray(column).data).hexdigest()
             for name, column in columns.items()
             if column is not None
         }

@@ -10,6 +10,7 @@ import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,10 @@ class GateRows(LabelledRows):
     def save(self, path: Path) -> None:
         """Write one .npz file atomically, with no more than a few images in memory."""
         header = {name: getattr(self, name) for name in ("class_names", "group_names", "rows_sha256", "data_sha256")}
-        arrays = {"header": np.array(json.dumps({"schema": SCHEMA, **header})), "ids": self.ids.astype(np.str_)}
+        arrays: dict[str, Any] = {
+            "header": np.array(json.dumps({"schema": SCHEMA, **header})),
+            "ids": self.ids.astype(np.str_),
+        }
         arrays |= {"labels": self.labels.astype(np.int64), "groups": self.groups.astype(np.int64)}
         if self.identities is not None:
             arrays["identities"] = self.identities.astype(np.str_)
@@ -85,10 +89,12 @@ def _load(path: Path) -> GateRows:
         header = json.loads(str(stored["header"]))
         if header["schema"] != SCHEMA:
             raise DataError(f"the gate rows have schema {header['schema']}; this version reads {SCHEMA}.")
-        arrays = {name: stored[name] for name in ("ids", "labels", "groups", "identities") if name in stored}
+        arrays: dict[str, Any] = {
+            name: stored[name] for name in ("ids", "labels", "groups", "identities") if name in stored
+        }
     images = _mapped(path)
-    names = {name: tuple(header[name]) for name in ("class_names", "group_names")}
-    hashes = {name: str(header[name]) for name in ("rows_sha256", "data_sha256")}
+    names: dict[str, Any] = {name: tuple(header[name]) for name in ("class_names", "group_names")}
+    hashes: dict[str, Any] = {name: str(header[name]) for name in ("rows_sha256", "data_sha256")}
     rows = np.arange(len(images))
     gate = GateRows(images=images, rows=rows, **arrays, **names, **hashes)
     gate.check_columns("gate rows")
@@ -123,5 +129,5 @@ def _pixels(images: np.ndarray, rows: np.ndarray) -> str:
     """SHA-256 of the images of some rows, in order."""
     pixels = hashlib.sha256()
     for row in rows:
-        pixels.update(np.ascontiguousarray(images[row]))
+        pixels.update(np.ascontiguousarray(images[row]).data)
     return pixels.hexdigest()

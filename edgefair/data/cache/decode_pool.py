@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import IO
 
 from edgefair.errors import DataError
 from edgefair.preprocess import decode_into
@@ -77,13 +78,13 @@ class _WorkerPool:
         """End all processes, which finish the task that they have."""
         for worker in self.workers:
             with contextlib.suppress(BrokenPipeError):  # of one that has died
-                worker.stdin.close()
+                _pipes(worker)[0].close()
         for worker in self.workers:
             worker.wait()
-            worker.stdout.close()
+            _pipes(worker)[1].close()
 
 
-def _start() -> subprocess.Popen:
+def _start() -> subprocess.Popen[bytes]:
     package = str(Path(__file__).parents[3])
     found = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
     # -P: a file in the user's folder must not stand in for a module. A session of its own: Ctrl-C is for the parent.
@@ -96,15 +97,23 @@ def _start() -> subprocess.Popen:
     )
 
 
-def _ask(worker: subprocess.Popen, file: Path, at: int, size: int, jobs: list) -> tuple[dict[int, str], str]:
+def _pipes(worker: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    """What leads to a process and what comes back."""
+    assert worker.stdin is not None  # `_start` opens both
+    assert worker.stdout is not None
+    return worker.stdin, worker.stdout
+
+
+def _ask(worker: subprocess.Popen[bytes], file: Path, at: int, size: int, jobs: list) -> tuple[dict[int, str], str]:
+    to, back = _pipes(worker)
     images = [len(job) if isinstance(job, bytes) else job for job in jobs]
     task = {"file": os.path.abspath(file), "at": at, "size": size, "images": images}
-    worker.stdin.write(json.dumps(task).encode() + b"\n")
+    to.write(json.dumps(task).encode() + b"\n")
     for job in jobs:
         if isinstance(job, bytes):
-            worker.stdin.write(job)
-    worker.stdin.flush()
-    answer = json.loads(worker.stdout.readline())
+            to.write(job)
+    to.flush()
+    answer = json.loads(back.readline())
     if "error" in answer:
         raise OSError(*answer["error"])
     return {int(position): why for position, why in answer["broken"].items()}, answer["digest"]

@@ -13,6 +13,7 @@ gate is cut down to the size of its smallest (group, class) cell in every cell, 
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from edgefair.data.attributes import choose
 from edgefair.data.balance import balanced
@@ -56,7 +57,7 @@ def read(settings: CelebaSettings, seed: int, log: Log) -> Listing:
     entries, seen_elsewhere = one_part_a_person(entries)
     if settings.balanced_test:
         entries = balanced(entries, seed, "celeba")
-    about = {"name": "celeba", "source": str(root), "terms": TERMS, **chosen.about()}
+    about: dict[str, Any] = {"name": "celeba", "source": str(root), "terms": TERMS, **chosen.about()}
     about |= {"identities": len(set(people.values())), "balanced_test": settings.balanced_test}
     left_out = {"the same person is judged": seen_elsewhere}
     return Listing(entries, about, chosen.class_names, chosen.group_names, left_out)

@@ -23,6 +23,7 @@ import hashlib
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -117,9 +118,10 @@ def _train_groups(labels: np.ndarray, made: Construction, settings: CifarSetting
     if not isinstance(settings, SkewedCifarSettings):
         return np.zeros(len(labels), np.int64), {}
     seed = made.mask_seed if settings.mask_seed is None else settings.mask_seed
+    assert made.mask is not None  # of every skewed construction
     grey = made.mask(labels, settings.skew, seed)
-    about = {"skew": settings.skew, "mask_seed": seed, "grey_training_images": int(grey.sum())}
-    about["mask_sha256"] = hashlib.sha256(np.packbits(grey)).hexdigest()
+    about: dict[str, Any] = {"skew": settings.skew, "mask_seed": seed, "grey_training_images": int(grey.sum())}
+    about["mask_sha256"] = hashlib.sha256(np.packbits(grey).data).hexdigest()
     return np.where(grey, made.groups.index("grey"), made.groups.index("colour")), about
 
 
@@ -170,9 +172,9 @@ def _identity(pictures: Pictures, image: int) -> str:
 
 
 def _images(pictures: Pictures, source: np.ndarray, grey: np.ndarray, size: int, log: Log) -> tuple[np.ndarray, str]:
-    content = hashlib.sha256(pictures.images)
+    content = hashlib.sha256(pictures.images.data)
     for column in (source, grey):
-        content.update(np.ascontiguousarray(column))
+        content.update(np.ascontiguousarray(column).data)
     key = digest([VERSION, size, content.hexdigest()])[:24]
     return cached_images(f"cifar-{key}", len(source), size, _blocks(pictures.images, source, grey, size), log), key
 

@@ -48,7 +48,7 @@ class Pictures:
     class_names: tuple[str, ...]
 
 
-def find_folder(path: Path, kind: str) -> Path | None:
+def find_folder(path: str | Path, kind: str) -> Path | None:
     """The folder of the batches, which is `path` or lies in it; None where there is none."""
     layout = LAYOUTS[kind]
     for folder in (Path(path), Path(path) / layout.folder):
@@ -57,7 +57,7 @@ def find_folder(path: Path, kind: str) -> Path | None:
     return None
 
 
-def read_pictures(path: Path, kind: str, label_set: str = "fine") -> Pictures:
+def read_pictures(path: str | Path, kind: str, label_set: str = "fine") -> Pictures:
     """All images of "cifar10" or "cifar100"; `label_set` is "fine" or "coarse" for the latter.
 
     Raises DataError naming the file for one that is missing, truncated, of another layout, or that calls for a name
@@ -160,7 +160,7 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-_ALLOWED = {
+_ALLOWED: dict[tuple[str, str], Callable] = {
     ("numpy.core.multiarray", "_reconstruct"): _Array,
     ("numpy._core.multiarray", "_reconstruct"): _Array,
     ("numpy", "ndarray"): _Array,

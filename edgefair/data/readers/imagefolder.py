@@ -6,6 +6,7 @@ terms of the images are the owner's.
 """
 
 from pathlib import Path
+from typing import Any
 
 from edgefair.data.dataset import SPLITS
 from edgefair.data.listing import ALL, Entry, FilePart, Listing, image_files, normalize_split
@@ -51,7 +52,7 @@ def read(settings: ImagefolderSettings, seed: int, log: Log) -> Listing:
             group = inside[0] if settings.group else ALL[0]
             group = "" if group == "unknown" else group
             entries.append(Entry(FilePart(str(folder / file)), label, group, where, where, part))
-    about = {"name": "imagefolder", "source": str(root), "terms": TERMS}
+    about: dict[str, Any] = {"name": "imagefolder", "source": str(root), "terms": TERMS}
     if not settings.group and depths == {1}:
         about["may_be_groups"] = ["folder"]
     return Listing(entries, about, settings.classes, settings.groups if settings.group else ALL)

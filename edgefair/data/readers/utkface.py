@@ -15,6 +15,7 @@ import random
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from edgefair.data.attributes import GENDERS, age_name, age_names, choose
 from edgefair.data.balance import by_cell
@@ -71,7 +72,7 @@ def read(settings: UtkfaceSettings, seed: int, log: Log) -> Listing:
         entries, count = _with_gate(entries)
         if count < _PER_CELL:
             log.line(f"the gate has {count} rows of every cell, half of the smallest, not the published {_PER_CELL}")
-    about = {"name": "utkface", "source": str(folder), "terms": TERMS, **chosen.about()}
+    about: dict[str, Any] = {"name": "utkface", "source": str(folder), "terms": TERMS, **chosen.about()}
     about["balanced_test"] = settings.balanced_test
     return Listing(entries, about, chosen.class_names, chosen.group_names, left_out)
 

@@ -11,6 +11,7 @@ import json
 import re
 import tarfile
 from pathlib import Path
+from typing import Any
 
 from edgefair.data.attributes import Chosen, protected_of
 from edgefair.data.dataset import SPLITS
@@ -53,7 +54,7 @@ def read(settings: WebdatasetSettings, seed: int, log: Log) -> Listing:
     for name in chosen.protected:
         if name not in known:
             raise RecipeError(f"data.group '{name}' is in no sample of {root}; {nearest(name, known)}")
-    about = {"name": "webdataset", "source": str(root), "terms": TERMS, **chosen.about()}
+    about: dict[str, Any] = {"name": "webdataset", "source": str(root), "terms": TERMS, **chosen.about()}
     if others := sorted(known - {chosen.task}):
         about["may_be_groups"] = others
     return Listing(entries, about, settings.classes, settings.groups if chosen.protected else ALL, without)
@@ -61,7 +62,7 @@ def read(settings: WebdatasetSettings, seed: int, log: Log) -> Listing:
 
 def _list_of(place: Path) -> str:
     for part in place.parts:
-        word = normalize_split(re.match("[a-zA-Z]*", part)[0])
+        word = normalize_split(re.split("[^a-zA-Z]", part, maxsplit=1)[0])
         if word in SPLITS:
             return word
     return ""
@@ -103,7 +104,9 @@ def _take(samples: dict, path: Path, archive: tarfile.TarFile, member: tarfile.T
     if f".{extension}" in SUFFIXES:
         sample["image"] = FilePart(str(path), member.offset_data, member.size)
         return
-    content = archive.extractfile(member).read()
+    stream = archive.extractfile(member)
+    assert stream is not None  # only files come here
+    content = stream.read()
     try:
         if extension == "json":
             sample |= {str(k): "" if v is None else str(v) for k, v in json.loads(content).items() if k != "image"}
