@@ -14,6 +14,7 @@ is written to a file of its own, so that several can be measured at once.
 """
 
 import argparse
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,6 @@ import methods
 import numpy as np
 
 from edgefair.data import Examples, load_examples
-from edgefair.files import read_json
 from edgefair.runtimes.machine import describe_machine
 from edgefair.seeds import generator
 from edgefair.strategies import STRATEGIES
@@ -113,9 +113,10 @@ def settings(args) -> dict:
 
 def finished(args) -> dict[str, list[dict]]:
     """The runs of the result file, where it was made with these settings: name -> a row for each seed."""
-    stored = read_json(common.RESULTS / f"{result(args)}.json")
+    file = common.RESULTS / f"{result(args)}.json"
+    stored = json.loads(file.read_text()) if file.exists() else {}
     same = all(stored.get(name) == value for name, value in settings(args).items())
-    return stored["runs"] if same else {}
+    return stored["runs"] if stored and same else {}
 
 
 def fewer(args, examples: Examples, seed: int) -> Examples:
