@@ -102,11 +102,11 @@ def read_weights(path: Path) -> tuple[dict, dict[str, Tensor]]:
         with safe_open(path, framework="pt") as stored:
             about = json.loads((stored.metadata() or {}).get("edgefair", "{}"))
             weights = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 (safe_open is no mapping)
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise ArtefactError(
             f"cannot read the weights {path}: {error}. Give a whole .safetensors file that edgefair wrote."
         ) from error
-    if "spec" not in about:
+    if not isinstance(about, dict) or not isinstance(about.get("spec"), str):
         raise ArtefactError(
             f"{path} does not say which network it belongs to; give a file that edgefair wrote (save_weights)."
         )

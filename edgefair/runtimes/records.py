@@ -24,6 +24,14 @@ def _beside(text: str) -> str:
     return text
 
 
+def _runtime(text: str) -> str:
+    from edgefair.runtimes import runtime_names  # not with the module: runtimes import artefacts, which import this
+
+    if text not in runtime_names():
+        raise ValueError(f"one of {', '.join(runtime_names())} is needed")
+    return text
+
+
 Sha256 = Annotated[str, AfterValidator(_hexadecimal)]
 FileName = Annotated[str, AfterValidator(_beside)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
@@ -40,7 +48,7 @@ class ManifestEntry(BaseModel):
     sha256: Sha256
     bytes: Count
     target: str
-    runtime: str
+    runtime: Annotated[str, AfterValidator(_runtime)]
     precision: str
     batch: Annotated[int, Field(ge=0, lt=2**31)]
     """The only batch size it takes, 0 where any."""

@@ -1,10 +1,14 @@
 """Whole records of a run folder whose numbers are made up, written as the main job writes them."""
 
+from edgefair.export.mixed_precision.records import Ranking
 from edgefair.files import write_record
 from edgefair.latency import record as record_file
+from edgefair.pipeline.quantize.records import VariantsReport
 from edgefair.pipeline.records import Export, Strength
 from edgefair.training.records import History
 
+EPOCH = {"loss": 2.0, "ce": 1.5, "gradient_ce": 0.1, "kept": True}
+EPOCH |= dict.fromkeys(("validation_accuracy", "validation_balanced", "validation_disparity"), 0.4)
 RATIO = {"ratio": 1.0, "interval": [0.9, 1.1]}
 
 
@@ -36,7 +40,7 @@ def write_latency(path, times, batch=0, **about):
 def write_training_and_export(folder):
     """The records of a teacher and a student that were not trained, and of an export that quantised nothing."""
     for name in ("teacher", "student"):
-        write_record(folder / name / "history.json", History, [])
+        write_record(folder / name / "history.json", History, [EPOCH | {"epoch": number} for number in (1, 2)])
     write_record(folder / "student" / "lambda.json", Strength, {"value": 0.0, "meaning": "made up"})
     rows = {"method": "minmax", "rows": 0, "ids_sha256": "0" * 64, "ids": [], "short_cells": []}
     export = {"opset": 18, "parity": {"1": 0.0}, "nodes": 1, "quantised": {}, "calibration": rows}
@@ -44,3 +48,19 @@ def write_training_and_export(folder):
 
 
 WEIGHTS = ("teacher/teacher.safetensors", "student/student.safetensors")
+VARIANT = dict.fromkeys(("artefact", "file", "precision", "target", "name"), "x") | {"sha256": "0" * 64, "bytes": 1}
+VARIANT |= dict.fromkeys(("accuracy", "worst_group", "disparity", "noise_floor", "flips", "flips_worst_group"), 0.5)
+VARIANT |= {"kept": None, "blocked": "", "latency": None, "outcome": "pass", "verdict": {"sentence": "."}, "limits": []}
+NO_CHOICE = {"variants": [VARIANT], "choices": {}, "best": "x", "outcome": "pass"}
+
+
+def write_quantized(folder):
+    """What `quantize` shows of a network of two units: their ranking, and one variant with a choice."""
+    errors = {"errors": [0.1, None], "mean": 0.1}
+    ranking = {"target": "ort-cpu", "dialect": "ort-cpu", "ranking_rows": 10, "choosing_rows": 10}
+    ranking |= {"group_names": ["warm", "cool"], "before": {"unit": "", **errors}, "units": {"a": ["a"], "b": ["b"]}}
+    ranking |= {"sensitivities": [{"unit": name, **errors} for name in "ab"], "costs": {"size": {"a": 1.0, "b": 2.0}}}
+    write_record(folder / "Ranking.json", Ranking, ranking)
+    choice = {"kept": ["a"], "holds": False, "tried": 1, "returned": [], "nodes": ["a"], "order": ["a", "b"]}
+    choice["over_without"] = [{"name": "mean_drift", "value": 1.0}]
+    write_record(folder / "VariantsReport.json", VariantsReport, NO_CHOICE | {"choices": {"group-aware": choice}})

@@ -5,18 +5,18 @@ choice of layers that stay in float.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from edgefair.errors import ArtefactError, require
+from edgefair.errors import ArtefactError, DataError, require
 from edgefair.export.quantization import histograms
 from edgefair.export.quantization.graph import Graph
 from edgefair.export.quantization.preprocess import PURPOSE, float_tensors, prepared
-from edgefair.files import digest, sha256, write_json
+from edgefair.export.quantization.records import RangesRecord
+from edgefair.files import digest, read_record, sha256, write_record
 from edgefair.predictions import batches
 from edgefair.recipe import QuantizeSettings
 
@@ -82,7 +82,7 @@ def calibrate(
     bounds, fallback = _collect(source, images, method, settings.percentile, batch)
     ranges = Ranges(*made_from, len(images), method, settings.percentile, bounds, fallback)
     if stored:
-        write_json(stored, asdict(ranges))
+        write_record(stored, RangesRecord, {"schema": 1, **asdict(ranges)})
     return ranges
 
 
@@ -95,11 +95,10 @@ def _key(source_sha256: str, images_sha256: str, method: str, percentile: float)
 def _read(path: Path) -> Ranges | None:
     """Stored ranges; None where there are none, or they cannot be read and are made again."""
     try:
-        stored = json.loads(path.read_text())
-        bounds = {name: (float(low), float(high)) for name, (low, high) in stored.pop("bounds").items()}
-        return Ranges(bounds=bounds, **stored)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        stored = read_record(path, RangesRecord, "").model_dump(exclude={"schema_version"})
+    except DataError:
         return None
+    return Ranges(**stored | {"bounds": {name: tuple(pair) for name, pair in stored["bounds"].items()}})
 
 
 def _collect(source: Path, images: np.ndarray, method: str, percentile: float, batch: int) -> tuple[dict, dict]:

@@ -18,6 +18,7 @@ from edgefair.pipeline.run_folder import RunFolder
 from edgefair.predictions import Predictions
 from edgefair.runtimes import manifest
 from tests.helpers.command_line import run
+from tests.helpers.run_records import NO_CHOICE
 
 pytestmark = pytest.mark.slow
 
@@ -58,18 +59,12 @@ def test_the_command_builds_judges_and_leaves_the_run_as_it_was(folder, tmp_path
     assert "built: already done" in text
 
 
-VARIANT = dict.fromkeys(("artefact", "file", "precision", "target", "name"), "x") | {"sha256": "0" * 64, "bytes": 1}
-VARIANT |= dict.fromkeys(("accuracy", "worst_group", "disparity", "noise_floor", "flips", "flips_worst_group"), 0.5)
-VARIANT |= {"kept": None, "blocked": "", "latency": None, "outcome": "pass", "verdict": {"sentence": "."}, "limits": []}
-NO_REPORT = {"variants": [VARIANT], "choices": {}, "best": "x", "outcome": "pass"}
-
-
 def test_nothing_of_the_gate_rows_is_read_before_the_file_is_judged(folder, tmp_path, quiet, monkeypatch):
     """With every gate label and pixel wrong, the same operators are chosen; only the verdict finds it out."""
     # A cost in milliseconds would be measured anew, and two operators may change places by that.
     request, chosen = QuantizeRequest(until_pass=True, cost="size"), "quantized/ort-cpu/choice/choice.json"
     with monkeypatch.context() as patch:
-        patch.setattr(job, "build_variants", lambda work, choices, at: write_json(at / "report.json", NO_REPORT))
+        patch.setattr(job, "build_variants", lambda work, choices, at: write_json(at / "report.json", NO_CHOICE))
         quantize_run(shutil.copytree(folder, tmp_path / "clean"), request, quiet)
 
     def poisoned(recipe, seed, log):
