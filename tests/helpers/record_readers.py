@@ -150,7 +150,7 @@ def _quantize(place: Path):
     chosen_target(place / "run", "")
     run = RunFolder(place / "run", run_recipe(place / "run"), QUIET)
     run.hash_of(run.path / "artefacts" / "student.onnx")
-    run.refuse_other_data({"other": "data"})
+    run.check_data({"other": "data"})
 
 
 def _once(function, answers: dict):
