@@ -1,9 +1,17 @@
 """What any model returns and what a training step gets."""
 
+import operator
+from collections.abc import Iterable
+from functools import reduce
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+
+def add(terms: Iterable[Tensor]) -> Tensor:
+    """The sum of one tensor or more; Python's own may be the number 0."""
+    return reduce(operator.add, terms)
 
 
 class Output(NamedTuple):

@@ -6,7 +6,7 @@ from torch.nn import functional
 from edgefair.errors import RecipeError
 from edgefair.losses.base import Loss, LossContext
 from edgefair.recipe.losses import AtSettings
-from edgefair.tensors import Batch, Output
+from edgefair.tensors import Batch, Output, add
 
 
 def attention(maps: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ class AttentionTransfer(Loss):
 
     def __init__(self, settings: AtSettings, context: LossContext):
         super().__init__(settings, context)
-        counts = [len(output.maps or ()) for output in (context.student, context.teacher)]
+        counts = [len(context.maps(whose)) for whose in ("student", "teacher")]
         if not all(counts) or counts[0] != counts[1]:
             raise RecipeError(
                 f"attention transfer needs as many stage maps of the student as of the teacher; there are {counts[0]} "
@@ -46,7 +46,7 @@ class AttentionTransfer(Loss):
                 f"Choose networks of one family, or {context.advice}."
             )
 
-    def compute_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
-        pairs = zip(student.maps, teacher.maps, strict=True)
-        total = sum(attention_loss(*pair, form=self.settings.at_form) for pair in pairs)
+    def compute_terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+        pairs = zip(student.maps or (), teacher.maps or (), strict=True)
+        total = add(attention_loss(*pair, form=self.settings.at_form) for pair in pairs)
         return {"ce": self.cross_entropy(student, batch), "attention": self.settings.at_weight * total}

@@ -1,14 +1,14 @@
 """What every loss shares."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from edgefair.losses.soft_targets import soft_target_loss
 from edgefair.recipe.losses import LossSettings
-from edgefair.tensors import Batch, Output
+from edgefair.tensors import Batch, Output, add
 
 
 class LossContext(NamedTuple):
@@ -33,10 +33,21 @@ class LossContext(NamedTuple):
         """What to choose where stage maps do not fit."""
         return f"a loss that needs no maps ({', '.join(self.without_maps) or 'see edgefair recipe'})"
 
+    @property
+    def widths(self) -> tuple[int, int]:
+        """How many features student and teacher have."""
+        assert self.teacher is not None  # asked only by losses that need one
+        return self.student.features.shape[1], self.teacher.features.shape[1]
+
+    def maps(self, whose: str) -> tuple[Tensor, ...]:
+        """The probe's stage maps of "student" or "teacher"; none where the network gives none."""
+        output: Output | None = getattr(self, whose)
+        return (output and output.maps) or ()
+
     def stages(self, whose: str) -> str:
         """The stage maps of "student" or "teacher" with layer names and shapes, for messages."""
-        output, layers = getattr(self, whose), getattr(self, f"{whose}_layers")
-        shapes = [str(tuple(part.shape[1:])) for part in output.maps or ()]
+        layers = getattr(self, f"{whose}_layers")
+        shapes = [str(tuple(part.shape[1:])) for part in self.maps(whose)]
         named = [*layers, *(f"stage {k}" for k in range(len(layers), len(shapes)))]
         return ", ".join(f"{name} {shape}" for name, shape in zip(named, shapes, strict=False)) or "none"
 
@@ -75,16 +86,17 @@ class Loss(nn.Module, ABC):
         return functional.cross_entropy(student.logits, batch.labels, label_smoothing=self.label_smoothing)
 
     @abstractmethod
-    def compute_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
-        """The weighted summands of this loss by name; each is a scalar."""
+    def compute_terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+        """The weighted summands of this loss by name, scalars; without `needs_teacher` the teacher may be None."""
 
     def terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
         """The weighted summands by name, with CKD's soft targets where the settings add them."""
-        terms = self.compute_terms(student, teacher, batch)
+        given = cast("Output", teacher)  # None only where `needs_teacher` says that nobody looks at it
+        terms = self.compute_terms(student, given, batch)
         if self.settings.plus_ckd:
-            soft = soft_target_loss(student.logits, teacher.logits, self.settings.temperature)
+            soft = soft_target_loss(student.logits, given.logits, self.settings.temperature)
             terms["plus_ckd"] = self.settings.plus_ckd * soft
         return terms
 
     def forward(self, student: Output, teacher: Output | None, batch: Batch) -> Tensor:
-        return sum(self.terms(student, teacher, batch).values())
+        return add(self.terms(student, teacher, batch).values())

@@ -16,7 +16,7 @@ class ClassicalDistillation(Loss):
     settings_class = CkdSettings
     settings: CkdSettings
 
-    def compute_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    def compute_terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         alpha = self.settings.alpha
         return {
             "ce": (1 - alpha) * self.cross_entropy(student, batch),

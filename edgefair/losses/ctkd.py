@@ -64,7 +64,7 @@ class CurriculumDistillation(Loss):
         with torch.no_grad():
             return {"temperature": float(self.temperature())}
 
-    def compute_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    def compute_terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         alpha = self.settings.alpha
         soft = soft_target_loss(student.logits, teacher.logits, self.temperature())
         return {"ce": (1 - alpha) * self.cross_entropy(student, batch), "ctkd": alpha * soft.squeeze()}

@@ -32,7 +32,7 @@ class Regressor(nn.Module):
         super().__init__()
         (_, inputs, height, width), (_, outputs, rows, columns) = student.shape, teacher.shape
         if (height, width) == (2 * rows, 2 * columns):
-            self.conv = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
+            self.conv: nn.Module = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
         elif (2 * height, 2 * width) == (rows, columns):
             self.conv = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)
         elif height >= rows and width >= columns:
@@ -62,7 +62,7 @@ class Hint(Loss):
         where = f"student {context.stages('student')}; teacher {context.stages('teacher')}; stage {settings.hint_stage}"
         self.regressor = Regressor(*pick(context, settings.hint_stage), where, context.advice)
 
-    def compute_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    def compute_terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         stage = self.settings.hint_stage
-        hint = hint_loss(self.regressor(student.maps[stage]), teacher.maps[stage])
+        hint = hint_loss(self.regressor((student.maps or ())[stage]), (teacher.maps or ())[stage])
         return {"ce": self.cross_entropy(student, batch), "hint": self.settings.hint_weight * hint}

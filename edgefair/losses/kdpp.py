@@ -43,18 +43,19 @@ class NormDirection(Loss):
 
     settings_class = KdppSettings
     settings: KdppSettings
+    class_means: Tensor
 
     needs_class_means = True
 
     def __init__(self, settings: KdppSettings, context: LossContext):
         super().__init__(settings, context)
         self.register_buffer("class_means", context.class_means)
-        width, target = context.student.features.shape[1], context.teacher.features.shape[1]
-        self.project = nn.Identity()
+        width, target = context.widths
+        self.project: nn.Module = nn.Identity()
         if width != target:
             self.project = nn.Sequential(nn.BatchNorm1d(width), nn.Dropout(0.5), nn.Linear(width, target))
 
-    def compute_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    def compute_terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         settings = self.settings
         ramp = min(1.0, (self.epoch - 1) / settings.kd_warmup_epochs) if settings.kd_warmup_epochs else 1.0
         soft = soft_target_loss(student.logits, teacher.logits, settings.temperature)

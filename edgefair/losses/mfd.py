@@ -61,10 +61,10 @@ class FairFeatures(Loss):
     def __init__(self, settings: MfdSettings, context: LossContext):
         super().__init__(settings, context)
         self.num_classes, self.num_groups = context.num_classes, context.num_groups
-        width, target = context.student.features.shape[1], context.teacher.features.shape[1]
+        width, target = context.widths
         self.project = nn.Identity() if width == target else nn.Linear(width, target)
 
-    def compute_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    def compute_terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         sizes = (self.num_classes, self.num_groups)
         mmd = group_mmd(
             self.project(student.features), teacher.features, batch.labels, batch.groups, *sizes, self.settings.sigma

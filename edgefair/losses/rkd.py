@@ -52,7 +52,7 @@ class RelationalDistillation(Loss):
     settings_class = RkdSettings
     settings: RkdSettings
 
-    def compute_terms(self, student: Output, teacher: Output | None, batch: Batch) -> dict[str, Tensor]:
+    def compute_terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         return {
             "ce": self.cross_entropy(student, batch),
             "rkd_distance": self.settings.distance_weight * distance_loss(student.features, teacher.features),

@@ -106,12 +106,13 @@ class Adversarial(Strategy):
     def _projection(self, student: Output, batch: Batch, terms: dict[str, Tensor]) -> dict[str, float]:
         parameters = [p for p in self.context.student.parameters() if p.requires_grad]
         loss = self.adversary_loss(student, batch, -1.0)  # -1 reverses nothing
-        adversary_gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-        adversary_gradients = self.context.processes.all_reduce(adversary_gradients)
+        own = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+        adversary_gradients = self.context.processes.all_reduce(own)
 
         def adjust() -> None:
             for parameter, g_adv in zip(parameters, adversary_gradients, strict=True):
                 if g_adv is not None:
+                    assert parameter.grad is not None  # the loss reaches whatever the adversary's does
                     parameter.grad = projected(parameter.grad, g_adv, self.settings.lam)
 
         values = self.backward_and_step(terms, adjust=adjust)

@@ -41,6 +41,11 @@ class ProtectedAttribute(NamedTuple):
     description: str
 
 
+def _soft_groups(batch: Batch) -> Tensor:
+    assert batch.soft_groups is not None  # what asks for them is refused on data without
+    return batch.soft_groups
+
+
 def _share(guess: Tensor) -> Tensor:
     return torch.sigmoid(guess).squeeze(1)  # [K], in 0 .. 1 as the attribute is
 
@@ -56,7 +61,7 @@ PROTECTED_ATTRIBUTES = {
     ),
     "soft_group": ProtectedAttribute(
         outputs=lambda _: 1,
-        values=lambda batch: batch.soft_groups,
+        values=_soft_groups,
         known=lambda shares: ~torch.isnan(shares),
         loss=lambda guess, shares: (_share(guess) - shares).square(),
         confusion_loss=lambda guess: (_share(guess) - 0.5).square(),

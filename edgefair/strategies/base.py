@@ -15,7 +15,7 @@ from edgefair.models.parallel import SINGLE_PROCESS, ProcessGroup
 from edgefair.recipe.strategies import StrategySettings
 from edgefair.recipe.training import TrainSettings
 from edgefair.strategies.optim import Accumulator, make_optimizer, schedule
-from edgefair.tensors import Batch, Output, to_fp32
+from edgefair.tensors import Batch, Output, add, to_fp32
 
 
 @dataclass
@@ -117,7 +117,7 @@ class Strategy(ABC):
         is taken only after the last batch that belongs to it, down the mean of their gradients. Returns the value of
         each term, of the sum as "loss" and of the loss's share in it as "task", in one transfer.
         """
-        task = sum(terms.values())
+        task = add(terms.values())
         terms = terms | (extra or {})
         total = task + sum((extra or {}).values())
         for group in self.optimizer.param_groups:
@@ -159,8 +159,8 @@ class Strategy(ABC):
         norms = {}
         for name, term in terms.items():
             if term.requires_grad:
-                gradients = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
-                gradients = self.context.processes.all_reduce(gradients)
+                own = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
+                gradients = self.context.processes.all_reduce(own)
                 norms[f"gradient_{name}"] = math.sqrt(sum(float(g.pow(2).sum()) for g in gradients if g is not None))
         return norms
 

@@ -17,7 +17,7 @@ from edgefair.models.parallel import SINGLE_PROCESS, ProcessGroup
 from edgefair.recipe.strategies import BirdSettings
 from edgefair.strategies.base import StepContext, Strategy
 from edgefair.strategies.cell_sums import cell_sums
-from edgefair.tensors import Batch, Output
+from edgefair.tensors import Batch, Output, add
 
 
 def group_loss_gap(logits: Tensor, labels: Tensor, groups: Tensor, num_groups: int) -> Tensor:
@@ -76,7 +76,7 @@ def meta_gradient(
     v = tuple(torch.zeros_like(w) if g is None else g for w, g in zip(theta_prime, outer_grad, strict=True))
     jvp_outputs = _forward_mode(lambda *values: run(values, images), tuple(w.detach() for w in theta), v)
     jvp_outputs = processes.gather(jvp_outputs, len(images))  # J v, shaped as output
-    inner_product = sum((g * jv).sum() for g, jv in zip(inner_grad, jvp_outputs, strict=True) if g is not None)
+    inner_product = add((g * jv).sum() for g, jv in zip(inner_grad, jvp_outputs, strict=True) if g is not None)
     gradients = torch.autograd.grad(inner_product, list(phi), allow_unused=True)
     return [torch.zeros_like(p) if g is None else -step_size * g for p, g in zip(phi, gradients, strict=True)]
 
@@ -101,7 +101,7 @@ def _depends(gradients: Sequence[Tensor], phi: Sequence[Tensor]) -> bool:
     differentiable = [gradient.sum() for gradient in gradients if gradient.requires_grad]
     if not differentiable:
         return False
-    gradients_phi = torch.autograd.grad(sum(differentiable), list(phi), retain_graph=True, allow_unused=True)
+    gradients_phi = torch.autograd.grad(add(differentiable), list(phi), retain_graph=True, allow_unused=True)
     return any(part is not None for part in gradients_phi)
 
 
@@ -133,7 +133,9 @@ class FeatureGate(nn.Module):
     def forward(self, teacher: Output) -> Output:
         features = teacher.features * torch.sigmoid(self.phi[0])
         gates = [torch.sigmoid(phi)[:, None, None] for phi in self.phi[1:]]
-        maps = tuple(part * gate for part, gate in zip(teacher.maps, gates, strict=True)) if gates else teacher.maps
+        maps = (
+            tuple(part * gate for part, gate in zip(teacher.maps or (), gates, strict=True)) if gates else teacher.maps
+        )
         return teacher._replace(features=features, maps=maps)
 
 
@@ -146,7 +148,7 @@ class Bird(Strategy):
     def __init__(self, context: StepContext):
         super().__init__(context)
         settings = self.settings
-        self.gate = None
+        self.gate: FeatureGate | None = None
         if context.teacher_probe is not None:
             self.gate = FeatureGate(context.teacher_probe, context.loss.needs_maps, settings.gate_start).to(self.device)
         self.epoch = 1
@@ -171,7 +173,7 @@ class Bird(Strategy):
             student, terms = self.student_terms(batch, teacher)
         else:
             if settings.meta and self.epoch > settings.warmup_epochs:
-                self._meta_step(batch, teacher)
+                self._meta_step(self.gate, batch, teacher)
             # phi follows the meta-gradient alone, so the joint step asks for no gradient of the gate.
             with torch.no_grad():
                 gated = self.gate(teacher)
@@ -182,16 +184,17 @@ class Bird(Strategy):
             values["gate"] = float(torch.cat([torch.sigmoid(p.detach()) for p in self.gate.phi]).mean())
         return values
 
-    def _meta_step(self, batch: Batch, teacher: Output) -> None:
+    def _meta_step(self, gate: FeatureGate, batch: Batch, teacher: Output) -> None:
+        assert self.context.meta is not None  # whoever trains with a gate gives meta rows
         settings, loss, meta = self.settings, self.context.loss, self.context.meta(self.global_step)
 
         def inner(output: Output) -> Tensor:
-            return sum(loss.terms(output, self.gate(teacher), batch).values())
+            return add(loss.terms(output, gate(teacher), batch).values())
 
         def outer(output: Output) -> Tensor:
             return group_loss_gap(output.logits, meta.labels, meta.groups, self.context.num_groups)
 
-        phi = list(self.gate.phi)
+        phi = list(gate.phi)
         student, processes = self.context.student, self.context.processes
         gradients = meta_gradient(student, inner, outer, phi, batch.images, meta.images, settings.inner_lr, processes)
         with torch.no_grad():
