@@ -133,9 +133,9 @@ class FeatureGate(nn.Module):
     def forward(self, teacher: Output) -> Output:
         features = teacher.features * torch.sigmoid(self.phi[0])
         gates = [torch.sigmoid(phi)[:, None, None] for phi in self.phi[1:]]
-        maps = (
-            tuple(part * gate for part, gate in zip(teacher.maps or (), gates, strict=True)) if gates else teacher.maps
-        )
+        maps = teacher.maps
+        if maps and gates:
+            maps = tuple(part * gate for part, gate in zip(maps, gates, strict=True))
         return teacher._replace(features=features, maps=maps)
 
 
