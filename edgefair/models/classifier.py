@@ -14,6 +14,9 @@ class Classifier(nn.Module):
     what costs nothing: its last map alone. Logits and features are the same either way.
     """
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, backbone: Backbone, spec: str, mean=HALF[0], std=HALF[1]):
         super().__init__()
         self.backbone = backbone

@@ -1,6 +1,7 @@
 """FLAVA's image encoder: Singh et al., "FLAVA: a foundational language and vision alignment model" (CVPR 2022)."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,9 +34,9 @@ class FlavaBackbone(Backbone):
     last four layers, laid out on their grid.
     """
 
-    def __init__(self, encoder: nn.Module, num_classes: int):
+    def __init__(self, encoder: Any, num_classes: int):
         super().__init__()
-        self.encoder = encoder
+        self.encoder: Any = encoder  # of transformers
         self.head = nn.Linear(encoder.config.hidden_size, num_classes)
         self.layers = encoder.config.num_hidden_layers
         self.options = {"config": {name: getattr(encoder.config, name) for name in KEPT}}

@@ -200,11 +200,13 @@ def shared_batch_norm(
     mean = sums[:-1] / count  # [K]
     centred = values - mean.view(shape)
     variance = _Sum.apply(centred.square().sum(places)) / count
-    if running_mean is not None:
+    if running_mean is not None and running_var is not None:
         with torch.no_grad():
             running_mean.lerp_(mean.detach().to(running_mean.dtype), momentum)
             running_var.lerp_((variance.detach() * count / (count - 1)).to(running_var.dtype), momentum)
     normal = centred * (variance + eps).rsqrt().view(shape)
     if weight is not None:
-        normal = normal * weight.view(shape) + bias.view(shape)
+        normal = normal * weight.view(shape)
+    if bias is not None:
+        normal = normal + bias.view(shape)
     return normal.to(x.dtype)

@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -97,7 +98,7 @@ def published(network_spec: NetworkSpec, build: dict) -> nn.Module:
     return network
 
 
-def untouched(network: nn.Module, fresh: nn.Module) -> list[str]:
+def untouched(network: Any, fresh: nn.Module) -> list[str]:
     """Weights below the last layer that are still those of a network drawn from the same seed.
 
     With another number of classes timm loads what it finds and leaves the rest as drawn, without an error.
@@ -117,7 +118,7 @@ def hub_name(name: str) -> str:
     import timm
 
     given = timm.get_pretrained_cfg(name)
-    return (given and (given.hf_hub_id or given.url)) or "this network"
+    return str((given and (given.hf_hub_id or given.url)) or "this network")
 
 
 def cannot_load(spec: str, error: Exception, path: Path | None, source: str) -> str:

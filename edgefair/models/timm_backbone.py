@@ -1,9 +1,11 @@
 """Any timm classifier whose logits are linear in its penultimate features."""
 
 import difflib
+from typing import Any
 
 import timm
 import torch
+from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
 from edgefair.errors import RecipeError
@@ -15,39 +17,39 @@ from edgefair.tensors import Output
 # gives the network's own logits is taken.
 
 
-def _linear(network: nn.Module, last):
+def _linear(network: Any, last):
     features = network.forward_head(last, pre_logits=True)  # [B, D]
     return features, network.get_classifier()(features)
 
 
-def _convolution(network: nn.Module, last):
+def _convolution(network: Any, last):
     features = network.forward_head(last, pre_logits=True)
     return features, network.get_classifier()(features[:, :, None, None]).flatten(1)
 
 
-def _whole_head(network: nn.Module, last):
+def _whole_head(network: Any, last):
     features = network.forward_head(last, pre_logits=True)
     return features, network.head(features)
 
 
-def _inner_layer(network: nn.Module, last):
+def _inner_layer(network: Any, last):
     features = network.forward_head(last, pre_logits=True)
     return features, network.get_classifier().fc(features)
 
 
-def _mean_of_heads(network: nn.Module, last):
+def _mean_of_heads(network: Any, last):
     features = network.forward_head(last, pre_logits=True)
     heads = network.get_classifier()
     return features, sum(head(features) for head in heads) / len(heads)
 
 
-def _head_for_each_branch(network: nn.Module, last):
+def _head_for_each_branch(network: Any, last):
     features, heads = network.forward_head(last, pre_logits=True), network.get_classifier()
     parts = features.split([head.in_features for head in heads], dim=1)
     return features, sum(head(part) for head, part in zip(heads, parts, strict=True)) / len(heads)
 
 
-def _head_for_each_token(network: nn.Module, last):
+def _head_for_each_token(network: Any, last):
     heads = network.get_classifier()
     tokens = [network.head_drop(last[:, index]) for index in range(len(heads))]
     # Both tokens side by side are what the heads read: their mean would not give the logits.
@@ -71,9 +73,9 @@ class TimmBackbone(Backbone):
     Raises RecipeError where it cannot take such images, or its logits cannot be had from penultimate features.
     """
 
-    def __init__(self, network: nn.Module, side: int | None = None):
+    def __init__(self, network: Any, side: int | None = None):
         super().__init__()
-        self.network = network
+        self.network: Any = network  # of timm, which has methods of its own
         self.channels_last = str(getattr(network, "output_fmt", "NCHW")).endswith("NHWC")
         self.read, self.stages = self._try(torch.rand(2, 3, *(side or _side(network),) * 2))
         if not self.stages and not self._last_map:
@@ -134,7 +136,7 @@ class TimmBackbone(Backbone):
         return tuple(found) if isinstance(found, tuple | list | nn.ModuleList) else (found,)
 
 
-def _agrees(way, network: nn.Module, last, expected: Tensor) -> bool:
+def _agrees(way, network: Any, last, expected: Tensor) -> bool:
     try:
         features, logits = way(network, last)
     except (TypeError, AttributeError, RuntimeError, IndexError, NotImplementedError):
@@ -143,7 +145,7 @@ def _agrees(way, network: nn.Module, last, expected: Tensor) -> bool:
     return shapes and torch.allclose(logits, expected, rtol=1e-4, atol=1e-5)
 
 
-def _gives_maps(network: nn.Module, x: Tensor, last, count: int) -> bool:
+def _gives_maps(network: Any, x: Tensor, last, count: int) -> bool:
     """Whether the taps give that many maps, and what the head reads as without them."""
     try:
         tapped, maps = network.forward_intermediates(x, indices=count)
@@ -153,13 +155,13 @@ def _gives_maps(network: nn.Module, x: Tensor, last, count: int) -> bool:
     return same and len(maps) == count and all(isinstance(part, Tensor) and part.ndim == 4 for part in maps)
 
 
-def _stage_names(network: nn.Module) -> tuple[str, ...]:
+def _stage_names(network: Any) -> tuple[str, ...]:
     """The modules that end timm's stages, first to last."""
     stages = getattr(network, "feature_info", None) or []
     return tuple(stages.module_name()) if hasattr(stages, "module_name") else tuple(s["module"] for s in stages)
 
 
-def _side(network: nn.Module) -> int:
+def _side(network: Any) -> int:
     """A side of images that the network takes: its own, or a small one where it takes any."""
     given = network.pretrained_cfg
     own = given.get("input_size", (3, 224, 224))[-1]
@@ -173,11 +175,17 @@ def make(network_spec: NetworkSpec) -> tuple[Backbone, tuple, tuple]:
         raise RecipeError(
             f"unknown network 'timm:{network_spec.name}'; some of timm's: {', '.join(close) or 'none is like it'}."
         )
-    given = timm.get_pretrained_cfg(network_spec.name).to_dict()
+    given = _published_settings(network_spec.name).to_dict()
     fixed = bool(given.get("fixed_input_size")) and network_spec.side not in (None, given["input_size"][-1])
     backbone = TimmBackbone(_network(network_spec, {"img_size": network_spec.side} if fixed else {}), network_spec.side)
     backbone.options = {"image_size": network_spec.side} if fixed else {}
     return backbone, given.get("mean", HALF[0]), given.get("std", HALF[1])
+
+
+def _published_settings(name: str) -> PretrainedCfg:
+    found = timm.get_pretrained_cfg(name)
+    assert found is not None  # of every name that timm knows
+    return found
 
 
 def _network(network_spec: NetworkSpec, size: dict) -> nn.Module:
@@ -189,7 +197,7 @@ def _network(network_spec: NetworkSpec, size: dict) -> nn.Module:
     except TypeError as error:
         if "img_size" not in str(error):
             raise
-        own = timm.get_pretrained_cfg(network_spec.name).input_size[-1]
+        own = _published_settings(network_spec.name).input_size[-1]
         raise RecipeError(
             f"'timm:{network_spec.name}' takes images of {own} px only; the data has {network_spec.side} px. Set "
             f"data.image_size to {own}, or choose another network."

@@ -1,6 +1,7 @@
 """Any torchvision classifier whose last layer is linear."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
@@ -30,9 +31,9 @@ class TorchvisionBackbone(Backbone):
                 "feature losses and adversaries need. Choose another network, such as torchvision:resnet18."
             )
         parent, _, attribute = last[0].rpartition(".")
-        self.head = network.get_submodule(last[0])
+        self.head: Any = network.get_submodule(last[0])  # the linear layer
         setattr(network.get_submodule(parent), attribute, nn.Identity())
-        self.network = network
+        self.network: Any = network  # a transformer has attributes of its own
         self.channels_last = isinstance(network, torchvision.models.SwinTransformer)
         self.tokens = isinstance(network, torchvision.models.VisionTransformer)
         self.stages = self._find(side)
@@ -128,7 +129,7 @@ def make(network_spec: NetworkSpec) -> tuple[Backbone, tuple, tuple]:
     return imagenet(backbone)
 
 
-def _load(network: nn.Module, network_spec: NetworkSpec) -> None:
+def _load(network: Any, network_spec: NetworkSpec) -> None:
     """Published weights without the auxiliary classifiers; raises ArtefactError saying what to put where."""
     path = Path(network_spec.weights) if network_spec.weights else None
     weights = torchvision.models.get_model_weights(network_spec.name).DEFAULT
