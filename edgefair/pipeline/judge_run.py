@@ -35,7 +35,7 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
     the report says of the data set.
     """
     recipe = run.recipe
-    latency = _read(run, "latency/latency.json", LatencyRecord)
+    latency = _read_latency(run, [artefact.name for artefact in artefacts if not artefact.blocked])
     could_run = [artefact for artefact in artefacts if not artefact.blocked]
     evaluated = {
         one.name: evaluate_with_floor(predictions[one.name], recipe.gate.replicates, recipe.seed) for one in could_run
@@ -156,6 +156,15 @@ def _supported(cells: np.ndarray) -> str:
         for one in minimum_tolerances(cells)
     ]
     return f"{points[0]} of the predictions flip, {points[1]} do"
+
+
+def _read_latency(run: RunFolder, names: list[str]) -> dict:
+    """The run's latency file as JSON values; raises RunFolderError where it lacks one of these artefacts."""
+    latency = _read(run, "latency/latency.json", LatencyRecord)
+    for name in names:
+        if name not in latency["artefacts"] or "load_ms" not in latency["files"].get(name, {}):
+            raise RunFolderError(f"{run.path / 'latency' / 'latency.json'} has no times of '{name}'. {AGAIN}")
+    return latency
 
 
 def _read(run: RunFolder, name: str, model):

@@ -54,7 +54,7 @@ class QuantizeContext:
     @property
     def data(self) -> str:
         """SHA-256 of what the run says of its data."""
-        return self.run.hashes("data")["data.json"]
+        return self.run.hash_of(self.run.path / "data" / "data.json")
 
     @cached_property
     def calibration(self) -> tuple[np.ndarray, int]:
@@ -88,5 +88,5 @@ class QuantizeContext:
 
     def made_from(self) -> dict:
         """What the ranking depends on."""
-        student = self.run.hashes("artefacts")[self.source.name]
+        student = self.run.hash_of(self.source)
         return {"student": student, "data": self.data, "quantize": self.recipe.quantize.model_dump(mode="json")}
