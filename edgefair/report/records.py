@@ -131,7 +131,10 @@ class Report(BaseModel):
 
     @model_validator(mode="after")
     def _tables_fit(self) -> "Report":
-        """Every confusion table has the groups and classes that the data declare."""
+        """Teacher and student are there, and every confusion table has the declared groups and classes."""
+        names = {entry.artefact for entry in self.artefacts if entry.runtime != "null"}
+        if not {"teacher", "student"} <= names:
+            raise ValueError(f"artefacts are {', '.join(sorted(names)) or 'none'}; teacher and student are needed")
         groups, classes = len(self.data.group_names), len(self.data.class_names)
         for number, entry in enumerate(self.artefacts):
             sizes = {(len(table), *map(len, table)) for table in entry.metrics.confusion}
