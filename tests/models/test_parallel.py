@@ -81,7 +81,7 @@ def test_every_row_has_its_process(rows, size):
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-def test_shared_statistics_areshared_batch_normalisation(monkeypatch):
+def test_shared_statistics_are_batch_normalisation(monkeypatch):
     """With one process the sums are its own: value, gradient, forward mode and running statistics are torch's."""
     monkeypatch.setattr("torch.distributed.all_reduce", lambda x: None)
     random = torch.Generator().manual_seed(0)
