@@ -78,7 +78,7 @@ class Machine:
 
     def list(self, built: list[Built]) -> list[Path]:
         """Write them into the folder's manifest, as a run does."""
-        name = self.trt.__name__
+        name = self.trt.__name__.replace("_", "-")
         entries = [
             manifest.entry(f"{name}-{one.batch}", one.path, name, name, "fp32", batch=one.batch, facts=one.facts)
             for one in built
