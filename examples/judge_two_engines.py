@@ -42,7 +42,8 @@ def main() -> None:
         right = (predictions.predicted == predictions.labels).mean()
         print(f"{name}: {predictions.about['artefact']}, accuracy {right:.2%} on {len(rows):,} rows")
     for check in verdict.checks:
-        print(f"  {check.outcome:12} {check.sentence}")
+        outcome = check.outcome if check.gated else "reported"
+        print(f"  {outcome:12} {check.sentence.partition(': ')[2]}")  # its sentence begins with the outcome, too
     print(f"verdict: {verdict.outcome}")
     sys.exit(EXIT[verdict.outcome])
 

@@ -28,6 +28,8 @@ def test_two_engines_are_judged():
     done = run("examples/judge_two_engines.py", "--rows", "1000")
     assert done.returncode in (1, 3), done.stderr  # another network of the same recipe is no rebuild
     assert "candidate: other-seed.onnx, accuracy 9" in done.stdout
+    assert re.search(r"^  (pass|fail|inconclusive) +accuracy (fell|rose) by", done.stdout, re.MULTILINE)
+    assert re.search(r"^  reported +the largest recall gap", done.stdout, re.MULTILINE)
     assert re.search(r"^verdict: (fail|inconclusive)$", done.stdout, re.MULTILINE)
 
 
