@@ -45,7 +45,8 @@ def test_what_lambda_does_is_shown():
     """As it is, but with fewer rows and epochs: what it shows takes more than a test should."""
     done = run("examples/what_lambda_does.py", "--rows", "400", "--epochs", "1")
     assert done.returncode == 0, done.stderr
-    found = re.findall(r"^(.+?) +accuracy +[\d.]+% +recall gap +[\d.]+% \(noise floor [\d.]+%\)$", done.stdout, re.M)
+    line = r"^(.+?) +accuracy +[\d.]+% +recall gap +[\d.]+ points \(noise floor [\d.]+\)$"
+    found = re.findall(line, done.stdout, re.M)
     assert found == ["teacher", "student, lambda 0", "student, lambda 0.5"]
 
 
