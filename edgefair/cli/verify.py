@@ -6,9 +6,16 @@ from pathlib import Path
 import click
 
 # Option -> (limit, help, default): those of `edgefair.gate.tolerance.LIMITS` and of the recipe. They are repeated here,
-# and held equal by a test, for the command line loads neither before a command runs.
+# and held equal by a test, for the command line loads neither before a command runs. SUPPORTED_MAX is
+# `Tolerance.supported_max_drift_points`, which holds where no limit on the largest gap is given.
+SUPPORTED_MAX = 5
 POINTS = {
-    "--tolerance-mean": ("mean_drift_points", "Allowed worsening of the mean recall gap between groups, points.", 2),
+    "--tolerance-mean": (
+        "mean_drift_points",
+        "Mean recall gap between groups, points: moved by at most this; with --claim non-inferiority, worsening of at "
+        "most this.",
+        2,
+    ),
     "--tolerance-max": ("max_drift_points", "The same for the largest gap of any class; needs many rows.", None),
     "--max-accuracy-drop": ("accuracy_drop_points", "Allowed loss of accuracy over all rows, points.", 1),
     "--max-worst-group-drop": ("worst_group_drop_points", "Allowed loss of accuracy of any group, points.", 2),
@@ -21,7 +28,11 @@ POINTS = {
 def _flags(command):
     """Add one option a limit; without the option the recipe's [gate] decides, and without a recipe the default."""
     for flag, (name, text, default) in reversed(POINTS.items()):
-        text += f"  [default: the recipe's, else {'not judged' if default is None else default}]"
+        without = "not judged" if default is None else default
+        if name == "max_drift_points":
+            without = f"{SUPPORTED_MAX} where the cells are large enough to show that, else (and with --claim "
+            without += "non-inferiority) only reported"
+        text += f"  [default: the recipe's, else {without}]"
         command = click.option(flag, name, type=float, help=text)(command)
     return command
 

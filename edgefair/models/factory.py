@@ -68,8 +68,8 @@ def create(
     makers |= {family: lambda network_spec: _of_family(kind, network_spec) for family in FAMILIES}
     if not name and kind not in makers:
         raise RecipeError(
-            f"unknown network '{spec}'; a network is FAMILY:NAME, such as timm:{spec}, or one of {', '.join(ALIASES)}. "
-            f"Families: {', '.join(sorted({*makers} - {*ALIASES}))}."
+            f"unknown network '{spec}'; a network is FAMILY:NAME, such as timm:resnet18, or one of "
+            f"{', '.join(ALIASES)}. Families: {', '.join(sorted({*makers} - {*ALIASES}))}."
         )
     if kind not in makers or not name:
         raise RecipeError(

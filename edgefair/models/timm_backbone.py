@@ -172,9 +172,8 @@ def make(network_spec: NetworkSpec) -> tuple[Backbone, tuple, tuple]:
     """The network of that name with its mean and standard deviation; raises RecipeError or ArtefactError."""
     if not timm.is_model(network_spec.name):
         close = difflib.get_close_matches(network_spec.name, timm.list_models(), n=6, cutoff=0.4)
-        raise RecipeError(
-            f"unknown network 'timm:{network_spec.name}'; some of timm's: {', '.join(close) or 'none is like it'}."
-        )
+        known = f"some of timm's: {', '.join(close)}" if close else "timm has none of a similar name; one is resnet18"
+        raise RecipeError(f"unknown network 'timm:{network_spec.name}'; {known}.")
     given = _published_settings(network_spec.name).to_dict()
     fixed = bool(given.get("fixed_input_size")) and network_spec.side not in (None, given["input_size"][-1])
     backbone = TimmBackbone(_network(network_spec, {"img_size": network_spec.side} if fixed else {}), network_spec.side)

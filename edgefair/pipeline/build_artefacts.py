@@ -17,6 +17,7 @@ def make_artefacts(
     recipe: Recipe, examples: Examples, student: Path, folder: Path, builds: list[tuple[str, str]], log: Log
 ) -> None:
     """Write the file of every (target, precision) pair, manifest.json and export.json into `folder`."""
+    (folder / manifest.NAME).unlink(missing_ok=True)  # the new files are not those that an earlier one lists
     images, cells = calibration_images(recipe, examples)
     sources, report = _sources(recipe, examples, student, folder, images, cells, builds, log)
     entries = []

@@ -159,7 +159,12 @@ def run_recipe(folder: Path) -> Recipe:
     file = Path(folder) / "recipe.toml"
     if not file.is_file():
         raise RunFolderError(f"{folder} is not a run folder: no recipe.toml in it. Give the folder that --out named.")
-    first = file.read_text("utf-8", errors="replace").partition("\n")[0]
+    remedy = "Put the file back as it was, or make a new run with --out."
+    try:
+        values = read(file)
+    except RecipeError as error:
+        raise RunFolderError(f"the recipe of the run folder cannot be read: {error} {remedy}") from None
+    first = file.read_text("utf-8").partition("\n")[0]
     made_by = first.removeprefix(WRITTEN_BY).strip() if first.startswith(WRITTEN_BY) else "0.1"
     if _series(made_by) != _series(__version__):
         raise RunFolderError(
@@ -167,11 +172,10 @@ def run_recipe(folder: Path) -> Recipe:
             f"a new run with --out, or use the edgefair that made it: pip install 'edgefair=={_series(made_by)}.*'."
         )
     try:
-        return parse(read(file))
+        return parse(values)
     except RecipeError as error:
         raise RunFolderError(
-            f"{file}: {error}\nThe run was made by edgefair {made_by}, this is {__version__}. Put the file back as it "
-            "was, or make a new run with --out."
+            f"{file}: {error}\nThe run was made by edgefair {made_by}, this is {__version__}. {remedy}"
         ) from None
 
 

@@ -149,11 +149,15 @@ def _explain(problem: ErrorDetails) -> str:
     value = problem["input"]
     given = "" if isinstance(value, dict) else f" (given: {value!r})"
     label = "--lambda (strategy.lam)" if name == "strategy.lam" else name
-    said = _PLAINLY.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
+    said = _PLAINLY.get(problem["type"], "").format(**problem.get("ctx", {})) or problem["msg"]
+    said = said.removeprefix("Value error, ")
+    said = f"needed is {said.removeprefix(_SHOULD)}" if said.startswith(_SHOULD) else said
     return f"{label}: {said}{given}"
 
 
-# What Pydantic says in terms of Python, in those of a recipe.
+_SHOULD = "Input should be "
+
+# What Pydantic says in terms of Python, in those of a recipe; in braces what Pydantic calls the limit.
 _PLAINLY = dict.fromkeys(("tuple_type", "list_type"), 'a list is needed, such as [0.3, 0.6] or ["a", "b"]')
 _PLAINLY |= dict.fromkeys(("bool_type", "bool_parsing"), "true or false is needed")
 _PLAINLY |= dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number is needed")
@@ -162,6 +166,13 @@ _PLAINLY |= dict.fromkeys(("string_type",), "a text is needed")
 _PLAINLY |= dict.fromkeys(
     ("model_type", "model_attributes_type"), "a section of settings is needed, as in train.epochs=3"
 )
+_PLAINLY |= {
+    "greater_than_equal": "a number of at least {ge:.15g} is needed",
+    "greater_than": "a number above {gt:.15g} is needed",
+    "less_than_equal": "a number of at most {le:.15g} is needed",
+    "less_than": "a number below {lt:.15g} is needed",
+    "finite_number": "a finite number is needed",
+}
 
 
 def _section(location: list[str]) -> type[Section]:

@@ -66,7 +66,7 @@ def test_help_names_every_option(capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--lambda", "-1"], "--lambda (strategy.lam): Input should be greater than or equal to 0 (given: -1.0)"),
+        (["--lambda", "-1"], "--lambda (strategy.lam): a number of at least 0 is needed (given: -1.0)"),
         (["--lambda", "much"], "'much' is not a valid float"),
         (["--data", "trifeatur"], "did you mean 'trifeature'"),
         (["--data", "none.csv"], "cannot read the manifest none.csv"),

@@ -1,28 +1,16 @@
 """One judgement of an artefact: the worst of verdict, latency and size, and one sentence under that outcome."""
 
-from dataclasses import replace
-
 import pytest
 
 from edgefair.errors import RecipeError
-from edgefair.gate import Timing, Tolerance, compare, judge_artefact
-from edgefair.gate.limits import Limits
+from edgefair.gate import Timing, Tolerance, compare
 from edgefair.gate.tolerance import LIMITS, how_to_change, tolerance
 from edgefair.metrics.comparison import align
 from edgefair.recipe import GateSettings
 from tests.helpers.calls import counted
-from tests.helpers.gate_cases import changed, example
+from tests.helpers.gate_cases import FAST, REFERENCE, TOLERANCE, changed, judge
 
-REFERENCE = example(cell_rows=400)
-SAME = replace(REFERENCE, about={"bytes": 2_000_000})
 WORSE = changed(REFERENCE, slice(0, 400), 1)
-FAST = {"1": {"p90_ms": 1.0, "p90_upper_ms": 1.5}}
-TOLERANCE = Tolerance(replicates=200)
-TIMED = Timing(FAST)
-
-
-def judge(candidate=SAME, timing=TIMED, **limits):
-    return judge_artefact(REFERENCE, candidate, Limits("same", TOLERANCE, **limits), timing=timing)
 
 
 @pytest.mark.parametrize(

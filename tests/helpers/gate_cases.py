@@ -1,8 +1,11 @@
 """Made-up predictions for the gate, and ways to spoil them."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from edgefair.gate import Tolerance
+from edgefair.gate import Timing, Tolerance, judge_artefact
+from edgefair.gate.limits import Limits
 from edgefair.predictions import Predictions
 
 WIDE = Tolerance(accuracy_drop_points=100, worst_group_drop_points=100, flip_rate_percent=None)
@@ -38,3 +41,15 @@ def changed(reference: Predictions, rows, to) -> Predictions:
 
 def check(verdict, name):
     return next(check for check in verdict.checks if check.name == name)
+
+
+REFERENCE = example(cell_rows=400)
+SAME = replace(REFERENCE, about={"bytes": 2_000_000})
+FAST = {"1": {"p90_ms": 1.0, "p90_upper_ms": 1.5}}
+TOLERANCE = Tolerance(replicates=200)
+TIMED = Timing(FAST)
+
+
+def judge(candidate=SAME, timing=TIMED, **limits):
+    """The judgement of a candidate beside REFERENCE; limits: on latency and size."""
+    return judge_artefact(REFERENCE, candidate, Limits("same", TOLERANCE, **limits), timing=timing)

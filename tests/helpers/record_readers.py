@@ -46,7 +46,7 @@ from edgefair.runtimes import load_runtime
 from edgefair.runtimes.predict import artefact_from_file, predict
 from edgefair.testing import Inconclusive
 from edgefair.testing.baseline import Baseline
-from tests.gate.test_verdict import example
+from tests.helpers.gate_cases import example
 from tests.helpers.report_data import make_report
 from tests.helpers.run_records import write_latency, write_quantized, write_training_and_export
 from tests.helpers.toy_run import RECIPE, make_run

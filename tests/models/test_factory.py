@@ -56,9 +56,11 @@ def test_cifar_resnets_have_the_papers_sizes():
     [
         ("cifer:resnet20", "did you mean 'cifar'"),
         ("cifar:resnet21", "cifar:resnet8, 14, 20"),
-        ("resnet20", "FAMILY:NAME, such as timm:resnet20, or one of shufflenet_v2"),
+        ("resnet20", "FAMILY:NAME, such as timm:resnet18, or one of shufflenet_v2"),
+        ("nope", "FAMILY:NAME, such as timm:resnet18, or one of shufflenet_v2"),
         ("timm:", "Examples: cifar:resnet8"),
         ("timm:resnet18x", "some of timm's: .*resnet18"),
+        ("timm:qqqqq", "unknown network 'timm:qqqqq'; timm has none of a similar name; one is resnet18"),
     ],
 )
 def test_unknown_networks_are_refused(spec, words):

@@ -37,3 +37,21 @@ def test_a_folder_of_another_version_is_refused_and_left_as_it_is(tmp_path, quie
 def test_what_is_no_run_folder_is_named(tmp_path):
     with pytest.raises(RunFolderError, match=r"is not a run folder: no recipe\.toml in it"):
         run_recipe(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"[", r"recipe\.toml is not a TOML file: .* \(at "),
+        (b"# written by edgefair 9.0.0\nseed = = 1\n", r"recipe\.toml is not a TOML file: .* \(at line 2, column 8\)"),
+        (b"\xff\xfe", r"recipe\.toml is not a TOML file: .*can't decode"),
+    ],
+)
+def test_a_recipe_that_is_damaged_is_not_taken_for_that_of_another_version(tmp_path, quiet, content, words):
+    (tmp_path / "recipe.toml").write_bytes(content)
+    with pytest.raises(RunFolderError, match=words + r".*Put the file back as it was, or make a new run") as caught:
+        run_recipe(tmp_path)
+    assert "made by" not in str(caught.value)
+    with pytest.raises(RunFolderError, match=words), RunFolder.open(tmp_path, tiny(), quiet):
+        pass
+    assert (tmp_path / "recipe.toml").read_bytes() == content

@@ -273,19 +273,6 @@ def test_stale_predictions_are_refused(capsys, folder, tmp_path):
     assert "is not the file that its run wrote" in text
 
 
-def test_the_flags_are_the_limits_with_their_defaults():
-    from edgefair.cli.verify import POINTS
-    from edgefair.gate.limits import Limits
-    from edgefair.gate.tolerance import LIMITS, Tolerance
-
-    assert {flag: name for flag, (name, *_) in POINTS.items()} == {
-        names.flag: name for name, names in LIMITS.items() if names.flag
-    }
-    defaults = Limits("same", Tolerance()).to_dict()
-    for name, _, default in POINTS.values():
-        assert default == defaults[name], name
-
-
 @pytest.mark.parametrize("name", ["non-inferiority", "no-worse"])
 def test_a_claim_has_two_names_and_is_recorded_under_one(capsys, files, tmp_path, name):
     verify(capsys, files / "ref.npz", files / "bad.npz", "--claim", name, "--json", tmp_path / "v.json")

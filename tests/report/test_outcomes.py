@@ -4,7 +4,7 @@ import dataclasses
 
 from edgefair.gate.verdict import OUTCOMES as JUDGED
 from edgefair.report.outcomes import CHECKS, OUTCOMES, check_name
-from tests.gate.test_judge import judge
+from tests.helpers.gate_cases import judge
 
 
 def test_every_outcome_has_a_mark_of_its_own_and_the_worst_comes_first():

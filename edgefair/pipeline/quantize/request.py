@@ -51,6 +51,18 @@ def finished_recipe(folder: Path) -> Recipe:
     return recipe
 
 
+def check_student(folder: Path) -> None:
+    """Raise ArtefactError or RunFolderError where the student's ONNX file is not the one that the run exported."""
+    artefacts = Path(folder) / "artefacts"
+    file = artefacts / "student.onnx"
+    now, known = manifest.unchanged(file), stage_record(artefacts).files.get(file.name)
+    if known and now != known:  # a run for engines alone has no such file in its manifest
+        raise RunFolderError(
+            f"{file} is not the file that was exported: its SHA-256 is {now[:12]}, stage.json says {known[:12]}. It "
+            "was edited, cut off or replaced; run edgefair distill-and-export with the same settings again."
+        )
+
+
 def chosen_target(folder: Path, asked: str) -> str:
     """The target that is asked for, else that of the run's first INT8 file; raises RecipeError where there is none."""
     able = [name for name, target in TARGETS.items() if "int8" in target.precisions]

@@ -20,7 +20,7 @@ from edgefair.gate.tolerance import tolerance
 from edgefair.log import Log
 from edgefair.pipeline.quantize.context import QuantizeContext
 from edgefair.pipeline.quantize.records import VariantsReport
-from edgefair.pipeline.quantize.request import QuantizeRequest, chosen_target, finished_recipe, opened
+from edgefair.pipeline.quantize.request import QuantizeRequest, check_student, chosen_target, finished_recipe, opened
 from edgefair.pipeline.quantize.variants import build_variants
 from edgefair.pipeline.run_folder import AGAIN
 
@@ -28,6 +28,7 @@ from edgefair.pipeline.run_folder import AGAIN
 def quantize_run(folder: Path, request: QuantizeRequest, log: Log) -> dict:
     """Do what `edgefair quantize` does in a run folder; returns the report as JSON values."""
     finished_recipe(folder)
+    check_student(folder)
     target = chosen_target(folder, request.target)
     with opened(folder, log) as (run, examples):
         work = QuantizeContext(run, examples, target, log)

@@ -31,6 +31,7 @@ def build_variants(work: QuantizeContext, choices: dict[str, tuple[Path, dict]],
 
     choices: name -> (float ONNX file, choice). A choice without a unit in float is all-int8 again and not built twice.
     """
+    (folder / manifest.NAME).unlink(missing_ok=True)  # the new files are not those that an earlier one lists
     plan = {FLOAT: (work.source, None), INT8: (work.source, [])}
     plan |= {
         name: (source, choice["nodes"]) for name, (source, choice) in choices.items() if _new(source, choice, work)

@@ -130,6 +130,21 @@ def test_wrong_input_is_said_plainly(folder, tmp_path, quiet, capsys):
         quantize_run(folder, QuantizeRequest(), quiet)
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_student_that_is_not_the_file_that_was_exported_is_refused(folder, capsys, listed):
+    """By the manifest, or where only other files are listed there by the record of the stage."""
+    artefacts = folder / "artefacts"
+    if not listed:
+        manifest.write(artefacts, [one for one in manifest.read(artefacts) if one.file != "student.onnx"])
+    with open(artefacts / "student.onnx", "ab") as stream:
+        stream.write(b"x")
+    code, text = run(capsys, "quantize", str(folder))
+    said = " ".join(text.split())
+    assert (code, "is not the file that was exported: its SHA-256 is" in said) == (2, True), said
+    assert f"{'manifest' if listed else 'stage'}.json says" in said
+    assert not (folder / "quantized").exists()
+
+
 def test_other_data_than_the_run_saw_are_refused(folder, quiet, monkeypatch):
     def changed(recipe, seed, log):
         examples = load_examples(recipe, seed, log)
