@@ -98,5 +98,6 @@ def read(rates: list[float], losses: list[float]) -> Finding:
             "were taken). Begin lower (--low), take more steps (--steps), or see whether the labels fit the images."
         )
     slopes = np.gradient(np.array(smooth), np.log(rates))
-    steepest = int(np.argmin(slopes[: lowest + 1]))
+    settled = min(len(smooth) // 10, lowest)  # the mean of the first few losses falls or rises by chance
+    steepest = settled + int(np.argmin(slopes[settled : lowest + 1]))
     return Finding(rates, losses, smooth, rates[steepest], rates[lowest])

@@ -211,6 +211,12 @@ def test_the_range_test_finds_the_steepest_fall():
         read(rates, [1.0 + k for k in range(61)])
 
 
+def test_a_hard_first_batch_is_not_taken_for_a_fall():
+    rates = [10 ** (k / 10 - 5) for k in range(61)]
+    losses = [3 - 2 / (1 + math.exp(-4 * (math.log10(r) + 2))) + (50 * r**3) for r in rates]
+    assert read(rates, [6.0, *losses[1:]]).steepest == read(rates, losses).steepest
+
+
 def test_the_range_test_stops_where_the_loss_runs_away(examples):
     recipe = tiny(**SMALL, loss__name="none")
     parts = (TrainingSettings.of(recipe), examples, create("cifar:resnet8", 10, 0), None, 0, CPU)
