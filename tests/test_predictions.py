@@ -11,7 +11,7 @@ import pytest
 from edgefair.data import Examples
 from edgefair.data.gate_rows import GateRows
 from edgefair.errors import DataError
-from edgefair.pipeline.job import _predictions
+from edgefair.pipeline.job import predict_all
 from edgefair.predictions import Predictions
 from edgefair.runtimes.artefact import Artefact
 
@@ -147,7 +147,7 @@ def test_a_run_writes_identities_and_the_hash_of_what_was_seen(tmp_path, quiet):
     null = Artefact("null", tmp_path / "null.txt", "null", "none", "0" * 64)
     hashes = []
     for name, seen in (("one", examples), ("two", replace(examples, images=255 - images))):
-        _predictions([null], seen, tmp_path / name, quiet)
+        predict_all([null], seen, tmp_path / name, quiet)
         found = Predictions.load(tmp_path / name / "null.npz")
         assert found.identities.tolist() == ["t", ""]
         hashes.append((found.about["rows_sha256"], found.about["data_sha256"]))

@@ -113,7 +113,7 @@ def distill_and_export(
     from edgefair.recipe import parse
 
     recipe = parse(recipe_values(recipe_file, data, options, settings))
-    out = out or Path("runs") / _name(recipe)
+    out = out or Path("runs") / run_name(recipe)
     log = Log()
     if os.environ.get("RANK", "0") == "0":
         log.line("starting: loading libraries and data")  # a first call can take a minute before anything else is said
@@ -131,7 +131,7 @@ def distill_and_export(
     sys.exit(EXIT[report["outcome"]])
 
 
-def _name(recipe) -> str:
+def run_name(recipe) -> str:
     """What a run is called where nobody says: its main settings, and enough of the hash to tell the others apart."""
     data = Path(recipe.data.path).stem if recipe.data.name == "manifest" else recipe.data.name
     parts = (

@@ -42,7 +42,7 @@ class GateRows(LabelledRows):
             rows=rows,
             **examples.columns(rows),
             rows_sha256=digest(examples.ids[rows].tolist()),
-            data_sha256=_pixels(examples.images, rows),
+            data_sha256=pixels_sha256(examples.images, rows),
         )
 
     def predictions(self, logits: np.ndarray, about: dict) -> Predictions:
@@ -100,7 +100,7 @@ def _load(path: Path) -> GateRows:
     gate.check_columns("gate rows")
     if len(gate.ids) != len(images):
         raise DataError(f"damaged: there are {len(gate.ids)} ids and {len(images)} images.")
-    now = {"rows_sha256": digest(gate.ids.tolist()), "data_sha256": _pixels(images, rows)}
+    now = {"rows_sha256": digest(gate.ids.tolist()), "data_sha256": pixels_sha256(images, rows)}
     for name, value in now.items():
         if value != hashes[name]:
             raise DataError(f"damaged: {name} is {value[:12]}, the header says {hashes[name][:12]}.")
@@ -125,7 +125,7 @@ def _mapped(path: Path) -> np.ndarray:
         return np.memmap(path, dtype=np.uint8, mode="r", offset=stream.tell(), shape=shape)
 
 
-def _pixels(images: np.ndarray, rows: np.ndarray) -> str:
+def pixels_sha256(images: np.ndarray, rows: np.ndarray) -> str:
     """SHA-256 of the images of some rows, in order."""
     pixels = hashlib.sha256()
     for row in rows:

@@ -87,11 +87,11 @@ def export_onnx(
     with atomic_path(path) as temporary:
         _write(WRAPPERS[precision](model).eval(), example, settings.opset, temporary, names)
         parity = _compare(model, images, temporary)
-        _check_parity(parity, settings, PARITY_FIELDS[precision])
+        check_parity(parity, settings, PARITY_FIELDS[precision])
     return {"opset": settings.opset, "parity": parity, "nodes": len(onnx.load(path).graph.node)}
 
 
-def _check_parity(parity: dict[str, float], settings: ExportSettings, field: str) -> None:
+def check_parity(parity: dict[str, float], settings: ExportSettings, field: str) -> None:
     """Raise ArtefactError unless every difference is within the recipe's field; NaN is not."""
     worst, allowed = (
         max(parity.values(), key=lambda value: np.inf if np.isnan(value) else value),

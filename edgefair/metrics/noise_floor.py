@@ -41,7 +41,7 @@ def permuted_values(
     observed = np.asarray(value(confusion), dtype=np.float64)  # [...]
     chunk = max(1, _CHUNK_CELLS // confusion.size)
     parts = [min(chunk, draws - start) for start in range(0, draws, chunk)]
-    return observed, np.concatenate([value(_permuted(confusion, size, rng)) for size in parts])  # [draws, ...]
+    return observed, np.concatenate([value(permuted_tables(confusion, size, rng)) for size in parts])  # [draws, ...]
 
 
 def chance_floor(observed: np.ndarray, chance: np.ndarray) -> NoiseFloor:
@@ -54,7 +54,7 @@ def chance_floor(observed: np.ndarray, chance: np.ndarray) -> NoiseFloor:
     return NoiseFloor(mean, q95, p_value, observed[()])
 
 
-def _permuted(confusion: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+def permuted_tables(confusion: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
     """Tables after a random permutation of groups inside each true class: int64 [draws, G, C, C].
 
     A multivariate hypergeometric draw for each group from what the groups before it left, written as hypergeometric

@@ -48,7 +48,7 @@ def file_name(target: str, precision: str) -> str:
     return "student.int8." + TARGETS[target].dialect + ".onnx" if precision == "int8" else f"student.{precision}.onnx"
 
 
-def _sources(recipe, examples, student, folder, images, cells, builds, log) -> tuple[dict[str, Path], dict]:
+def _sources(recipe, examples, student, folder, images, cells, builds, log: Log) -> tuple[dict[str, Path], dict]:
     """Every ONNX file that the builds need, by name, and what was found while making them."""
     from edgefair.export.onnx_export import export_onnx
     from edgefair.export.quantization import quantize

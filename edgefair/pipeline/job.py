@@ -64,7 +64,7 @@ def distill_and_export(recipe: Recipe, out: Path, log: Log) -> dict:
         every = artefact_list(run)
         artefacts = [artefact for artefact in every if not artefact.blocked]
         hashes = {artefact.name: artefact.sha256 for artefact in artefacts}
-        run.stage("predictions", made_from | hashes, lambda folder: _predictions(artefacts, examples, folder, log))
+        run.stage("predictions", made_from | hashes, lambda folder: predict_all(artefacts, examples, folder, log))
         run.stage(
             "latency",
             {"bench": settings["bench"], "record": 3} | hashes,  # 3: with ratios, control and files
@@ -76,14 +76,14 @@ def distill_and_export(recipe: Recipe, out: Path, log: Log) -> dict:
         return report
 
 
-def _load(recipe: Recipe, log) -> Examples:
+def _load(recipe: Recipe, log: Log) -> Examples:
     started = time.monotonic()
     examples = load_examples(recipe.data, recipe.seed, log)
     log.line(f"data: {len(examples.images):,} images ready in {time.monotonic() - started:.1f} s")
     return examples
 
 
-def _check_tools(recipe: Recipe, log) -> None:
+def _check_tools(recipe: Recipe, log: Log) -> None:
     """Refuse missing packages and devices now, not after an hour of training."""
     for module in ("torch", "timm", "safetensors", "onnxscript", "onnxruntime", "jinja2", "huggingface_hub"):
         require(module, "all", "distill-and-export")
@@ -110,7 +110,7 @@ def _check_groups(recipe: Recipe, examples: Examples) -> None:
         )
 
 
-def _check_networks(recipe: Recipe, examples: Examples, builds: list[tuple[str, str]], log) -> None:
+def _check_networks(recipe: Recipe, examples: Examples, builds: list[tuple[str, str]], log: Log) -> None:
     """Refuse networks that cannot be built or do not fit the loss; name cells with few calibration rows."""
     from edgefair.training.stages import dry_run
 
@@ -124,7 +124,7 @@ def _write_data(examples: Examples, data: dict, folder: Path) -> None:
     write_json(folder / "ids.json", {name: examples.ids[rows] for name, rows in examples.rows.items()})
 
 
-def _teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> None:
+def _teacher(recipe: Recipe, examples: Examples, folder: Path, log: Log) -> None:
     from edgefair.models import save_weights
     from edgefair.training.stages import train_teacher
 
@@ -135,7 +135,7 @@ def _teacher(recipe: Recipe, examples: Examples, folder: Path, log) -> None:
         log.line(f"warning: {warning}")
 
 
-def _student(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path, log) -> None:
+def _student(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path, log: Log) -> None:
     from edgefair.models import create, save_weights
     from edgefair.training.stages import distil_student, training_device
 
@@ -147,7 +147,8 @@ def _student(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path, l
     write_record(folder / "lambda.json", Strength, {"value": recipe.strategy.lam, "meaning": meaning})
 
 
-def _predictions(artefacts: list[Artefact], examples: Examples, folder: Path, log) -> None:
+def predict_all(artefacts: list[Artefact], examples: Examples, folder: Path, log: Log) -> None:
+    """Write NAME.npz into `folder`: what each artefact says of the gate rows."""
     gate = GateRows.of(examples)
     for artefact in artefacts:
         predict(artefact, gate, log).save(folder / f"{artefact.name}.npz")

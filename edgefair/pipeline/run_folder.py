@@ -18,6 +18,7 @@ from edgefair import __version__
 from edgefair.data.records import DataRecord
 from edgefair.errors import RecipeError, RunFolderError
 from edgefair.files import CHECKPOINT, digest, finite, flat, read_record, read_values, sha256, write_bytes, write_record
+from edgefair.log import Log
 from edgefair.pipeline.records import Stage
 from edgefair.recipe import Recipe, parse, read
 from edgefair.recipe.recipe import WRITTEN_BY
@@ -29,14 +30,14 @@ STAGES = ("data", "teacher", "student", "artefacts", "predictions", "latency")
 class RunFolder:
     """The stages of one recipe; `stage` makes what is missing and returns where it lies."""
 
-    def __init__(self, path: Path, recipe: Recipe, log):
+    def __init__(self, path: Path, recipe: Recipe, log: Log):
         self.path = Path(path)
         self.recipe = recipe
         self.log = log
 
     @staticmethod
     @contextlib.contextmanager
-    def open(path: Path, recipe: Recipe, log) -> Iterator["RunFolder"]:
+    def open(path: Path, recipe: Recipe, log: Log) -> Iterator["RunFolder"]:
         """Open a new or existing folder for this recipe, alone.
 
         Raises RunFolderError where it belongs to another recipe, is in use by another process, or cannot be written.

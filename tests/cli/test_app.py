@@ -145,12 +145,12 @@ def test_a_refused_command_leaves_nothing_behind(capsys, tmp_path, monkeypatch):
 
 
 def test_other_settings_have_other_default_folders():
-    from edgefair.cli.app import _name
+    from edgefair.cli.app import run_name
     from edgefair.recipe import parse
 
-    assert _name(parse({})) == _name(parse({}))
-    assert _name(parse({})) != _name(parse({"train": {"epochs": 9}}))
-    assert _name(parse({"data": {"name": "manifest", "path": "a/faces.csv"}})).startswith(
+    assert run_name(parse({})) == run_name(parse({}))
+    assert run_name(parse({})) != run_name(parse({"train": {"epochs": 9}}))
+    assert run_name(parse({"data": {"name": "manifest", "path": "a/faces.csv"}})).startswith(
         "faces-rkd-adversarial-lambda0.5-seed0-"
     )
 

@@ -94,10 +94,10 @@ def test_fp16_has_a_parity_of_its_own_and_leaves_the_model_in_fp32():
     model = create("cifar:resnet8", 3, 0)
     export.WRAPPERS["fp16"](model)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
-    export._check_parity({"1": 4e-3}, ExportSettings(), "parity_fp16")
+    export.check_parity({"1": 4e-3}, ExportSettings(), "parity_fp16")
     for broken in (6e-3, float("nan")):
         with pytest.raises(ArtefactError, match=r"allowed is export\.parity_fp16 = 0\.005"):
-            export._check_parity({"1": 1e-3, "3": broken}, ExportSettings(), "parity_fp16")
+            export.check_parity({"1": 1e-3, "3": broken}, ExportSettings(), "parity_fp16")
 
 
 def test_every_precision_has_its_file():

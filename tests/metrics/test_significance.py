@@ -11,7 +11,7 @@ import scipy.stats
 from edgefair.metrics import METRICS, confusion, distributions, mean_abs_disparity
 from edgefair.metrics.hypothesis_tests import class_bias, holm, mcnemar_midp, welch_class_bias
 from edgefair.metrics.intervals import paired_change_interval, wilson
-from edgefair.metrics.noise_floor import _permuted, noise_floor
+from edgefair.metrics.noise_floor import noise_floor, permuted_tables
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 
@@ -49,7 +49,7 @@ def test_noise_floor_from_counts_agrees_within_monte_carlo_error(floor_vector):
 
 def test_permuted_tables_keep_both_margins_and_have_the_right_mean():
     table = np.random.default_rng(2).integers(0, 9, size=(3, 4, 4))
-    drawn = _permuted(table, 4000, np.random.default_rng(0))
+    drawn = permuted_tables(table, 4000, np.random.default_rng(0))
     assert drawn.min() >= 0
     np.testing.assert_array_equal(drawn.sum(axis=1), np.broadcast_to(table.sum(axis=0), (4000, 4, 4)))
     np.testing.assert_array_equal(drawn.sum(axis=-1), np.broadcast_to(table.sum(axis=-1), (4000, 3, 4)))

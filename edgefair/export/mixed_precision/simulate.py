@@ -32,9 +32,10 @@ class Variants:
     @cached_property
     def _replay(self) -> Replay:
         every = set(quantizable(self.source, self.dialect, self.settings))
-        return Replay(prepared(self.source), self._written(every))
+        return Replay(prepared(self.source), self.written(every))
 
-    def _written(self, quantized: set[str]):
+    def written(self, quantized: set[str]):
+        """The ONNX model with these nodes quantised in the dialect's Q/DQ form."""
         return DIALECTS[self.dialect].write(prepared(self.source), self.ranges.bounds, quantized, self.settings)
 
     def model(self, quantized: set[str]) -> bytes:
@@ -43,7 +44,7 @@ class Variants:
             return prepared(self.source).SerializeToString()
         if self.dialect == "ort-cpu":
             return self._replay.model(quantized).SerializeToString()
-        return self._written(set(quantized)).SerializeToString()
+        return self.written(set(quantized)).SerializeToString()
 
     def logits(self, quantized: set[str], images: np.ndarray) -> np.ndarray:
         """uint8 [N, 3, S, S] -> float32 [N, C] with these nodes quantised."""

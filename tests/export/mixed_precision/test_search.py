@@ -125,7 +125,7 @@ def test_any_subset_put_together_anew_is_what_the_quantiser_writes(planted):
     variants, found, rows = planted
     for kept in ((), (FEW,), (MANY, "safe"), tuple(found)):
         names = set(nodes_of(found, found)) - set(nodes_of(found, kept))
-        written = variants._written(names) if names else None
+        written = variants.written(names) if names else None
         expected = run(written.SerializeToString(), rows.images, True) if written else rows.reference
         assert np.array_equal(run(variants.model(names), rows.images, True), expected)
 

@@ -174,10 +174,10 @@ def test_the_host_refuses_other_rows_and_other_images(capsys, host, tmp_path):
 
 
 def _hashed(gate):
-    from edgefair.data.gate_rows import _pixels
+    from edgefair.data.gate_rows import pixels_sha256
     from edgefair.files import digest
 
-    return replace(gate, rows_sha256=digest(gate.ids.tolist()), data_sha256=_pixels(gate.images, gate.rows))
+    return replace(gate, rows_sha256=digest(gate.ids.tolist()), data_sha256=pixels_sha256(gate.images, gate.rows))
 
 
 def test_building_notes_what_was_built_of_what(capsys, kit):
