@@ -36,6 +36,7 @@ def distill_and_export(recipe: Recipe, out: Path, log: Log) -> dict | None:
         processes.broadcast_object("done")
     else:
         _follow(recipe, out)
+    torch.distributed.barrier()  # they leave together: none takes its connections away while another still answers
     torch.distributed.destroy_process_group()
     return report
 
