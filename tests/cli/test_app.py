@@ -130,6 +130,7 @@ def test_a_full_disk_ends_with_a_sentence_and_no_half_files(tmp_path):
     assert not any(path.suffix in (".npy", ".part") for path in tmp_path.rglob("*"))
 
 
+@pytest.mark.slow
 def test_a_refused_command_leaves_nothing_behind(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for arguments in (["--data", "none.csv"], ["--student", "cifar:resnet9"], ["--set", "quantize.rows_per_cell=500"]):

@@ -250,6 +250,7 @@ def still(record, path, **rows):
 @pytest.mark.parametrize(
     ("limit", "quiet", "expected"), [("3", True, 0), ("1.5", True, 3), ("0.5", True, 1), ("3", False, 3)]
 )
+@pytest.mark.slow
 def test_verify_judges_a_latency_measured_elsewhere(capsys, folder, record, tmp_path, limit, quiet, expected):
     path = still(record, tmp_path / "l.json", quiet=quiet)
     code, text = verify(capsys, folder, path, "--max-latency-p90-ms", limit)

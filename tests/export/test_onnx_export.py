@@ -47,6 +47,7 @@ def test_onnx_takes_uint8_of_any_batch_and_returns_pytorchs_logits(files):
         assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
+@pytest.mark.slow
 def test_onnx_is_one_checked_file_with_the_pinned_opset_and_names(files):
     model = onnx.load(files / "m.onnx", load_external_data=False)
     onnx.checker.check_model(model, full_check=True)

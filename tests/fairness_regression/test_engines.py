@@ -53,6 +53,7 @@ def test_a_rebuilt_fp16(examples, student, tmp_path):
     COMMITTED.check("student", fp16)
 
 
+@pytest.mark.slow
 def test_a_calibration_on_other_rows(examples, calibration, student, int8, tmp_path):
     other = run(quantized(calibration[200:], tmp_path / "other.onnx"), examples)
     assert other.about["sha256"] != int8.about["sha256"]

@@ -181,6 +181,7 @@ def test_flava_tiny_takes_other_sizes_and_comes_back(tmp_path):
     assert torch.equal(loaded.backbone.encoder.embeddings.cls_token, encoder.embeddings.cls_token)
 
 
+@pytest.mark.slow
 def test_flava_without_its_weights_or_library_says_what_to_do(tmp_path, monkeypatch):
     pytest.importorskip("transformers")
     with pytest.raises(ArtefactError, match=r"Offline its folder must be there.*config.json and model.safetensors"):

@@ -94,6 +94,7 @@ def test_two_processes_cannot_share_a_folder(tmp_path, quiet):
         pass
 
 
+@pytest.mark.slow
 def test_a_killed_process_lets_go_of_its_folder(tmp_path, quiet):
     program = """
 import sys

@@ -85,6 +85,7 @@ def test_what_a_teacher_said_is_remembered_bit_for_bit(examples, spec, precision
         assert torch.equal(cached.features, live.features)
 
 
+@pytest.mark.slow
 def test_a_teacher_never_trains(examples, quiet, tmp_path):
     recipe = tiny(train__augment="flip", train__epochs=1)
     teacher = create("cifar:resnet8", 10, 3)

@@ -106,6 +106,7 @@ def test_parts_of_files_and_rows_of_tables(entries, quiet, tmp_path, monkeypatch
     assert "from byte 4" in broken[4]
 
 
+@pytest.mark.slow
 def test_a_killed_build_is_resumed(entries, quiet, decoded, monkeypatch):
     """Shards of one chunk: of four, two are finished when the process is killed, and two are decoded again."""
     monkeypatch.setattr(shards, "SHARD", CHUNK)

@@ -97,6 +97,7 @@ def test_the_real_builder_takes_every_precision_and_all_products_are_in_it(engin
     assert [built.facts["profile"]["max"] for built in (dynamic, single)] == [8, 1]
 
 
+@pytest.mark.slow
 def test_onnxruntimes_own_quantisation_is_refused_with_the_node(student, tmp_path):
     quantization = pytest.importorskip("onnxruntime.quantization")
     parts = iter(np.split(IMAGES, 3))
