@@ -13,7 +13,6 @@ from edgefair.export.mixed_precision.units import owners
 from edgefair.export.quantization.graph import Graph
 from edgefair.export.quantization.preprocess import PURPOSE, prepared
 
-COSTS = ("latency", "size")
 SAVED_BYTES = 3  # of each weight: one instead of four
 LEAST = 0.002  # of the total: nothing is free, and a cost of zero would come first whatever it repairs
 CALLS = 30
