@@ -5,6 +5,7 @@ import numpy as np
 from edgefair.data.cache.build import prepared
 from edgefair.data.dataset import Examples
 from edgefair.data.listing import Entry, Listing
+from edgefair.data.skew import skewed
 from edgefair.data.splits import split
 from edgefair.errors import DataError, RecipeError, nearest
 from edgefair.log import Log
@@ -31,6 +32,7 @@ def build(listing: Listing, settings: ImageFileSettings, seed: int, log: Log) ->
         log.line(f"left out {len(lost)} unreadable images, first: {lost[0]}")
         entries = [entry for at, entry in enumerate(entries) if at not in broken]
     labels, groups = indices(entries, class_names, group_names)
+    rows, about = dealt(listing, entries, (labels, groups), (class_names, group_names), settings, seed)
     return Examples(
         images=images,
         content=content,
@@ -39,8 +41,8 @@ def build(listing: Listing, settings: ImageFileSettings, seed: int, log: Log) ->
         ids=np.array([e.id for e in entries]),
         class_names=class_names,
         group_names=group_names,
-        rows=split(entries, labels, groups, settings, seed),
-        about={**listing.about, **left_out(listing), "broken_images": len(lost), "broken_examples": lost[:_NAMED]},
+        rows=rows,
+        about={**about, "broken_images": len(lost), "broken_examples": lost[:_NAMED]},
         identities=np.array([e.identity for e in entries]) if any(e.identity for e in entries) else None,
         soft_groups=_soft_groups(entries),
     )
@@ -92,10 +94,25 @@ def indices(
     return labels, np.array([group_of[e.group] for e in entries], np.int64)
 
 
-def left_out(listing: Listing) -> dict:
-    """What a report says of the entries that a reader left out: for each reason how many, and some of them."""
-    reasons = {why: {"rows": len(rows), "examples": rows[:_NAMED]} for why, rows in listing.left_out.items() if rows}
-    return {"left_out": reasons} if reasons else {}
+def dealt(
+    listing: Listing,
+    entries: list[Entry],
+    columns: tuple[np.ndarray, np.ndarray],
+    names: tuple[tuple[str, ...], tuple[str, ...]],
+    settings: ImageFileSettings,
+    seed: int,
+) -> tuple[dict[str, np.ndarray], dict]:
+    """The five splits, training rows with `data.skew`, and what a report says of the data and of rows left out.
+
+    entries: those of the listing that are used. columns: their labels and groups. names: of classes and groups.
+    """
+    labels, groups = columns
+    rows = split(entries, labels, groups, settings, seed)
+    drawn = skewed(rows["train"], entries, labels, groups, names, settings.skew, seed)
+    reasons = {**listing.left_out, **drawn.left_out}
+    lost = {why: {"rows": len(ids), "examples": ids[:_NAMED]} for why, ids in reasons.items() if ids}
+    about = {**listing.about, **drawn.about, **({"left_out": lost} if lost else {})}
+    return {**rows, "train": drawn.rows}, about
 
 
 def fewer(entries: list[Entry], most: int, seed: int, purpose: str) -> list[Entry]:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgefair.data import READERS, check_settings, load_examples
-from edgefair.data.build import checked, indices, left_out, present
+from edgefair.data.build import checked, dealt, indices, present
 from edgefair.data.dataset import SPLITS, Examples
 from edgefair.data.listing import Entry
-from edgefair.data.splits import split
 from edgefair.log import Log
 from edgefair.metrics.power import minimum_tolerances
 from edgefair.predictions import LabelledRows
@@ -53,8 +52,8 @@ def _listed(settings: ImageFileSettings, seed: int, log: Log) -> Overview:
     class_names, group_names, entries = checked(listing, settings, seed)
     entries, missing = present(entries)
     labels, groups = indices(entries, class_names, group_names)
-    rows = split(entries, labels, groups, settings, seed)
-    about = {**listing.about, **left_out(listing), "broken_images": len(missing), "broken_examples": missing[:20]}
+    rows, about = dealt(listing, entries, (labels, groups), (class_names, group_names), settings, seed)
+    about |= {"broken_images": len(missing), "broken_examples": missing[:20]}
     return Overview(
         images=LazyImages(entries, settings.image_size),
         ids=np.array([entry.id for entry in entries]),

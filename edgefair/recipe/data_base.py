@@ -53,6 +53,11 @@ class ImageFileSettings(StoredSettings):
     """Data without names of their own: the declared groups, in order; empty means those found, sorted."""
     gate_share: Share = 0.25
     """Share of all rows set aside for the verdict, where the data set does not say."""
+    skew: Share = 0.0
+    """Share of a class's training rows that show the class's own group, by leaving out others; 0 leaves them as is.
+
+    1 / (number of groups) is balanced. Class c, counted from 0, owns group c modulo the number of groups; the others
+    share the rest of the class evenly. Meta, validation, calibration and gate rows stay as they are."""
 
 
 class AgeSettings(ImageFileSettings):

@@ -36,7 +36,7 @@ def test_a_setting_of_another_name_is_an_error_that_says_whose_it_is(section):
 
 def test_the_sentence():
     with pytest.raises(RecipeError) as caught:
-        parse({"loss": {"name": "ckd", "hint_weight": 5}, "data": {"name": "celeba", "gate_rows": 500, "skew": 0.5}})
+        parse({"loss": {"name": "ckd", "hint_weight": 5}, "data": {"name": "cifar10", "gate_rows": 500, "skew": 0.5}})
     lines = str(caught.value).splitlines()
     assert (
         "'loss.hint_weight' is a setting of loss 'fitnet', not of 'ckd' (settings of 'ckd': alpha, temperature, "

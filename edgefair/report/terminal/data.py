@@ -12,6 +12,9 @@ def print_data_info(figures: dict, check: bool) -> None:
     line(console, f"terms: {figures['terms']}")
     if "task" in figures:
         line(console, f"task {figures['task']}, protected attribute {figures['group'] or 'none'}")
+    if figures.get("own_groups"):
+        own = [f"{name} {group} {figures['own_shares'][name]:.0%}" for name, group in figures["own_groups"].items()]
+        line(console, f"skew {figures['skew']:g} of the training rows, the class's own group: {listed(own, 8)}")
     for name, rows in figures["rows"].items():
         if rows:
             console.print()
