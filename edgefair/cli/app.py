@@ -101,12 +101,22 @@ cli.add_command(recipe)
     "prints all of them with their meaning.",
 )
 @click.option(
+    "--teachers",
+    type=click.Path(path_type=Path),
+    help="Folder of trained teachers that runs share: one that is there is taken, one that is not is trained there.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Run folder; the same folder again goes on where it stopped.  [default: runs/NAME, named after the settings]",
 )
 def distill_and_export(
-    recipe_file: Path | None, settings: tuple[str, ...], data: str | None, out: Path | None, **options: Any
+    recipe_file: Path | None,
+    settings: tuple[str, ...],
+    data: str | None,
+    teachers: Path | None,
+    out: Path | None,
+    **options: Any,
 ) -> None:
     """Train a fair student, export it, rerun it on the exported runtime, and judge it."""
     from edgefair.log import Log
@@ -120,7 +130,7 @@ def distill_and_export(
     from edgefair.pipeline.launch import distill_and_export as run
 
     try:
-        report = run(recipe, out, log)
+        report = run(recipe, out, log, teachers)
     except KeyboardInterrupt:
         begun = (out / "recipe.toml").exists()
         log.line(f"stopped; the same command goes on from the last checkpoint in {out}" if begun else "stopped early")

@@ -18,6 +18,7 @@ from edgefair.pipeline.records import Strength
 from edgefair.pipeline.run_artefacts import artefact_list
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.pipeline.sample_rows import sample_rows
+from edgefair.pipeline.teacher_store import copy_shared_teacher
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe
 from edgefair.report import write_report
@@ -27,8 +28,11 @@ from edgefair.runtimes.targets import resolve_targets
 from edgefair.training.records import History
 
 
-def distill_and_export(recipe: Recipe, out: Path, log: Log) -> dict:
-    """Do whatever of the main job is not done yet in the run folder `out`; returns the report."""
+def distill_and_export(recipe: Recipe, out: Path, log: Log, teachers: Path | None = None) -> dict:
+    """Do whatever of the main job is not done yet in the run folder `out`; returns the report.
+
+    teachers: folder of trained teachers that runs share (teacher_store.py); without it the run trains its own.
+    """
     # All that can be wrong with the input is said before the run folder is made: a corrected command finds no traces.
     _check_tools(recipe, log)
     builds = resolve_targets(recipe.deploy)
@@ -42,11 +46,7 @@ def distill_and_export(recipe: Recipe, out: Path, log: Log) -> dict:
         run.check_data(data)
         made_from = {"seed": recipe.seed, "device": recipe.device, "data": digest(data)}
         run.stage("data", {"data": digest(data)}, lambda folder: _write_data(examples, data, folder))
-        run.stage(
-            "teacher",
-            made_from | {"teacher": settings["teacher"]},
-            lambda folder: _teacher(recipe, examples, folder, log),
-        )
+        _teacher_stage(run, made_from | {"teacher": settings["teacher"]}, examples, teachers)
         how = {name: settings[name] for name in ("student", "loss", "strategy", "train")}
         run.stage(
             "student",
@@ -122,6 +122,16 @@ def _check_networks(recipe: Recipe, examples: Examples, builds: list[tuple[str, 
 def _write_data(examples: Examples, data: dict, folder: Path) -> None:
     write_record(folder / "data.json", DataRecord, {"schema": 1, **data})
     write_json(folder / "ids.json", {name: examples.ids[rows] for name, rows in examples.rows.items()})
+
+
+def _teacher_stage(run: RunFolder, made_from: dict, examples: Examples, teachers: Path | None) -> None:
+    def train(folder: Path) -> None:
+        _teacher(run.recipe, examples, folder, run.log)
+
+    def copy(folder: Path) -> None:
+        copy_shared_teacher(teachers, made_from, train, folder, run.recipe, run.log)
+
+    run.stage("teacher", made_from, copy if teachers else train)
 
 
 def _teacher(recipe: Recipe, examples: Examples, folder: Path, log: Log) -> None:

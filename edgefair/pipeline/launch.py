@@ -17,12 +17,12 @@ from edgefair.recipe import Recipe
 PATIENCE = timedelta(days=7)
 
 
-def distill_and_export(recipe: Recipe, out: Path, log: Log) -> dict | None:
-    """The main job; returns the report, or None in a process that only trained along."""
+def distill_and_export(recipe: Recipe, out: Path, log: Log, teachers: Path | None = None) -> dict | None:
+    """The main job, as in job.py; returns the report, or None in a process that only trained along."""
     from edgefair.pipeline.job import distill_and_export as run
 
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        return run(recipe, out, log)
+        return run(recipe, out, log, teachers)
     join_processes(recipe.device)
     import torch
 
@@ -32,7 +32,7 @@ def distill_and_export(recipe: Recipe, out: Path, log: Log) -> dict | None:
     report = None
     if processes.first:
         log.line(f"training in {processes.size} processes")
-        report = run(recipe, out, log)
+        report = run(recipe, out, log, teachers)
         processes.broadcast_object("done")
     else:
         _follow(recipe, out)

@@ -64,7 +64,7 @@ class RunFolder:
     def stage(self, name: str, made_from: dict, make: Callable[[Path], None]) -> Path:
         """Return the folder of a stage, calling `make(folder)` unless it is finished and its files are intact."""
         folder = self.path / name
-        key = _key(name, made_from)
+        key = stage_key(name, made_from)
         state = self._begun(name)
         if state.key != key and folder.exists():
             shutil.rmtree(folder)  # made from something else: a checkpoint in it must not be gone on with
@@ -186,7 +186,8 @@ def stage_record(folder: Path) -> Stage:
     return read_record(file, Stage, AGAIN, RunFolderError) if file.exists() else Stage()
 
 
-def _key(name: str, made_from: dict) -> str:
+def stage_key(name: str, made_from: dict) -> str:
+    """Hash of a stage's name, what it is made from and this version: stages of one key have the same files."""
     return digest({"stage": name, "edgefair": __version__, "made_from": made_from})
 
 
@@ -194,7 +195,7 @@ def _other_version(name: str, state: Stage) -> str | None:
     """The version that a stage was made by, where it is another one; None where it is this one or nothing is there."""
     if not state.finished or state.edgefair == __version__:
         return None
-    same = not state.edgefair and state.key in ("", _key(name, state.made_from))
+    same = not state.edgefair and state.key in ("", stage_key(name, state.made_from))
     return None if same else state.edgefair
 
 
