@@ -98,10 +98,12 @@ def allowed(annotation: Any, metadata: list = ()) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation == TargetName:
         return ", ".join(f"`{name}`" for name in TARGETS)
-    if origin is Annotated:
+    if origin is Annotated and not models(annotation):
         return allowed(arguments[0], flat(arguments[1:]))
     if origin is Literal:
         words = ", ".join(f"`{value}`" for value in arguments)
+    elif models(annotation):
+        words = "a name, or a table as of a section that is described here"
     elif origin in (Union, types.UnionType):
         words = " or ".join(allowed(part) for part in arguments)
     elif origin in (tuple, list):
@@ -133,6 +135,8 @@ def shown(field: FieldInfo) -> str:
         return "required"
     if value is None:
         return "–"
+    if isinstance(value, BaseModel):
+        return f"`{literal(getattr(value, 'name', ''))}`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple | list):

@@ -34,17 +34,20 @@ def annotated(section: "Section", name: str = "") -> str:
     from edgefair.recipe import CHOICES, setting_names
     from edgefair.recipe.base import Section
 
-    choice, fields = CHOICES.get(name), type(section).model_fields
+    outer, _, last = name.rpartition(".")
+    choice, fields = CHOICES.get(last), type(section).model_fields
     lines, below = [f"[{name}]"] if name else [], []
     if choice:
         lines.append(_comment(f"{choice.names}; with its settings") + _line("name", section.name))
     for field in setting_names(type(section)) if choice else fields:
         part, about = getattr(section, field), fields[field].description or ""
         if isinstance(part, Section):
-            below.append("\n" + _comment(about or type(part).__doc__ or "") + annotated(part, field))
+            below.append(
+                "\n" + _comment(about or type(part).__doc__ or "") + annotated(part, f"{name}.{field}".lstrip("."))
+            )
         else:
             lines.append(_comment(about) + _line(field, section.model_dump(mode="json", include={field})[field]))
-    return "\n".join(lines) + "\n" + (_others(choice, type(section)) if choice else "") + "".join(below)
+    return "\n".join(lines) + "\n" + (_others(choice, type(section)) if choice and not outer else "") + "".join(below)
 
 
 def _others(choice: "Choice", chosen: type["Section"]) -> str:

@@ -20,7 +20,8 @@ from edgefair.pipeline.run_folder import RunFolder
 from edgefair.pipeline.sample_rows import sample_rows
 from edgefair.pipeline.teacher_store import copy_shared_teacher
 from edgefair.predictions import Predictions
-from edgefair.recipe import Recipe
+from edgefair.recipe import Recipe, StrategySettings
+from edgefair.recipe.strategies import AdversarialSettings
 from edgefair.report import write_report
 from edgefair.runtimes.artefact import Artefact
 from edgefair.runtimes.predict import predict
@@ -96,17 +97,23 @@ def _check_tools(recipe: Recipe, log: Log) -> None:
 
 def _check_groups(recipe: Recipe, examples: Examples) -> None:
     """Refuse to debias between groups, or by an attribute, that are not there."""
-    if len(examples.group_names) < 2 and recipe.strategy.name != "plain":
+    for section, strategy in (("", recipe.strategy), ("teacher.", recipe.teacher.strategy)):
+        _check_groups_of(f"{section}strategy", strategy, recipe, examples)
+
+
+def _check_groups_of(section: str, strategy: StrategySettings, recipe: Recipe, examples: Examples) -> None:
+    if len(examples.group_names) < 2 and strategy.needs_groups:
+        mend = "use --strategy plain" if section == "strategy" else f"set {section} to 'plain'"
         raise RecipeError(
             f"the data set '{recipe.data.name}' declares no groups (all rows are '{examples.group_names[0]}'), so "
-            f"strategy '{recipe.strategy.name}' has nothing to debias; use --strategy plain, or data with two or more "
-            "groups, such as cifar10s."
+            f"{'' if section == 'strategy' else 'the teacher with '}strategy '{strategy.name}' has nothing to debias; "
+            f"{mend}, or data with two or more groups, such as cifar10s."
         )
-    guesses_number = recipe.strategy.name == "adversarial" and recipe.strategy.target == "soft_group"
+    guesses_number = isinstance(strategy, AdversarialSettings) and strategy.target == "soft_group"
     if guesses_number and examples.soft_groups is None:
         raise RecipeError(
-            f"strategy.target is 'soft_group', but the data set '{recipe.data.name}' has no continuous attribute; give "
-            "a manifest a column soft_group with numbers from 0 to 1, or set strategy.target to 'group'."
+            f"{section}.target is 'soft_group', but the data set '{recipe.data.name}' has no continuous attribute; "
+            f"give a manifest a column soft_group with numbers from 0 to 1, or set {section}.target to 'group'."
         )
 
 

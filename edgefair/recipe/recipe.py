@@ -136,8 +136,9 @@ def assignment(text: str) -> tuple[str, Any]:
 def _explain(problem: ErrorDetails) -> str:
     """One error in the words of a recipe: the setting, what is allowed, the value."""
     location = [str(part) for part in problem["loc"]]
-    choice = CHOICES.get(location[0]) if location else None
-    chosen = location.pop(1) if choice and len(location) > 1 else ""  # pydantic puts the name after the section
+    depth = 2 if location[:2] == ["teacher", "strategy"] else 1  # how many words name the section
+    choice = CHOICES.get(location[depth - 1]) if location else None
+    chosen = location.pop(depth) if choice and len(location) > depth else ""  # pydantic puts the name after the section
     name = ".".join(location) or "recipe"
     if choice and problem["type"] == "union_tag_invalid":
         return choice.unknown_name(problem["input"]["name"]) + (" Or give a path." if name == "data" else "")

@@ -4,7 +4,7 @@ The strategy itself is the class of the same name in edgefair.strategies, which 
 no torch.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,16 @@ class StrategySettings(Section):
     lam: Weight = 0.5
     """Strength of the debiasing (`--lambda`); its meaning is the strategy's, and the report prints it."""
 
+    needs_groups: ClassVar[bool] = True
+    """Whether it has nothing to do on data without groups."""
+    post_hoc: ClassVar[bool] = False
+    """Whether it changes a network after its training, also one that is used as it is."""
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether it changes what a teacher says, so that it cannot train a teacher."""
+        return False
+
     def without_warmup(self) -> "StrategySettings":
         """The same without epochs in which it does less: for a student that is trained already."""
         return self
@@ -28,6 +38,8 @@ class PlainSettings(StrategySettings):
     """No debiasing; lambda is accepted and not used."""
 
     name: Literal["plain"] = "plain"
+
+    needs_groups: ClassVar[bool] = False
 
 
 class OpponentSettings(StrategySettings):
@@ -81,6 +93,10 @@ class BirdSettings(StrategySettings):
     """phi at the start; sigmoid(2) lets 88 % of every teacher feature through."""
     meta: bool = True
     """Move the gate; off leaves the regulariser alone (the paper's ablation)."""
+
+    @property
+    def needs_teacher(self) -> bool:
+        return self.meta
 
     def without_warmup(self) -> "BirdSettings":
         return self.model_copy(update={"warmup_epochs": 0})

@@ -1,10 +1,11 @@
 """[train] [teacher] [student]: how networks are trained, and which ones; every setting with one sentence."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from edgefair.recipe.base import Count, Positive, Section, Share, Weight
+from edgefair.recipe.strategies import AnyStrategy, PlainSettings
 
 Shares = tuple[Share, ...]
 
@@ -86,6 +87,36 @@ class TeacherSettings(TrainSettings, NetworkSettings):
     """ONNX that takes floats: mean of each channel, for pixels in 0 .. 1."""
     input_std: tuple[Positive, ...] = ()
     """ONNX that takes floats: standard deviation of each channel, for pixels in 0 .. 1."""
+    strategy: AnyStrategy = PlainSettings()
+    """How the teacher is kept fair: a name, or a table as `[strategy]`; a biased teacher passes its gaps on."""
+
+    @field_validator("strategy", mode="before")
+    @classmethod
+    def _strategy_by_name(cls, value: Any) -> Any:
+        """A bare name stands for its table; a table without a name is that of plain."""
+        if isinstance(value, str):
+            return {"name": value}
+        return {"name": "plain", **value} if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _strategy_can_train_it(self) -> "TeacherSettings":
+        name = self.strategy.name
+        if self.strategy.needs_teacher:
+            raise ValueError(
+                f"strategy '{name}' gates what a teacher says, and the teacher has no teacher; set "
+                "teacher.strategy.meta to false for its regulariser alone, or choose another strategy."
+            )
+        if self.spec.startswith("onnx:") and name != "plain":
+            raise ValueError(
+                f"strategy '{name}' cannot change an ONNX file ('{self.spec}'); set teacher.strategy to 'plain', or "
+                "give the teacher as file:PATH.safetensors."
+            )
+        if self.spec.startswith("file:") and name != "plain" and not self.strategy.post_hoc:
+            raise ValueError(
+                f"strategy '{name}' acts while a network is trained, and '{self.spec}' is used as it is; set "
+                "teacher.strategy to 'plain' or to one that acts afterwards, or name a teacher to train."
+            )
+        return self
 
 
 class StudentSettings(NetworkSettings):

@@ -2,9 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,14 @@ from edgefair.strategies.optim import Accumulator, make_optimizer, schedule
 from edgefair.tensors import Batch, Output, add, to_fp32
 
 
+class SplitRows(NamedTuple):
+    """All rows of a split: `labels` [N], `groups` [N] (-1: unknown), and `images()`, uint8 batches of them in order."""
+
+    labels: Tensor
+    groups: Tensor
+    images: Callable[[], Iterator[Tensor]]
+
+
 @dataclass
 class StepContext:
     """What a strategy is built from.
@@ -25,6 +33,8 @@ class StepContext:
     student, loss    what is trained; `train` and `strategy` are their settings
     teacher          maps a batch to an Output without gradient, or to None
     meta             a batch of meta rows for a step, the same for the same step
+    splits           rows that may be looked at in all: "train", "meta" and "validation"
+    class_prior      share of each class among the rows that training shows, [C]
     probe            an Output of the student on two rows, which has its shapes; `teacher_probe` of the teacher
     steps            batches that are shown in all, `epoch_steps` in an epoch (0: as many)
     rate             share of the peak learning rate after so many batches, where it is not the recipe's schedule
@@ -44,6 +54,8 @@ class StepContext:
     seed: int
     teacher_probe: Output | None = None
     meta: Callable[[int], Batch] | None = None
+    splits: Mapping[str, SplitRows] = field(default_factory=dict)
+    class_prior: Tensor | None = None
     epoch_steps: int = 0
     rate: Callable[[int], float] | None = None
     processes: ProcessGroup = SINGLE_PROCESS
@@ -73,6 +85,13 @@ class Strategy(ABC):
     @abstractmethod
     def step(self, batch: Batch) -> dict[str, float]:
         """Update the student with one batch and return the value of each term, the objective as "loss"."""
+
+    def finish(self) -> str:
+        """Called once, when the chosen epoch's weights are back in the student; it may change the student.
+
+        Returns in a few words what was changed, for the log; empty where nothing was.
+        """
+        return ""
 
     def autocast(self) -> torch.autocast:
         """The arithmetic of networks: bf16 where the recipe says so."""

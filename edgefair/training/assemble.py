@@ -8,11 +8,13 @@ from edgefair.data import Examples
 from edgefair.errors import RecipeError
 from edgefair.losses import LOSSES, Loss, LossContext
 from edgefair.models import Classifier, seeded
+from edgefair.models.factory import FROZEN_PREFIXES
 from edgefair.models.parallel import this_process
 from edgefair.recipe import LossSettings, Recipe, StrategySettings, TrainSettings
+from edgefair.recipe.losses import CrossEntropySettings
 from edgefair.seeds import derive
 from edgefair.strategies import STRATEGIES, StepContext, Strategy
-from edgefair.training.loader import BatchLoader, RandomBatch
+from edgefair.training.loader import BatchLoader, RandomBatch, split_rows
 from edgefair.training.teacher import TeacherSource, probe_output
 
 WITHOUT_MAPS = tuple(name for name, kind in LOSSES.items() if kind.needs_teacher and not kind.needs_maps)
@@ -30,6 +32,13 @@ class TrainingSettings(NamedTuple):
     def of(cls, recipe: Recipe) -> "TrainingSettings":
         """Those of the recipe's student."""
         return cls(recipe.train, recipe.loss, recipe.strategy)
+
+    @classmethod
+    def of_teacher(cls, recipe: Recipe) -> "TrainingSettings":
+        """Those of its teacher, which learns from the labels alone; a stored one is not trained."""
+        stored = recipe.teacher.spec.startswith(FROZEN_PREFIXES)
+        train = recipe.teacher.model_copy(update={"epochs": 0}) if stored else recipe.teacher
+        return cls(train, CrossEntropySettings(), recipe.teacher.strategy)
 
 
 def build_training(
@@ -80,6 +89,8 @@ def build_training(
         seed=derive(seed, "strategy"),
         teacher_probe=context.teacher,
         meta=RandomBatch(examples, meta, train.batch_size, seed, device),
+        splits={name: split_rows(examples, name, device) for name in ("train", "meta", "validation")},
+        class_prior=loader.class_prior(len(examples.class_names)),
     )
     return STRATEGIES[settings.strategy.name](step_context), loader
 

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from edgefair.data import Examples
+from edgefair.predictions import batches
 from edgefair.seeds import derive, generator
+from edgefair.strategies.base import SplitRows
 from edgefair.tensors import Batch
 from edgefair.training import sampler as sampling
 from edgefair.training.augment import augmented
@@ -45,6 +47,13 @@ class BatchLoader:
         whole, rest = divmod(len(self.rows), batch_size)
         self.steps = whole + (rest > 1)
 
+    def class_prior(self, num_classes: int) -> Tensor:
+        """Share of each class among the rows that epochs show, [C], sum 1: sampling changes it."""
+        labels, groups = (part.cpu().numpy() for part in (self.labels, self.groups))
+        chances = None if self.sampling == "shuffle" else sampling.chances(labels, groups, self.sampling)
+        share = np.bincount(labels, chances, num_classes)
+        return torch.from_numpy(share / share.sum()).to(self.device)
+
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch; ids are positions in the list."""
         shown = (part.cpu().numpy() for part in (self.labels, self.groups))
@@ -73,6 +82,18 @@ def _resident(images: np.ndarray, rows: np.ndarray, device: torch.device) -> Ten
     for start in range(0, len(rows), 4096):
         resident[start : start + 4096] = torch.from_numpy(images[rows[start : start + 4096]])
     return resident
+
+
+def split_rows(examples: Examples, name: str, device: torch.device, batch_size: int = 256) -> SplitRows:
+    """All rows of a split, not augmented; images are read when they are asked for."""
+    rows = examples.rows[name]
+
+    def images() -> Iterator[Tensor]:
+        for place in batches(len(rows), batch_size):
+            part = torch.from_numpy(examples.images[rows[place]])
+            yield part.to(device, memory_format=torch.channels_last)
+
+    return SplitRows(torch.from_numpy(examples.labels[rows]), torch.from_numpy(examples.groups[rows]), images)
 
 
 class RandomBatch:

@@ -30,7 +30,7 @@ def fit(
     log: Log,
     name: str,
 ) -> list[dict[str, Any]]:
-    """Train for the recipe's epochs and leave the chosen epoch's weights in the student; returns a row for each epoch.
+    """Train for the recipe's epochs, keep the chosen one's weights, let the strategy finish; a row for each epoch.
 
     `strategy` takes the steps, `loader` gives the batches, `validate` the figures of a network on validation rows, by
     which an epoch is chosen; `folder` gets the checkpoint after each epoch, and `name` stands in the log. Every epoch
@@ -60,7 +60,22 @@ def fit(
         log.line(f"{title}: {_figures(row)}")
     if best:
         student.load_state_dict(best["student"])
-    return [{**row, "kept": row["epoch"] == best["epoch"]} for row in history]
+    # Not part of the checkpoint: it depends on the weights and the seed alone, so a resumed run does the same again.
+    after = _finish(strategy, validate, log, name)
+    kept = [row["epoch"] == best["epoch"] for row in history] if best else []
+    return [{**row, "kept": here, **(after if here else {})} for row, here in zip(history, kept, strict=True)]
+
+
+def _finish(
+    strategy: Strategy, validate: Callable[[Classifier], dict[str, float]], log: Log, name: str
+) -> dict[str, float]:
+    """Let the strategy change the student after training; the student's validation figures then, as `finished_...`."""
+    done, processes = strategy.finish(), strategy.context.processes
+    if not done:
+        return {}
+    figures = processes.broadcast_object(validate(strategy.context.student) if processes.first else None)
+    log.line(f"{name}: {done}: {_figures(figures)}")
+    return {key.replace("validation", "finished"): value for key, value in figures.items()}
 
 
 def _resume(strategy: Strategy, average: Any, folder: Path, log: Log, name: str) -> tuple[list[dict], dict | None]:

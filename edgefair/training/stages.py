@@ -12,8 +12,6 @@ from edgefair.models import Classifier, create
 from edgefair.models.factory import FROZEN_PREFIXES
 from edgefair.models.parallel import this_process
 from edgefair.recipe import Recipe, StudentSettings, TeacherSettings
-from edgefair.recipe.losses import CrossEntropySettings
-from edgefair.recipe.strategies import PlainSettings
 from edgefair.seeds import derive
 from edgefair.training.assemble import TrainingSettings, build_training
 from edgefair.training.loop import fit, make_validation
@@ -35,6 +33,8 @@ def dry_run(recipe: Recipe, examples: Examples) -> None:
     """Build all that training needs and throw it away: whatever does not fit is said before anything is trained."""
     check_trainable(recipe.student)
     teacher, student = (build(part, examples, 0) for part in (recipe.teacher, recipe.student))
+    if recipe.teacher.strategy.name != "plain":
+        build_training(TrainingSettings.of_teacher(recipe), examples, teacher, None, 0, torch.device("cpu"), dry=True)
     build_training(TrainingSettings.of(recipe), examples, student, teacher, 0, torch.device("cpu"), dry=True)
 
 
@@ -70,19 +70,20 @@ def check_trainable(part: TeacherSettings | StudentSettings) -> None:
 
 
 def train_teacher(recipe: Recipe, examples: Examples, folder: Path, log: Log) -> tuple[Classifier, list[dict]]:
-    """Train the recipe's teacher with cross-entropy alone, or load it; returns it with a row of history for each epoch.
+    """Train the recipe's teacher with cross-entropy and its strategy, or load it; returns it with a row for each epoch.
 
     `examples` are the data set, `folder` gets checkpoints, `log` a line for each epoch. Raises TrainingError where it
     diverges.
     """
     device = training_device(recipe)
     model = build(recipe.teacher, examples, derive(recipe.seed, "teacher")).to(device)
-    if recipe.teacher.spec.startswith(FROZEN_PREFIXES) or not recipe.teacher.epochs:
+    as_it_is = recipe.teacher.spec.startswith(FROZEN_PREFIXES) or not recipe.teacher.epochs
+    if as_it_is and not recipe.teacher.strategy.post_hoc:
         return model, []
     if recipe.teacher.freeze:
         model.freeze()
     announce_stage("teacher")
-    settings = TrainingSettings(recipe.teacher, CrossEntropySettings(), PlainSettings())
+    settings = TrainingSettings.of_teacher(recipe)
     strategy, loader = build_training(settings, examples, model, None, derive(recipe.seed, "teacher"), device)
     return model, fit(strategy, loader, make_validation(examples, device), folder, log, "teacher")
 

@@ -95,3 +95,38 @@ def test_the_help_names_what_the_recipe_knows(command, section):
     text = CliRunner().invoke(cli, [command, "--help"]).output
     for name in CHOICES[section].classes:
         assert re.search(rf"\b{name}\b", text)
+
+
+def test_the_teachers_strategy_is_a_name_or_a_table():
+    assert parse({}).teacher.strategy == parse({"strategy": {"name": "plain"}}).strategy
+    by_name = parse({"teacher": {"strategy": "adversarial"}}).teacher.strategy
+    assert by_name == parse({"teacher": {"strategy": {"name": "adversarial"}}}).teacher.strategy
+    assert by_name.name == "adversarial"
+    assert parse({"teacher": {"strategy": "adversarial"}}).hash != parse({}).hash
+    assert parse({"teacher": {"strategy": {"name": "bird", "meta": False}}}).teacher.strategy.name == "bird"
+
+
+@pytest.mark.parametrize(
+    ("teacher", "words"),
+    [
+        ({"strategy": "adversarail"}, "unknown strategy 'adversarail'; did you mean 'adversarial'"),
+        (
+            {"strategy": {"name": "adversarial", "meta": True}},
+            "'teacher.strategy.meta' is a setting of strategy 'bird'",
+        ),
+        ({"strategy": {"name": "intra", "lam": -1}}, "teacher.strategy.lam: a number of at least 0"),
+        ({"strategy": 3}, "teacher.strategy: a section of settings is needed"),
+        ({"strategy": "bird"}, "the teacher has no teacher; set teacher.strategy.meta to false"),
+        ({"strategy": "intra", "spec": "onnx:x.onnx"}, "strategy 'intra' cannot change an ONNX file"),
+        ({"strategy": "intra", "spec": "file:x.safetensors"}, "'intra' acts while a network is trained"),
+    ],
+)
+def test_what_cannot_train_a_teacher_is_refused(teacher, words):
+    with pytest.raises(RecipeError, match=re.escape(words)):
+        parse({"teacher": teacher})
+
+
+def test_the_printed_recipe_has_the_teachers_strategy(tmp_path):
+    result = CliRunner().invoke(cli, ["recipe", "--set", "teacher.strategy=intra", "--set", "seed=3"])
+    (tmp_path / "recipe.toml").write_text(result.output)
+    assert parse(read(tmp_path / "recipe.toml")) == parse({"seed": 3, "teacher": {"strategy": "intra"}})

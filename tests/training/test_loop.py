@@ -7,10 +7,12 @@ import torch
 from edgefair.data import load_examples
 from edgefair.errors import RecipeError, TrainingError
 from edgefair.models import create
+from edgefair.strategies import STRATEGIES
 from edgefair.strategies.optim import make_optimizer, schedule
+from edgefair.strategies.plain import Plain
 from edgefair.training.assemble import TrainingSettings, build_training
 from edgefair.training.augment import augmented
-from edgefair.training.loader import BatchLoader
+from edgefair.training.loader import BatchLoader, split_rows
 from edgefair.training.stages import distil_student, dry_run, train_teacher
 from edgefair.training.teacher import CachedTeacher, LiveTeacher, outputs
 from tests.helpers.recipes import tiny
@@ -183,3 +185,66 @@ def test_a_dry_run_computes_no_training_row(examples, monkeypatch):
     monkeypatch.setattr("edgefair.training.teacher.outputs", lambda *_: pytest.fail("the teacher was asked"))
     for loss in ("kdpp", "rkd"):
         dry_run(tiny(loss__name=loss), examples)
+
+
+class Finishing(Plain):
+    """Adds one to every bias after training, and counts how often."""
+
+    calls = 0
+
+    def finish(self):
+        type(self).calls += 1
+        with torch.no_grad():
+            self.context.student.backbone.head.bias += 1
+        return "one was added"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("epochs", [0, 2])
+def test_a_strategy_finishes_once_on_the_kept_weights_and_a_resumed_run_ends_the_same(
+    examples, epochs, tmp_path, quiet, monkeypatch
+):
+    monkeypatch.setitem(STRATEGIES, "plain", Finishing)
+    monkeypatch.setattr(Finishing, "calls", 0)
+    recipe = tiny(strategy__name="plain", loss__name="none", train__epochs=epochs, train__select="accuracy")
+    teacher = create("cifar:resnet8", 10, 1)
+    whole, history, _ = distil_student(recipe, examples, teacher, tmp_path / "a", quiet)
+    assert Finishing.calls == 1
+    # What a process that was killed while it finished has left is the checkpoint of the last epoch.
+    again, same, _ = distil_student(recipe, examples, teacher, tmp_path / "a", quiet)
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in whole.state_dict().items())
+    assert history == same
+    rows = examples.rows["validation"]
+    accuracy = (outputs(whole, examples.images, rows, CPU).logits.argmax(1).numpy() == examples.labels[rows]).mean()
+    for row in history:
+        assert row.get("finished_accuracy") == (pytest.approx(accuracy) if row["kept"] else None)
+    monkeypatch.setitem(STRATEGIES, "plain", Plain)
+    before, _, _ = distil_student(recipe, examples, teacher, tmp_path / "b", quiet)
+    torch.testing.assert_close(whole.backbone.head.bias, before.backbone.head.bias + 1)
+
+
+@pytest.mark.slow
+def test_a_teacher_is_trained_under_its_strategy(examples, tmp_path, quiet):
+    recipe = tiny(teacher__strategy="adversarial", teacher__epochs=1)
+    _, history = train_teacher(recipe, examples, tmp_path / "a", quiet)
+    assert history[0]["adversary"] > 0
+    _, plain = train_teacher(tiny(teacher__epochs=1), examples, tmp_path / "b", quiet)
+    assert "adversary" not in plain[0]
+
+
+def test_what_training_shows_of_each_class_follows_the_sampling(examples):
+    counts = np.bincount(examples.labels[examples.rows["train"]], minlength=10)
+    shown = BatchLoader(examples, "train", 50, "none", 0, CPU).class_prior(10)
+    np.testing.assert_allclose(shown, counts / counts.sum())
+    even = BatchLoader(examples, "train", 50, "none", 0, CPU, "class").class_prior(10)
+    np.testing.assert_allclose(even, np.full(10, 0.1))
+
+
+def test_all_rows_of_a_split_come_in_order(examples):
+    split = split_rows(examples, "train", CPU, 150)
+    parts = list(split.images())
+    assert [len(part) for part in parts] == [150, 150, 100]
+    rows = examples.rows["train"]
+    assert (torch.cat(parts).numpy() == examples.images[rows]).all()
+    assert (split.labels.numpy() == examples.labels[rows]).all()
+    assert (split.groups.numpy() == examples.groups[rows]).all()
