@@ -6,19 +6,16 @@ from pathlib import Path
 from edgefair.data import Examples, load_examples
 from edgefair.data.calibration import calibration_rows
 from edgefair.data.gate_rows import GateRows
-from edgefair.data.records import DataRecord
 from edgefair.errors import RecipeError, listed, require
-from edgefair.files import digest, write_json, write_record
 from edgefair.latency.record import write_latency
 from edgefair.log import Log
 from edgefair.pipeline.bench.stage import time_artefacts
 from edgefair.pipeline.build_artefacts import make_artefacts
-from edgefair.pipeline.judge_run import build_report, teacher_warnings
-from edgefair.pipeline.records import Strength
+from edgefair.pipeline.judge_run import build_report
 from edgefair.pipeline.run_artefacts import artefact_list
 from edgefair.pipeline.run_folder import RunFolder
 from edgefair.pipeline.sample_rows import sample_rows
-from edgefair.pipeline.teacher_store import copy_shared_teacher
+from edgefair.pipeline.training_stages import training_stages
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe, StrategySettings
 from edgefair.recipe.strategies import AdversarialSettings
@@ -26,7 +23,6 @@ from edgefair.report import write_report
 from edgefair.runtimes.artefact import Artefact
 from edgefair.runtimes.predict import predict
 from edgefair.runtimes.targets import resolve_targets
-from edgefair.training.records import History
 
 
 def distill_and_export(recipe: Recipe, out: Path, log: Log, teachers: Path | None = None) -> dict:
@@ -37,23 +33,13 @@ def distill_and_export(recipe: Recipe, out: Path, log: Log, teachers: Path | Non
     # All that can be wrong with the input is said before the run folder is made: a corrected command finds no traces.
     _check_tools(recipe, log)
     builds = resolve_targets(recipe.deploy)
-    examples = _load(recipe, log)
-    _check_groups(recipe, examples)
+    examples = load(recipe, log)
+    check_groups(recipe, examples)
     _check_networks(recipe, examples, builds, log)
     with RunFolder.open(out, recipe, log) as run:
         log.line(f"run folder: {out}")
-        settings = recipe.model_dump(mode="json")
-        data = examples.describe()
-        run.check_data(data)
-        made_from = {"seed": recipe.seed, "device": recipe.device, "data": digest(data)}
-        run.stage("data", {"data": digest(data)}, lambda folder: _write_data(examples, data, folder))
-        _teacher_stage(run, made_from | {"teacher": settings["teacher"]}, examples, teachers)
-        how = {name: settings[name] for name in ("student", "loss", "strategy", "train")}
-        run.stage(
-            "student",
-            made_from | how | run.hashes("teacher"),
-            lambda folder: _student(recipe, examples, run, folder, log),
-        )
+        settings, data = recipe.model_dump(mode="json"), examples.describe()
+        made_from = training_stages(run, examples, data, teachers)
         how = {name: settings[name] for name in ("export", "deploy", "quantize")} | {"pairs": builds}
         run.stage(
             "artefacts",
@@ -77,7 +63,8 @@ def distill_and_export(recipe: Recipe, out: Path, log: Log, teachers: Path | Non
         return report
 
 
-def _load(recipe: Recipe, log: Log) -> Examples:
+def load(recipe: Recipe, log: Log) -> Examples:
+    """The recipe's examples, with a line on how long they took."""
     started = time.monotonic()
     examples = load_examples(recipe.data, recipe.seed, log)
     log.line(f"data: {len(examples.images):,} images ready in {time.monotonic() - started:.1f} s")
@@ -95,7 +82,7 @@ def _check_tools(recipe: Recipe, log: Log) -> None:
         log.line("strategy plain: nothing is debiased, lambda is not used")
 
 
-def _check_groups(recipe: Recipe, examples: Examples) -> None:
+def check_groups(recipe: Recipe, examples: Examples) -> None:
     """Refuse to debias between groups, or by an attribute, that are not there."""
     for section, strategy in (("", recipe.strategy), ("teacher.", recipe.teacher.strategy)):
         _check_groups_of(f"{section}strategy", strategy, recipe, examples)
@@ -124,44 +111,6 @@ def _check_networks(recipe: Recipe, examples: Examples, builds: list[tuple[str, 
     dry_run(recipe, examples)
     if {precision for _, precision in builds} & {"int8", "fp8"} and (short := calibration_rows(recipe, examples)[2]):
         log.line(f"warning: {len(short)} (group, class) cells have fewer calibration rows than wanted: {listed(short)}")
-
-
-def _write_data(examples: Examples, data: dict, folder: Path) -> None:
-    write_record(folder / "data.json", DataRecord, {"schema": 1, **data})
-    write_json(folder / "ids.json", {name: examples.ids[rows] for name, rows in examples.rows.items()})
-
-
-def _teacher_stage(run: RunFolder, made_from: dict, examples: Examples, teachers: Path | None) -> None:
-    def train(folder: Path) -> None:
-        _teacher(run.recipe, examples, folder, run.log)
-
-    def copy(folder: Path) -> None:
-        copy_shared_teacher(teachers, made_from, train, folder, run.recipe, run.log)
-
-    run.stage("teacher", made_from, copy if teachers else train)
-
-
-def _teacher(recipe: Recipe, examples: Examples, folder: Path, log: Log) -> None:
-    from edgefair.models import save_weights
-    from edgefair.training.stages import train_teacher
-
-    model, history = train_teacher(recipe, examples, folder, log)
-    save_weights(model, folder / "teacher.safetensors", len(examples.class_names))
-    write_record(folder / "history.json", History, history)
-    for warning in teacher_warnings(history, len(examples.class_names)):
-        log.line(f"warning: {warning}")
-
-
-def _student(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path, log: Log) -> None:
-    from edgefair.models import create, save_weights
-    from edgefair.training.stages import distil_student, training_device
-
-    classes = len(examples.class_names)
-    teacher = create(f"file:{run.path / 'teacher' / 'teacher.safetensors'}", classes, 0).to(training_device(recipe))
-    model, history, meaning = distil_student(recipe, examples, teacher, folder, log)
-    save_weights(model, folder / "student.safetensors", classes)
-    write_record(folder / "history.json", History, history)
-    write_record(folder / "lambda.json", Strength, {"value": recipe.strategy.lam, "meaning": meaning})
 
 
 def predict_all(artefacts: list[Artefact], examples: Examples, folder: Path, log: Log) -> None:
