@@ -1,20 +1,28 @@
 """CIFAR-10S: the methods of paper B's table 3 with edgefair's code, beside the paper's numbers.
 
-    python benchmarks/cifar10s.py CIFAR10_FOLDER [--full] [--seeds 3] [--epochs 12] [--rows 8000] [--device cpu]
+    python benchmarks/cifar10s.py CIFAR10_FOLDER [--medium | --full] [--seeds 3] [--epochs 12] [--rows 8000]
+        [--runs runs/cifar10s] [--precision fp32] [--device cpu]
 
 --full is the paper's setting: ResNet-18 -> ResNet-18 (3x3 stem), all 50,000 images, 100 epochs, five seeds; it wants a
-GPU. Without it the same code runs reduced: ResNet-20 -> ResNet-8, fewer images and epochs; such figures show directions
-and are not comparable to the paper's. Gate rows: the test images in colour and in grey. Settings are the recipe's
-defaults but for those below, taken from the paper where it gives them; nothing was chosen on gate rows.
+GPU. --medium is for machines without one: ResNet-20 -> ResNet-8, 20,000 images, 24 epochs, three seeds, some hours of
+a core for each seed. Without either the same code runs reduced, with fewer images and epochs. Only --full can be
+compared with the paper; the others show directions. Gate rows: the test images in colour and in grey. Settings are the
+recipe's defaults but for those below, taken from the paper where it gives them; nothing was chosen on gate rows.
+
+Every teacher and student is a trial in a folder under --runs, written after each epoch: a later start goes on where the
+last one ended. The record is written after every trial and says how many seeds are finished.
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import common
 import methods
+from trials import Trials, figures_of
 
-from edgefair.data import load_examples
+from edgefair.data import Examples, load_examples
+from edgefair.log import Log
 
 # Paper B, table 3: mean and standard deviation of five runs, in percent and points.
 PAPER_FIGURES = ("auroc", "macro_f1", "deo_mean", "deo_max")
@@ -38,69 +46,87 @@ VARIANTS = {
     "MFD": {"loss.name": "mfd", **PLAIN},
     "BIRD": {"loss.name": "fitnet", "loss.hint_stage": -1, "strategy.name": "bird", "strategy.lam": 0.2},
 }
-REDUCED = {"teacher.spec": "cifar:resnet20", "student.spec": "cifar:resnet8"}
-FULL = {"teacher.spec": "cifar:resnet18", "student.spec": "cifar:resnet18"}
+SMALL = {"teacher.spec": "cifar:resnet20", "student.spec": "cifar:resnet8"}
+LARGE = {"teacher.spec": "cifar:resnet18", "student.spec": "cifar:resnet18"}
+SIZES = {  # networks, and what holds unless it is given: seeds, epochs, training images (0: all)
+    "reduced": (SMALL, 3, 12, 8000),
+    "medium": (SMALL, 3, 24, 20000),
+    "full": (LARGE, 5, 100, 0),
+}
 
 
-def recipe_for(args, seed: int, change: dict):
-    """The recipe of one method and seed."""
+def settings(args: argparse.Namespace, seed: int, change: dict) -> dict:
+    """The settings of one method and seed, by dotted names."""
     base = {
         "seed": seed,
         "device": args.device,
         "data.name": "cifar10s",
         "data.path": args.folder,
-        "data.max_rows": 0 if args.full else args.rows,
-        "train.epochs": args.epochs,
-        "teacher.epochs": args.epochs,
+        "data.max_rows": args.rows,
     }
+    both = {"epochs": args.epochs} | ({"precision": args.precision} if args.precision else {})
+    base |= {f"{part}.{name}": value for part in ("train", "teacher") for name, value in both.items()}
     if change.get("strategy.name") == "bird":
         base["strategy.warmup_epochs"] = round(0.7 * args.epochs)  # the paper: 70 of 100
-    return methods.recipe_of(base, FULL if args.full else REDUCED, change)
+    return {**base, **SIZES[args.size][0], **change}
 
 
-def run_seed(args, seed: int, runs: dict[str, list[dict]]) -> dict:
-    """Teacher and every method of a seed; returns how many rows each list has."""
-    recipe = recipe_for(args, seed, {})
+def run_seed(args: argparse.Namespace, seed: int, trials: Trials, note: Callable) -> None:
+    """Teacher and every method of a seed; `note` gets the name, the figures and the data of each."""
+    recipe = methods.recipe_of(settings(args, seed, {}))
     examples = load_examples(recipe.data, seed, methods.QUIET)
-    teacher, seconds = methods.teacher_of(recipe, examples)
-    runs["teacher"].append({"seed": seed, "seconds": seconds, **methods.judge(teacher, examples, recipe)})
-    print(methods.line(f"seed {seed} teacher", runs["teacher"][-1]), flush=True)
+    teacher, folder = trials.teacher(settings(args, seed, {}), examples)
+    note("teacher", figures_of(folder, lambda: methods.judge(teacher, examples, recipe)), examples)
     for name, change in VARIANTS.items():
-        recipe = recipe_for(args, seed, change)
-        student, seconds = methods.student_of(recipe, examples, teacher)
-        runs[name].append({"seed": seed, "seconds": seconds, **methods.judge(student, examples, recipe)})
-        print(methods.line(f"seed {seed} {name}", runs[name][-1]), flush=True)
-    return {name: len(rows) for name, rows in examples.rows.items()}
+        student, folder = trials.student(settings(args, seed, change), examples, teacher)
+        note(name, figures_of(folder, lambda student=student: methods.judge(student, examples, recipe)), examples)
+
+
+def record(args: argparse.Namespace, runs: dict[str, list[dict]], examples: Examples) -> None:
+    """Write what is finished."""
+    figures = {
+        "reduced": args.size != "full",
+        "seeds": min(len(done) for done in runs.values()),
+        "seeds_wanted": args.seeds,
+        "epochs": args.epochs,
+        "rows": {name: len(rows) for name, rows in examples.rows.items()},
+        **SIZES[args.size][0],
+        "settings": VARIANTS,
+        "paper_full_size": {name: dict(zip(PAPER_FIGURES, row, strict=True)) for name, row in PAPER.items()},
+        "summary": {name: methods.summary(done) for name, done in runs.items() if done},
+        "runs": runs,
+    }
+    common.record(Path(__file__).stem + ("" if args.size == "full" else f"-{args.size}"), figures)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="cifar-10-batches-py, or the folder that holds it")
-    parser.add_argument("--full", action="store_true")
+    size = parser.add_mutually_exclusive_group()
+    for name in ("medium", "full"):
+        size.add_argument(f"--{name}", dest="size", action="store_const", const=name, default="reduced")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--epochs", type=int)
-    parser.add_argument("--rows", type=int, default=8000, help="training images of the reduced version")
+    parser.add_argument("--rows", type=int, help="training images, and as many gate rows at most")
+    parser.add_argument("--runs", type=Path, default=Path("runs/cifar10s"), help="for checkpoints and weights")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], help="bf16 is the default on a GPU")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     args = parser.parse_args()
-    args.seeds = args.seeds or (5 if args.full else 3)
-    args.epochs = args.epochs or (100 if args.full else 12)
+    _, seeds, epochs, rows = SIZES[args.size]
+    args.seeds, args.epochs = args.seeds or seeds, args.epochs or epochs
+    args.rows = rows if args.rows is None else args.rows
     if args.device == "cpu":
         methods.one_thread()
+    trials = Trials(args.runs, Log())
     runs: dict[str, list[dict]] = {"teacher": [], **{name: [] for name in VARIANTS}}
     for seed in range(args.seeds):
-        rows = run_seed(args, seed, runs)
-        figures = {
-            "reduced": not args.full,
-            "seeds": seed + 1,
-            "epochs": args.epochs,
-            "rows": rows,
-            **(FULL if args.full else REDUCED),
-            "settings": VARIANTS,
-            "paper_full_size": {name: dict(zip(PAPER_FIGURES, row, strict=True)) for name, row in PAPER.items()},
-            "summary": {name: methods.summary(done) for name, done in runs.items()},
-            "runs": runs,
-        }
-        common.write(Path(__file__).stem + ("" if args.full else "-reduced"), figures)
+
+        def note(name: str, judged: dict, examples: Examples, seed=seed) -> None:
+            runs[name].append({"seed": seed, **judged})
+            print(methods.line(f"seed {seed} {name}", judged), flush=True)
+            record(args, runs, examples)
+
+        run_seed(args, seed, trials, note)
 
 
 if __name__ == "__main__":
