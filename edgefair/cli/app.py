@@ -20,6 +20,7 @@ from edgefair.cli.options import (
     data_option,
     loss_option,
     precision_names,
+    recipe_option,
     recipe_values,
     strategy_option,
     target_names,
@@ -58,12 +59,7 @@ cli.add_command(recipe)
 
 
 @cli.command("distill-and-export")
-@click.option(
-    "--recipe",
-    "recipe_file",
-    type=click.Path(path_type=Path),
-    help="TOML file of settings; options below go on top of it.",
-)
+@recipe_option("options below go on top of it")
 @data_option
 @click.option("--task", help="Attribute that is predicted, such as age.  [default: the data set's]")
 @click.option("--group", help="Protected attribute; several such as gender+race are intersected.")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from edgefair.cli.options import TableChoice, target_runtimes
+from edgefair.cli.options import TableChoice, recipe_option, target_runtimes
 
 INCONCLUSIVE = 3
 
@@ -17,7 +17,7 @@ INCONCLUSIVE = 3
 )
 @click.option("--precision", "precisions", multiple=True, help="Build these alone; repeatable.  [default: all but fp8]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of what is built.  [default: beside the source]")
-@click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="TOML file whose [deploy] is used.")
+@recipe_option("its [deploy] is used")
 @click.option("--set", "settings", multiple=True, metavar="deploy.FIELD=VALUE", help="Such as deploy.max_batch=8.")
 def build(source, runtime, precisions, out, recipe_file, settings) -> None:
     """Build SOURCE, an ONNX file or a device kit, for a runtime, and note it in manifest.json.

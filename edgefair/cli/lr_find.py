@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from edgefair.cli.options import data_option, recipe_values
+from edgefair.cli.options import data_option, recipe_option, recipe_values
 
 LITTLE = 0.05  # a fall of the loss that may be noise
 
 
 @click.command("lr-find")
-@click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="TOML file of settings.")
+@recipe_option("options below go on top of it")
 @data_option
 @click.option("--teacher", help="The teacher's network, as for distill-and-export.")
 @click.option("--student", help="The student's network, as for distill-and-export.")

@@ -58,6 +58,12 @@ def names_of(section: str) -> Callable[[], Iterable[str]]:
     return names
 
 
+def recipe_option(what: str):
+    """The option `--recipe`: a file or a name; `what` says what is done with it."""
+    help_ = f"TOML file, or a name that edgefair recipe --list shows; {what}."
+    return click.option("--recipe", "recipe_file", metavar="NAME|FILE", type=click.Path(path_type=Path), help=help_)
+
+
 data_option = click.option(
     "--data",
     help="Data set: trifeature, which is rendered, a path that is recognised (a CSV or Parquet list with path, label "

@@ -1,6 +1,7 @@
 """`edgefair recipe`: every setting with its meaning and its value, as TOML that --recipe reads back."""
 
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,18 +16,44 @@ WIDTH = 110
 
 
 @click.command("recipe")
+@click.argument("name", required=False, metavar="[NAME|FILE]")
+@click.option("--list", "listing", is_flag=True, help="The recipes of the package: what each is, its source, its cost.")
+@click.option("--grid", is_flag=True, help="Print the grid that belongs to NAME, for edgefair sweep.")
 @data_option
 @loss_option
 @strategy_option
 @click.option("--set", "settings", multiple=True, metavar="SECTION.FIELD=VALUE", help="Any recipe field; repeatable.")
-def recipe(data: str | None, settings: tuple[str, ...], **options: str | None) -> None:
+def recipe(
+    name: str | None, listing: bool, grid: bool, data: str | None, settings: tuple[str, ...], **options: str | None
+) -> None:
     """Print all settings with their meaning: a file for distill-and-export --recipe.
 
-    Of losses, strategies and data sets the settings of the chosen one are set; those of the others stand in comments.
+    NAME is one of the package's recipes, FILE one of yours; without either, the defaults are printed. Of losses,
+    strategies and data sets the settings of the chosen one are set; those of the others stand in comments.
     """
-    from edgefair.recipe import parse
+    from edgefair.recipe import named_recipes, parse
 
-    click.echo(annotated(parse(recipe_values(None, data, options, settings))), nl=False)
+    if listing:
+        return _list()
+    if grid:
+        if name is None:
+            raise click.UsageError("--grid needs the NAME of a recipe, such as edgefair recipe efficientnet-b0 --grid.")
+        return click.echo(named_recipes.grid(name).read_text("utf-8"), nl=False)
+    values = recipe_values(Path(name) if name else None, data, options, settings)
+    about = named_recipes.named(name).comment + "\n" if name in named_recipes.names() else ""
+    click.echo(about + annotated(parse(values)), nl=False)
+
+
+def _list() -> None:
+    """Name, one line, source, cost and how far it was tried, of every recipe of the package."""
+    from edgefair.recipe.named_recipes import named, names
+
+    for each in map(named, names()):
+        click.echo(f"{each.name}: {each.summary}")
+        for word in ("source", "cost", "tried"):
+            start = f"    {word}: "
+            wrapped = textwrap.wrap(getattr(each, word), WIDTH, initial_indent=start, subsequent_indent=" " * 8)
+            click.echo("\n".join(wrapped))
 
 
 def annotated(section: "Section", name: str = "") -> str:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from edgefair.cli.options import recipe_option
+
 # Option -> (limit, help, default): those of `edgefair.gate.tolerance.LIMITS` and of the recipe. They are repeated here,
 # and held equal by a test, for the command line loads neither before a command runs. SUPPORTED_MAX is
 # `Tolerance.supported_max_drift_points`, which holds where no limit on the largest gap is given.
@@ -47,7 +49,7 @@ def _flags(command):
     type=click.Path(path_type=Path),
     help="Latency measured elsewhere, such as on the device: what edgefair bench --json wrote, by SHA-256 of the file.",
 )
-@click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="TOML file whose [gate] sets limits.")
+@recipe_option("its [gate] sets limits")
 @click.option(
     "--claim",
     type=click.Choice(["equivalence", "non-inferiority", "same", "no-worse"]),

@@ -20,6 +20,7 @@ from edgefair.recipe.data import DATA, AnyData, TrifeatureSettings, without_grou
 from edgefair.recipe.deployment import DeploySettings, ExportSettings, QuantizeSettings
 from edgefair.recipe.evaluation import BenchSettings, GateSettings
 from edgefair.recipe.losses import LOSS, AnyLoss, RkdSettings
+from edgefair.recipe.named_recipes import locate, names
 from edgefair.recipe.strategies import STRATEGY, AdversarialSettings, AnyStrategy
 from edgefair.recipe.training import StudentSettings, TeacherSettings, TrainSettings
 
@@ -99,13 +100,23 @@ def parse(values: dict[str, Any]) -> Recipe:
         raise RecipeError("\n".join(_explain(problem) for problem in error.errors())) from None
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The nested values of a TOML file; raises RecipeError where it is missing or not TOML."""
+def read(path: str | Path) -> dict[str, Any]:
+    """The nested values of a TOML file, or of the package's recipe of that name.
+
+    Raises RecipeError where there is neither, or the file is not TOML.
+    """
+    file = locate(path)
     try:
-        values: dict[str, Any] = tomllib.loads(Path(path).read_text())
+        values: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
+        if not file.exists() and file.name == str(path) and not file.suffix:  # meant as a name
+            raise RecipeError(
+                f"no recipe '{path}': there is no such file, and the package has no recipe of that name; "
+                f"{nearest(str(path), names())} edgefair recipe --list describes them."
+            ) from None
         raise RecipeError(
-            f"cannot read the recipe {path}: {error.strerror}. Give a TOML file; edgefair recipe prints one."
+            f"cannot read the recipe {path}: {error.strerror}. Give a TOML file, or a name that edgefair recipe --list "
+            "shows; edgefair recipe prints a file."
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not a TOML file: {error}.") from None
