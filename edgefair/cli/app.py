@@ -30,6 +30,7 @@ from edgefair.cli.predict import predict
 from edgefair.cli.quantize import quantize
 from edgefair.cli.recipe import recipe
 from edgefair.cli.summarize import summarize
+from edgefair.cli.sweep import sweep
 from edgefair.cli.verify import verify
 from edgefair.errors import EXIT, EdgefairError
 
@@ -56,6 +57,7 @@ cli.add_command(quantize)
 cli.add_command(data)
 cli.add_command(lr_find)
 cli.add_command(recipe)
+cli.add_command(sweep)
 
 
 @cli.command("distill-and-export")
@@ -119,12 +121,13 @@ def distill_and_export(
     from edgefair.recipe import parse
 
     recipe = parse(recipe_values(recipe_file, data, options, settings))
-    out = out or Path("runs") / run_name(recipe)
     log = Log()
     if os.environ.get("RANK", "0") == "0":
         log.line("starting: loading libraries and data")  # a first call can take a minute before anything else is said
     from edgefair.pipeline.launch import distill_and_export as run
+    from edgefair.pipeline.run_folder import run_name
 
+    out = out or Path("runs") / run_name(recipe)
     try:
         report = run(recipe, out, log, teachers)
     except KeyboardInterrupt:
@@ -135,20 +138,6 @@ def distill_and_export(
         sys.exit(0)
     _show(report, out)
     sys.exit(EXIT[report["outcome"]])
-
-
-def run_name(recipe) -> str:
-    """What a run is called where nobody says: its main settings, and enough of the hash to tell the others apart."""
-    data = Path(recipe.data.path).stem if recipe.data.name == "manifest" else recipe.data.name
-    parts = (
-        data,
-        recipe.loss.name,
-        recipe.strategy.name,
-        *([f"lambda{recipe.strategy.lam:g}"] if recipe.strategy.name != "plain" else []),
-        f"seed{recipe.seed}",
-        recipe.hash[:6],
-    )
-    return "-".join(parts)
 
 
 def _show(report: dict, out: Path) -> None:

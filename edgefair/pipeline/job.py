@@ -51,7 +51,11 @@ def distill_and_export(recipe: Recipe, out: Path, log: Log, teachers: Path | Non
         every = artefact_list(run)
         artefacts = [artefact for artefact in every if not artefact.blocked]
         hashes = {artefact.name: artefact.sha256 for artefact in artefacts}
-        run.stage("predictions", made_from | hashes, lambda folder: predict_all(artefacts, examples, folder, log))
+        run.stage(
+            "predictions",
+            made_from | hashes,
+            lambda folder: predict_all(artefacts, examples, folder, log, recipe.threads),
+        )
         run.stage(
             "latency",
             {"bench": settings["bench"], "record": 3} | hashes,  # 3: with ratios, control and files
@@ -113,8 +117,8 @@ def _check_networks(recipe: Recipe, examples: Examples, builds: list[tuple[str, 
         log.line(f"warning: {len(short)} (group, class) cells have fewer calibration rows than wanted: {listed(short)}")
 
 
-def predict_all(artefacts: list[Artefact], examples: Examples, folder: Path, log: Log) -> None:
-    """Write NAME.npz into `folder`: what each artefact says of the gate rows."""
+def predict_all(artefacts: list[Artefact], examples: Examples, folder: Path, log: Log, threads: int = 0) -> None:
+    """Write NAME.npz into `folder`: what each artefact says of the gate rows, on `threads` threads of the CPU."""
     gate = GateRows.of(examples)
     for artefact in artefacts:
-        predict(artefact, gate, log).save(folder / f"{artefact.name}.npz")
+        predict(artefact, gate, log, threads).save(folder / f"{artefact.name}.npz")

@@ -27,6 +27,10 @@ AGAIN = "Remove the folder that it lies in, and run edgefair distill-and-export 
 STAGES = ("data", "teacher", "student", "artefacts", "predictions", "latency")
 
 
+class RunFolderInUse(RunFolderError):
+    """Another process works in the run folder."""
+
+
 class RunFolder:
     """The stages of one recipe; `stage` makes what is missing and returns where it lies."""
 
@@ -50,7 +54,7 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(path / ".lock").acquire(timeout=0)
         except Timeout:
-            raise RunFolderError(
+            raise RunFolderInUse(
                 f"another process is working in {path}. Wait for it, or choose another folder with --out."
             ) from None
         except OSError as error:
@@ -150,6 +154,20 @@ class RunFolder:
         if changed:
             self.log.line(f"{folder.name}: {', '.join(changed)} is missing or was changed; made again")
         return not changed
+
+
+def run_name(recipe: Recipe) -> str:
+    """What a run is called where nobody says: its main settings, and enough of the hash to tell the others apart."""
+    data = Path(recipe.data.path).stem if recipe.data.name == "manifest" else recipe.data.name
+    parts = (
+        data,
+        recipe.loss.name,
+        recipe.strategy.name,
+        *([f"lambda{recipe.strategy.lam:g}"] if recipe.strategy.name != "plain" else []),
+        f"seed{recipe.seed}",
+        recipe.hash[:6],
+    )
+    return "-".join(parts)
 
 
 def run_recipe(folder: Path) -> Recipe:

@@ -23,6 +23,8 @@ def training_stages(run: RunFolder, examples: Examples, data: dict, teachers: Pa
     recipe, settings = run.recipe, run.recipe.model_dump(mode="json")
     run.check_data(data)
     made_from = {"seed": recipe.seed, "device": recipe.device, "data": digest(data)}
+    if recipe.threads:
+        made_from["threads"] = recipe.threads
     run.stage("data", {"data": digest(data)}, lambda folder: _write_data(examples, data, folder))
     _teacher_stage(run, made_from | {"teacher": settings["teacher"]}, examples, teachers)
     how = {name: settings[name] for name in ("student", "loss", "strategy", "train")}

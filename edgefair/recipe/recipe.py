@@ -39,6 +39,8 @@ class Recipe(Section):
     """Every random choice comes from a generator named after this seed and its purpose."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where networks are trained."""
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Threads of the CPU that train and predict, 0 for what torch takes; weights depend on it in their last bits."""
     data: AnyData = TrifeatureSettings()
     """Which images, what is asked of them, and how they fall into the five lists."""
     teacher: TeacherSettings = TeacherSettings()

@@ -1,6 +1,8 @@
 """The two training stages: a teacher from data, a student from teacher and data."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -27,6 +29,17 @@ def training_device(recipe: Recipe) -> torch.device:
     if recipe.device == "cuda" and this_process().size > 1:
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device(recipe.device)
+
+
+@contextlib.contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """Compute with `count` threads, 0 for as many as before: sums are split among them, and rounded accordingly."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def dry_run(recipe: Recipe, examples: Examples) -> None:
@@ -84,8 +97,9 @@ def train_teacher(recipe: Recipe, examples: Examples, folder: Path, log: Log) ->
         model.freeze()
     announce_stage("teacher")
     settings = TrainingSettings.of_teacher(recipe)
-    strategy, loader = build_training(settings, examples, model, None, derive(recipe.seed, "teacher"), device)
-    return model, fit(strategy, loader, make_validation(examples, device), folder, log, "teacher")
+    with cpu_threads(recipe.threads):
+        strategy, loader = build_training(settings, examples, model, None, derive(recipe.seed, "teacher"), device)
+        return model, fit(strategy, loader, make_validation(examples, device), folder, log, "teacher")
 
 
 def distil_student(
@@ -100,5 +114,7 @@ def distil_student(
     announce_stage("student")
     model = build(recipe.student, examples, derive(recipe.seed, "student")).to(device)
     seed = derive(recipe.seed, "distil")
-    strategy, loader = build_training(TrainingSettings.of(recipe), examples, model, teacher, seed, device)
-    return model, fit(strategy, loader, make_validation(examples, device), folder, log, "student"), strategy.objective
+    with cpu_threads(recipe.threads):
+        strategy, loader = build_training(TrainingSettings.of(recipe), examples, model, teacher, seed, device)
+        history = fit(strategy, loader, make_validation(examples, device), folder, log, "student")
+    return model, history, strategy.objective

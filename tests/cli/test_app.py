@@ -146,7 +146,7 @@ def test_a_refused_command_leaves_nothing_behind(capsys, tmp_path, monkeypatch):
 
 
 def test_other_settings_have_other_default_folders():
-    from edgefair.cli.app import run_name
+    from edgefair.pipeline.run_folder import run_name
     from edgefair.recipe import parse
 
     assert run_name(parse({})) == run_name(parse({}))
