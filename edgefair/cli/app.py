@@ -13,6 +13,7 @@ from edgefair.cli.build import build
 from edgefair.cli.bundle import bundle
 from edgefair.cli.compare import compare
 from edgefair.cli.data import data
+from edgefair.cli.frontier import frontier
 from edgefair.cli.lint import lint
 from edgefair.cli.lr_find import lr_find
 from edgefair.cli.options import (
@@ -47,6 +48,7 @@ def cli() -> None:
 cli.add_command(verify)
 cli.add_command(compare)
 cli.add_command(summarize)
+cli.add_command(frontier)
 cli.add_command(plan)
 cli.add_command(bundle)
 cli.add_command(build)

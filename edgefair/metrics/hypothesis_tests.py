@@ -1,11 +1,23 @@
-"""Hypothesis tests: Holm's correction, McNemar's mid-p, Welch's test of class bias."""
+"""Hypothesis tests: t-tests of two means, Holm's correction, McNemar's mid-p, Welch's test of class bias."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from edgefair.metrics.distributions import binomial_half_cdf, binomial_half_pmf, student_t_p
+from edgefair.metrics.intervals import t_half_width
+
+
+class MeanTest(NamedTuple):
+    """A t-test of the difference of two means; NaN where there is no variance to judge by."""
+
+    difference: float
+    interval: list[float]  # two-sided, of 95 %
+    t: float
+    dof: float
+    p: float  # two-sided
 
 
 class WelchTest(NamedTuple):
@@ -37,6 +49,39 @@ def holm(p: ArrayLike) -> np.ndarray:
     result = np.empty(len(p))
     result[order] = adjusted
     return result
+
+
+def mean_test(ours: np.ndarray, theirs: np.ndarray, paired: bool) -> MeanTest:
+    """Student's t-test of mean(ours) - mean(theirs), values over seeds [S]; Welch's where they are not paired.
+
+    t = d / e with e = s_d / sqrt(S), S - 1 degrees of freedom; or e^2 = s_a^2 / S_a + s_b^2 / S_b and Welch's degrees.
+    """
+    difference, error, dof = _mean_difference(ours, theirs, paired)
+    t = difference / error
+    half = t_half_width(error, 1, dof)
+    return MeanTest(difference, [difference - half, difference + half], t, dof, student_t_p(t, dof))
+
+
+def larger_mean_p(ours: np.ndarray, theirs: np.ndarray, paired: bool) -> float:
+    """One-sided p of `mean_test` against mean(ours) <= mean(theirs): small shows that ours is larger; NaN as there."""
+    difference, error, dof = _mean_difference(ours, theirs, paired)
+    half = student_t_p(difference / error, dof) / 2
+    return half if difference > 0 else 1 - half
+
+
+def _mean_difference(ours: np.ndarray, theirs: np.ndarray, paired: bool) -> tuple[float, float, float]:
+    """Difference of means, its standard error and degrees of freedom; NaN where there is no variance to judge by."""
+    difference, error, dof = float(ours.mean() - theirs.mean()), math.nan, math.nan
+    if paired and len(ours) > 1:
+        error, dof = float((ours - theirs).std(ddof=1)) / math.sqrt(len(ours)), len(ours) - 1
+    elif not paired and min(len(ours), len(theirs)) > 1:
+        parts = [float(side.var(ddof=1)) / len(side) for side in (ours, theirs)]
+        error = math.sqrt(sum(parts))
+        if error > 0:
+            dof = sum(parts) ** 2 / sum(part**2 / (len(s) - 1) for part, s in zip(parts, (ours, theirs), strict=True))
+    if not error > 1e-12:  # equal in every seed but for the last bit
+        error = math.nan
+    return difference, error, dof
 
 
 def welch_class_bias(

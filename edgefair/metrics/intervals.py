@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from edgefair.metrics.bisection import bisect
 from edgefair.metrics.confusion_matrix import divide
-from edgefair.metrics.distributions import normal_cdf, normal_quantile
+from edgefair.metrics.distributions import normal_cdf, normal_quantile, student_t_p
 
 
 def wilson(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> np.ndarray:
@@ -37,6 +37,22 @@ def newcombe(successes_a: int, n_a: int, successes_b: int, n_b: int, confidence:
     below = np.hypot(rate_a - ends_a[..., 0], ends_b[..., 1] - rate_b)
     above = np.hypot(ends_a[..., 1] - rate_a, rate_b - ends_b[..., 0])
     return np.stack([rate_a - rate_b - below, rate_a - rate_b + above], axis=-1)
+
+
+def t_half_width(deviation: float, n: int, dof: float | None = None, confidence: float = 0.95) -> float:
+    """Half of Student's two-sided interval of a mean: t((1 + confidence) / 2, dof) * deviation / sqrt(n).
+
+    deviation: the standard deviation of n values; dof is n - 1 unless given. NaN where either is undefined.
+    """
+    dof = n - 1 if dof is None else dof
+    if math.isnan(deviation) or math.isnan(dof):
+        return math.nan
+    return _t_quantile(dof, confidence) * deviation / math.sqrt(n)
+
+
+@functools.cache
+def _t_quantile(dof: float, confidence: float) -> float:
+    return bisect(lambda t: student_t_p(t, dof) > 1 - confidence, 0.0, 1e6, 80)[1]
 
 
 def paired_change_interval(lost: float, won: float, n: float, confidence: float = 0.95) -> tuple[float, float]:

@@ -11,11 +11,10 @@ import numpy as np
 
 from edgefair.errors import RecipeError, RunFolderError
 from edgefair.files import digest, flat, read_values
-from edgefair.metrics.bisection import bisect
-from edgefair.metrics.distributions import student_t_p
 from edgefair.metrics.fairness_claim import NO_WORD
 from edgefair.metrics.hypothesis_tests import class_bias as class_bias_test
-from edgefair.metrics.hypothesis_tests import holm
+from edgefair.metrics.hypothesis_tests import holm, mean_test
+from edgefair.metrics.intervals import t_half_width
 from edgefair.report.records import Report
 
 # metric: (where it stands in a report, what more of it is called, what less of it is called)
@@ -35,10 +34,10 @@ def load_runs(folders: list[Path]) -> list[dict]:
 
     RunFolderError: a folder without a readable report. RecipeError: settings differ, or a seed stands twice.
     """
-    reports = sorted((_report(Path(folder)) for folder in folders), key=lambda report: report["recipe"]["seed"])
-    first = _settings(reports[0])
+    reports = sorted((read_report(Path(folder)) for folder in folders), key=lambda report: report["recipe"]["seed"])
+    first = settings_of(reports[0])
     for report in reports[1:]:
-        other = _settings(report)
+        other = settings_of(report)
         if digest(other) != digest(first):
             differing = [
                 f"{n}: {first.get(n)} and {other.get(n)}" for n in sorted(first | other) if first.get(n) != other.get(n)
@@ -61,10 +60,10 @@ def summarize_runs(reports: list[dict]) -> dict:
     mean +- t(0.975, n - 1) s / sqrt(n) over seeds; floor is the mean noise floor of a disparity. A metric that is
     undefined in a run is undefined in the mean (NaN), with the number of such runs.
     """
-    names = [name for name in _artefacts(reports[0]) if all(name in _artefacts(report) for report in reports)]
+    names = [name for name in artefacts_of(reports[0]) if all(name in artefacts_of(report) for report in reports)]
     return {
         "seeds": [report["recipe"]["seed"] for report in reports],
-        "recipe": digest(_settings(reports[0])),
+        "recipe": digest(settings_of(reports[0])),
         "artefacts": {name: {metric: _spread(reports, name, metric) for metric in HEADLINES} for name in names},
     }
 
@@ -84,15 +83,29 @@ def compare_runs(ours: list[dict], theirs: list[dict]) -> dict:
             )
     seeds = [[report["recipe"]["seed"] for report in reports] for reports in (ours, theirs)]
     paired = seeds[0] == seeds[1]
-    names = [name for name in _artefacts(ours[0]) if all(name in _artefacts(report) for report in ours + theirs)]
+    names = [name for name in artefacts_of(ours[0]) if all(name in artefacts_of(report) for report in ours + theirs)]
     compared = {}
     for name in names:
-        tests = {m: _test(_values(ours, name, m), _values(theirs, name, m), paired) for m in HEADLINES}
+        tests = {m: mean_test(_values(ours, name, m), _values(theirs, name, m), paired)._asdict() for m in HEADLINES}
         adjusted = holm([test["p"] for test in tests.values()])
         for (metric, test), p in zip(tests.items(), adjusted.tolist(), strict=True):
             test |= {"p_holm": p, "word": _word(metric, test["difference"], p)}
         compared[name] = tests
     return {"test": "paired t-test by seed" if paired else "Welch's t-test", "seeds": seeds, "artefacts": compared}
+
+
+def spread_of(values: np.ndarray) -> dict:
+    """Mean, 95 % t-interval, range, n and count of undefined of one number over seeds [S]; NaN where undefined."""
+    mean = float(values.mean())
+    half = t_half_width(float(values.std(ddof=1)), len(values)) if len(values) > 1 else math.nan
+    return {
+        "mean": mean,
+        "interval": [mean - half, mean + half],
+        "range": [float(values.min()), float(values.max())],
+        "n": len(values),
+        "undefined": int(np.isnan(values).sum()),
+        "values": values.tolist(),
+    }
 
 
 def class_bias(first: list[dict], first_name: str, second: list[dict], second_name: str) -> dict | None:
@@ -117,13 +130,14 @@ def class_bias(first: list[dict], first_name: str, second: list[dict], second_na
     }
 
 
-def _report(folder: Path) -> dict:
+def read_report(folder: Path) -> dict:
+    """The report of a run folder as JSON values, with its folder; RunFolderError where there is no readable one."""
     file = folder / "report.json" if folder.is_dir() else folder
     remedy = "Give run folders that edgefair distill-and-export has finished."
     return read_values(file, Report, remedy, RunFolderError) | {"folder": str(folder)}
 
 
-def _settings(report: dict) -> dict:
+def settings_of(report: dict) -> dict:
     """What must be the same in all seeds of a recipe: all settings but the seed and paths, and the declared names."""
     fields = {name: value for name, value in flat(report["recipe"]).items() if name not in FREE}
     for name in ("teacher.spec", "student.spec"):
@@ -131,56 +145,22 @@ def _settings(report: dict) -> dict:
     return fields | {name: report["data"][name] for name in ("class_names", "group_names")}
 
 
-def _artefacts(report: dict) -> dict[str, dict]:
+def artefacts_of(report: dict) -> dict[str, dict]:
+    """The metrics of each artefact of a report but the null runtime's."""
     return {entry["artefact"]: entry["metrics"] for entry in report["artefacts"] if entry["runtime"] != "null"}
 
 
 def _values(reports: list[dict], artefact: str, metric: str, what: str = "value") -> np.ndarray:
-    values = [_artefacts(report)[artefact][HEADLINES[metric][0]][metric][what] for report in reports]
+    values = [artefacts_of(report)[artefact][HEADLINES[metric][0]][metric][what] for report in reports]
     return np.array([math.nan if value is None else value for value in values])  # [S]
 
 
 def _spread(reports: list[dict], artefact: str, metric: str) -> dict:
     values = _values(reports, artefact, metric)
-    mean = float(values.mean())
-    half = _half_width(float(values.std(ddof=1)), len(values), len(values) - 1) if len(values) > 1 else math.nan
-    spread = {
-        "mean": mean,
-        "interval": [mean - half, mean + half],
-        "range": [float(values.min()), float(values.max())],
-        "n": len(values),
-        "undefined": int(np.isnan(values).sum()),
-        "values": values.tolist(),
-    }
+    spread = spread_of(values)
     if HEADLINES[metric][0] == "disparities":
         spread["floor"] = float(_values(reports, artefact, metric, "floor").mean())
     return spread
-
-
-def _test(ours: np.ndarray, theirs: np.ndarray, paired: bool) -> dict:
-    """Difference of means with its t-test and 95 % interval; NaN where there is no variance to judge by."""
-    difference, error, dof = float(ours.mean() - theirs.mean()), math.nan, math.nan
-    if paired and len(ours) > 1:
-        error, dof = float((ours - theirs).std(ddof=1)) / math.sqrt(len(ours)), len(ours) - 1
-    elif not paired and min(len(ours), len(theirs)) > 1:
-        parts = [float(side.var(ddof=1)) / len(side) for side in (ours, theirs)]
-        error = math.sqrt(sum(parts))
-        if error > 0:
-            dof = sum(parts) ** 2 / sum(part**2 / (len(s) - 1) for part, s in zip(parts, (ours, theirs), strict=True))
-    if not error > 1e-12:  # equal in every seed but for the last bit
-        error = math.nan
-    t = difference / error
-    half = _half_width(error, 1, dof)
-    interval = [difference - half, difference + half]
-    return {"difference": difference, "interval": interval, "t": t, "dof": dof, "p": student_t_p(t, dof)}
-
-
-def _half_width(deviation: float, n: int, dof: float) -> float:
-    """t(0.975, dof) * deviation / sqrt(n)."""
-    if math.isnan(deviation) or math.isnan(dof):
-        return math.nan
-    _, quantile = bisect(lambda t: student_t_p(t, dof) > LEVEL, 0.0, 1e6, 80)
-    return quantile * deviation / math.sqrt(n)
 
 
 def _word(metric: str, difference: float, p: float) -> str:
@@ -191,7 +171,7 @@ def _word(metric: str, difference: float, p: float) -> str:
 
 def _class_accuracy(reports: list[dict], artefact: str) -> tuple[np.ndarray, np.ndarray]:
     """(class accuracy [S, C], model accuracy [S]) over rows of known group."""
-    tables = np.array([np.asarray(_artefacts(report)[artefact]["confusion"]).sum(axis=0) for report in reports])
+    tables = np.array([np.asarray(artefacts_of(report)[artefact]["confusion"]).sum(axis=0) for report in reports])
     hits, rows = np.diagonal(tables, axis1=1, axis2=2), tables.sum(axis=2)  # [S, C] each
     rates = np.where(rows > 0, hits / np.maximum(rows, 1), np.nan)
     return rates, hits.sum(axis=1) / rows.sum(axis=1)

@@ -39,7 +39,7 @@ def render_html(report: dict, gallery: dict) -> str:
         **_view(report, gallery),
         charts=charts,
         swatch=lambda series: markup(swatch(series)),
-        policy=f"{POLICY} {_fingerprint(script)}",
+        policy=f"{POLICY} {fingerprint(script)}",
         script=script,
         style=style,
     )
@@ -62,7 +62,8 @@ def swatch(series: int) -> str:
     return tag("svg", mark(series, 9, 9), viewBox="0 0 18 18", class_="swatch", aria_hidden="true")
 
 
-def _fingerprint(script: str) -> str:
+def fingerprint(script: str) -> str:
+    """What the page's policy knows the one script by that may run."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 

@@ -37,6 +37,9 @@ class Scores(BaseModel):
     accuracy: Score
     macro_f1: Score
     auroc: Score
+    weighted_recall: Score | None = None
+    weighted_precision: Score | None = None
+    weighted_f1: Score | None = None
 
 
 class Disparities(BaseModel):
@@ -48,6 +51,14 @@ class Disparities(BaseModel):
     deo_max: Disparity
 
 
+class ClassRow(BaseModel):
+    """What chance alone makes of the gap of one class: the 95 % quantile."""
+
+    model_config = OPEN
+
+    floor_q95: Rate
+
+
 class Metrics(BaseModel):
     """Metrics of one artefact; confusion is [group][true class][predicted class]."""
 
@@ -56,6 +67,7 @@ class Metrics(BaseModel):
     scores: Scores
     disparities: Disparities
     confusion: list[list[list[Count]]]
+    classes: list[ClassRow] = []
 
 
 class ReportEntry(BaseModel):
@@ -93,6 +105,23 @@ class Loss(BaseModel):
     name: str
 
 
+class Strategy(BaseModel):
+    """Which strategy a recipe names, and how strong it is."""
+
+    model_config = OPEN
+
+    name: str
+    lam: Annotated[float, Field(ge=0)]
+
+
+class DataChoice(BaseModel):
+    """Which data set a recipe names."""
+
+    model_config = OPEN
+
+    name: str
+
+
 class ReportRecipe(BaseModel):
     """The recipe of a run, as its version of edgefair wrote it: settings that this one does not know stay readable."""
 
@@ -102,6 +131,8 @@ class ReportRecipe(BaseModel):
     teacher: Network
     student: Network
     loss: Loss
+    strategy: Strategy
+    data: DataChoice
 
 
 class Report(BaseModel):

@@ -18,7 +18,7 @@ from edgefair.data.listing import Entry, FilePart
 from edgefair.data.records import DataRecord
 from edgefair.errors import DataError
 from edgefair.export.mixed_precision.records import Ranking
-from edgefair.files import read_values, sha256, write_record
+from edgefair.files import finite, read_values, sha256, write_record
 from edgefair.gate import judge_artefact
 from edgefair.log import Log
 from edgefair.metrics.comparison import align
@@ -28,6 +28,7 @@ from edgefair.metrics.flips import differences
 from edgefair.pipeline.bench.inputs import bench_artefacts
 from edgefair.pipeline.device import kit
 from edgefair.pipeline.device.build import build
+from edgefair.pipeline.frontier.build import build_frontier
 from edgefair.pipeline.judge_run import build_report
 from edgefair.pipeline.quantize.records import VariantsReport
 from edgefair.pipeline.quantize.request import chosen_target, finished_recipe
@@ -38,6 +39,8 @@ from edgefair.pipeline.run_folder import AGAIN, RunFolder, run_recipe
 from edgefair.pipeline.summarize import class_bias, compare_runs, load_runs, summarize_runs
 from edgefair.pipeline.verify import verify
 from edgefair.predictions import Predictions
+from edgefair.report.frontier.page import render_frontier
+from edgefair.report.frontier.tables import csv_tables, latex_tables
 from edgefair.report.records import Report
 from edgefair.report.terminal.quantize import print_trade
 from edgefair.report.terminal.tables import plain_console
@@ -193,6 +196,14 @@ def _summarize(place: Path):
     class_bias(runs, "teacher", runs, "student")
 
 
+def _frontier(place: Path):
+    """The page and tables of both runs; a damaged one is left out, unless nothing is left."""
+    found = finite(build_frontier([place / "seed0", place / "seed1"], "student", [0.0, 1.0]))
+    render_frontier(found)
+    csv_tables(found), latex_tables(found)
+    assert len(found["left_out"]) + sum(len(p["seeds"]) for f in found["facets"] for p in f["points"]) == 2
+
+
 def _trade(place: Path):
     """What `quantize` shows of the records that it left."""
     asked = {"cost": "size", "rank": "mean", "until_fair": True, "simulated": "", "folder": "x"}
@@ -229,7 +240,7 @@ RECORDS = {
     "run/artefacts/export.json": (_report,),
     "kit/manifest.json": (read_by_predict, _build),
     "kit/kit.json": (_build,),
-    "seed1/report.json": (_summarize,),
+    "seed1/report.json": (_summarize, _frontier),
     "quantized/Ranking.json": (_trade,),
     "quantized/VariantsReport.json": (_trade,),
     "cache/seen": (_prepared,),

@@ -9,37 +9,14 @@ from scipy import stats
 
 from edgefair.cli import cli
 from edgefair.errors import RecipeError, RunFolderError
-from edgefair.files import write_json, write_record
+from edgefair.files import write_json
 from edgefair.metrics.fairness_claim import NO_WORD
 from edgefair.metrics.hypothesis_tests import holm
 from edgefair.pipeline.summarize import HEADLINES, class_bias, compare_runs, load_runs, summarize_runs
-from edgefair.recipe import parse
-from edgefair.report.records import Report
 from edgefair.report.terminal.summary import bias_sentence, claims
-from tests.helpers.report_data import entry, make_report, predictions
+from tests.helpers.report_runs import report_run as run
 
 pytestmark = pytest.mark.integration
-
-CLASSES, GROUPS = ("cat", "dog", "cow"), ("warm", "cool")
-
-
-def run(folder, seed: int, wrong=(0.1, 0.3), about=None, **recipe):
-    """A finished run's report.json, with so many wrong predictions in each group."""
-    made = []
-    for i, name in enumerate(("teacher", "student", "ort-cpu-int8")):
-        p = predictions(name, CLASSES, GROUPS, per_cell=60, wrong=0)
-        rng = np.random.default_rng((seed, i))
-        flip = rng.random(len(p.labels)) < np.asarray(wrong)[p.groups]
-        p.logits[flip] = np.roll(p.logits[flip], 1, axis=1)
-        made.append(entry(p))
-    values = {"seed": seed, **recipe}
-    report = make_report(CLASSES, GROUPS) | {
-        "recipe": parse(values).model_dump(mode="json"),
-        "data": {"class_names": CLASSES, "group_names": GROUPS, **(about or {})},
-        "artefacts": made,
-    }
-    write_record(folder / "report.json", Report, report)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,20 @@
 """The report in a real browser: no error, no request, every tab and filter works, light, dark, printed, narrow."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 
 from edgefair.files import finite
+from edgefair.pipeline.frontier.build import build_frontier
 from edgefair.pipeline.summarize import class_bias, compare_runs, summarize_runs
+from edgefair.report.frontier.page import render_frontier
 from edgefair.report.html import render_html
 from edgefair.report.seeds_html import render_seeds
 from tests.helpers.report_data import HOSTILE, make_gallery, make_report
+from tests.helpers.report_runs import report_run
 
 pytestmark = pytest.mark.slow  # a browser is started
 
@@ -273,6 +277,95 @@ def test_the_page_of_several_seeds_is_as_sound(browser, tmp_path):
     assert page.execute_script("return document.documentElement.scrollWidth") <= 360
     assert page.execute_script(CONTRAST) == []
     assert len(find(page, "svg[role=img]")) == 5
+
+
+@pytest.fixture(scope="module")
+def frontier(tmp_path_factory):
+    """A frontier of one recipe at two strengths and plain, with hostile names."""
+    root = tmp_path_factory.mktemp("frontier")
+    about = {"class_names": (HOSTILE, "<img src=x onerror=alert(1)>", "c" * 90), "group_names": ("<b>g</b>", '"q" &')}
+    for i, strategy in enumerate([{"name": "plain"}, {"lam": 1.0}, {"lam": 150.0}]):
+        for seed in (0, 1):
+            wrong = (0.1 + 0.1 * i, 0.4 - 0.03 * i)
+            report_run(root / f"{i}-{seed}", seed, wrong, about, ("teacher", "student"), strategy=strategy)
+    (root / "begun").mkdir()
+    (root / "begun" / "recipe.toml").write_text("")
+    file = root / "frontier.html"
+    file.write_text(render_frontier(finite(build_frontier([root], "student", [0.5, 2.0]))))
+    return file
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1100, 360])
+def test_the_page_of_a_frontier_is_as_sound(browser, tmp_path, frontier, width, scheme):
+    page = show(browser, tmp_path, make_report(), {}, width)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen", "features": features})
+    page.get(frontier.as_uri())
+    page.execute_script("document.querySelectorAll('details').forEach(part => { part.open = true; })")
+    assert page.get_log("browser") == []
+    assert requests(page) == []
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    assert page.execute_script(CONTRAST) == []
+    unnamed = (
+        "return [...document.querySelectorAll('[role=region], [role=group], svg[role=img]')].filter(e => !e.ariaLabel)"
+    )
+    assert page.execute_script(unnamed) == []
+    ids = page.execute_script("return [...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(ids) == len(set(ids))
+
+
+def drawn(page) -> list[str]:
+    """Where everything in the box of the 3-D view is."""
+    names = ("points", "transform", "x", "y")
+    script = (
+        "return [...document.querySelectorAll('.space [data-at]')].map(e => arguments[0].map(n => e.getAttribute(n)))"
+    )
+    return [str(places) for places in page.execute_script(script, names)]
+
+
+def test_the_box_turns_by_mouse_keyboard_and_buttons_and_back(browser, tmp_path, frontier):
+    keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
+    chains = pytest.importorskip("selenium.webdriver").ActionChains
+    page = show(browser, tmp_path, make_report(), {})
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        page.get(frontier.as_uri())
+        still = page.find_element("css selector", ".space").get_attribute("outerHTML")
+        assert not page.find_element("css selector", ".turn").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    assert still.count("data-at") > 30
+    page.get(frontier.as_uri())
+    stage, begin = page.find_element("css selector", ".stage"), None
+    back = page.find_elements("css selector", ".turn button")[-1]
+    back.click()
+    begin = sorted(drawn(page))
+    moves = [
+        lambda: chains(page).move_to_element(stage).click_and_hold().move_by_offset(60, 20).release().perform(),
+        lambda: stage.send_keys(keys.ARROW_RIGHT),
+        lambda: stage.send_keys(keys.ARROW_UP),
+        *(button.click for button in page.find_elements("css selector", ".turn button")[:-1]),
+    ]
+    for move in moves:
+        before = sorted(drawn(page))
+        move()
+        assert sorted(drawn(page)) != before
+    stage.send_keys(keys.HOME)
+    assert sorted(drawn(page)) == begin
+
+
+def test_the_script_draws_the_box_as_it_stands_in_the_page(browser, tmp_path, frontier):
+    """The same formulas in two languages: what the script draws at the first angle is what was written."""
+    page = show(browser, tmp_path, make_report(), {})
+    page.get(frontier.as_uri())
+    written = sorted(drawn(page))
+    page.find_elements("css selector", ".turn button")[-1].click()
+    numbers = [
+        np.array([float(n) for n in re.findall(r"-?\d+\.?\d*", " ".join(places))])
+        for places in (written, sorted(drawn(page)))
+    ]
+    assert numbers[0] == pytest.approx(numbers[1], abs=0.11)  # a last digit may round the other way
 
 
 def test_without_a_script_everything_is_there(browser, tmp_path):

@@ -1,0 +1,1 @@
+"""The page, tables and terminal output of `edgefair frontier`; computes nothing."""
