@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -15,6 +15,7 @@ from edgefair.metrics.pareto import Seeds, pareto_set, ruled_out
 VALUE = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0, math.nan])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(VALUE, VALUE), max_size=12))
 def test_the_set_equals_a_search_over_all_pairs(points):
     def beaten(i: int) -> bool:
