@@ -25,7 +25,8 @@ class Output(NamedTuple):
 class Batch(NamedTuple):
     """What a step gets: uint8 `images` [B, 3, H, W], `labels` [B], `groups` [B] (-1: unknown), row `ids` [B].
 
-    `soft_groups` [B] is a protected attribute in 0 .. 1 (NaN: unknown), where the data have one.
+    `soft_groups` [B] is a protected attribute in 0 .. 1 (NaN: unknown), where the data have one. `weights` [B], mean 1
+    over the training rows, say how much each row counts in a loss that is a mean over rows; None: all alike.
     """
 
     images: Tensor
@@ -33,11 +34,17 @@ class Batch(NamedTuple):
     groups: Tensor
     ids: Tensor
     soft_groups: Tensor | None = None
+    weights: Tensor | None = None
 
     def at(self, rows: Tensor) -> "Batch":
         """The batch of some rows, in that order."""
-        soft = None if self.soft_groups is None else self.soft_groups[rows]
-        return Batch(self.images[rows], self.labels[rows], self.groups[rows], self.ids[rows], soft)
+        extra = (None if part is None else part[rows] for part in (self.soft_groups, self.weights))
+        return Batch(self.images[rows], self.labels[rows], self.groups[rows], self.ids[rows], *extra)
+
+
+def row_mean(rows: Tensor, weights: Tensor | None = None) -> Tensor:
+    """mean over the batch of w_i * rows_i, for a value of each row [B]; without weights the plain mean."""
+    return rows.mean() if weights is None else (weights * rows).mean()
 
 
 def to_fp32(x: Tensor) -> Tensor:

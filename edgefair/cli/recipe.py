@@ -88,8 +88,11 @@ def _others(choice: "Choice", chosen: type["Section"]) -> str:
 
 
 def _line(name: str, value: Any) -> str:
-    """An assignment; of a table the inline form, and for no value what would have to be completed."""
+    """An assignment in one line, which can be commented out; for no value what would have to be completed."""
     import tomli_w
+
+    if isinstance(value, tuple | list):
+        return f"{name} = [{', '.join(_line('x', each).removeprefix('x = ') for each in value)}]"
 
     if isinstance(value, dict):
         return f"{name} = {{{', '.join(_line(key, each) for key, each in value.items())}}}"

@@ -6,7 +6,7 @@ from torch.nn import functional
 from edgefair.errors import RecipeError
 from edgefair.losses.base import Loss, LossContext
 from edgefair.recipe.losses import AtSettings
-from edgefair.tensors import Batch, Output, add
+from edgefair.tensors import Batch, Output, add, row_mean
 
 
 def attention(maps: Tensor) -> Tensor:
@@ -14,8 +14,10 @@ def attention(maps: Tensor) -> Tensor:
     return functional.normalize(maps.pow(2).mean(dim=1).flatten(1))
 
 
-def attention_loss(student_map: Tensor, teacher_map: Tensor, form: str = "code") -> Tensor:
-    """Distance of the two attention maps [B, K, H, W]; channels may differ, the larger is pooled.
+def attention_loss(
+    student_map: Tensor, teacher_map: Tensor, form: str = "code", weights: Tensor | None = None
+) -> Tensor:
+    """Distance of the two attention maps [B, K, H, W]; channels may differ, the larger is pooled; weights [B] of rows.
 
     "code", the authors' program: mean over batch and places of (A_s - A_t)^2. "paper", its eq. 2: mean over the
     batch of ||A_s - A_t||_2. The ratio of the two is not constant, so weights do not carry over.
@@ -25,7 +27,9 @@ def attention_loss(student_map: Tensor, teacher_map: Tensor, form: str = "code")
     height, width = (min(a, b) for a, b in zip(student_map.shape[2:], teacher_map.shape[2:], strict=True))
     student, teacher = (functional.adaptive_avg_pool2d(part, (height, width)) for part in (student_map, teacher_map))
     difference = attention(student) - attention(teacher)
-    return difference.pow(2).mean() if form == "code" else difference.norm(dim=1).mean()
+    if form == "code":
+        return difference.pow(2).mean() if weights is None else row_mean(difference.pow(2).mean(dim=1), weights)
+    return row_mean(difference.norm(dim=1), weights)
 
 
 class AttentionTransfer(Loss):
@@ -48,5 +52,5 @@ class AttentionTransfer(Loss):
 
     def compute_terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         pairs = zip(student.maps or (), teacher.maps or (), strict=True)
-        total = add(attention_loss(*pair, form=self.settings.at_form) for pair in pairs)
+        total = add(attention_loss(*pair, form=self.settings.at_form, weights=batch.weights) for pair in pairs)
         return {"ce": self.cross_entropy(student, batch), "attention": self.settings.at_weight * total}

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from edgefair.losses.soft_targets import soft_target_loss
 from edgefair.recipe.losses import LossSettings
-from edgefair.tensors import Batch, Output, add
+from edgefair.tensors import Batch, Output, add, row_mean
 
 
 class LossContext(NamedTuple):
@@ -57,7 +57,8 @@ class Loss(nn.Module, ABC):
 
     The teacher's output comes without gradient; a gated one (BIRD) carries that of its gate, which a loss must not cut.
     Shapes that do not fit are refused when it is built, before training. `terms` gives the weighted summands by name,
-    for the log; calling the loss adds them up.
+    for the log; calling the loss adds them up. Terms that are means over rows follow `batch.weights`; what compares
+    rows with one another, or cells, does not.
     """
 
     settings_class: ClassVar[type[LossSettings]]
@@ -82,8 +83,12 @@ class Loss(nn.Module, ABC):
         return {}
 
     def cross_entropy(self, student: Output, batch: Batch) -> Tensor:
-        """CE of the student's logits and the true labels, mean over the batch."""
-        return functional.cross_entropy(student.logits, batch.labels, label_smoothing=self.label_smoothing)
+        """CE of the student's logits and the true labels, mean over the batch, weighted where it has weights."""
+        smoothing = self.label_smoothing
+        if batch.weights is None:
+            return functional.cross_entropy(student.logits, batch.labels, label_smoothing=smoothing)
+        rows = functional.cross_entropy(student.logits, batch.labels, reduction="none", label_smoothing=smoothing)
+        return row_mean(rows, batch.weights)
 
     @abstractmethod
     def compute_terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
@@ -94,7 +99,7 @@ class Loss(nn.Module, ABC):
         given = cast("Output", teacher)  # None only where `needs_teacher` says that nobody looks at it
         terms = self.compute_terms(student, given, batch)
         if self.settings.plus_ckd:
-            soft = soft_target_loss(student.logits, given.logits, self.settings.temperature)
+            soft = soft_target_loss(student.logits, given.logits, self.settings.temperature, batch.weights)
             terms["plus_ckd"] = self.settings.plus_ckd * soft
         return terms
 

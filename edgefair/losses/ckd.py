@@ -20,5 +20,5 @@ class ClassicalDistillation(Loss):
         alpha = self.settings.alpha
         return {
             "ce": (1 - alpha) * self.cross_entropy(student, batch),
-            "ckd": alpha * soft_target_loss(student.logits, teacher.logits, self.settings.temperature),
+            "ckd": alpha * soft_target_loss(student.logits, teacher.logits, self.settings.temperature, batch.weights),
         }

@@ -66,5 +66,5 @@ class CurriculumDistillation(Loss):
 
     def compute_terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         alpha = self.settings.alpha
-        soft = soft_target_loss(student.logits, teacher.logits, self.temperature())
+        soft = soft_target_loss(student.logits, teacher.logits, self.temperature(), batch.weights)
         return {"ce": (1 - alpha) * self.cross_entropy(student, batch), "ctkd": alpha * soft.squeeze()}

@@ -7,12 +7,14 @@ from edgefair.errors import RecipeError
 from edgefair.losses.base import Loss, LossContext
 from edgefair.losses.feature_maps import pick
 from edgefair.recipe.losses import FitnetSettings
-from edgefair.tensors import Batch, Output
+from edgefair.tensors import Batch, Output, row_mean
 
 
-def hint_loss(student_map: Tensor, teacher_map: Tensor) -> Tensor:
-    """mean over all elements of (s - t)^2; both of the same shape."""
-    return functional.mse_loss(student_map, teacher_map)
+def hint_loss(student_map: Tensor, teacher_map: Tensor, weights: Tensor | None = None) -> Tensor:
+    """mean over all elements of (s - t)^2; both of the same shape [B, K, H, W], weights [B] of the rows."""
+    if weights is None:
+        return functional.mse_loss(student_map, teacher_map)
+    return row_mean((student_map - teacher_map).pow(2).flatten(1).mean(dim=1), weights)
 
 
 class Regressor(nn.Module):
@@ -64,5 +66,5 @@ class Hint(Loss):
 
     def compute_terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         stage = self.settings.hint_stage
-        hint = hint_loss(self.regressor((student.maps or ())[stage]), (teacher.maps or ())[stage])
+        hint = hint_loss(self.regressor((student.maps or ())[stage]), (teacher.maps or ())[stage], batch.weights)
         return {"ce": self.cross_entropy(student, batch), "hint": self.settings.hint_weight * hint}

@@ -10,22 +10,26 @@ from torch.nn import functional
 from edgefair.losses.base import Loss, LossContext
 from edgefair.losses.soft_targets import soft_target_loss
 from edgefair.recipe.losses import KdppSettings
-from edgefair.tensors import Batch, Output
+from edgefair.tensors import Batch, Output, row_mean
 
 
 def norm_direction_loss(
-    student_features: Tensor, teacher_features: Tensor, labels: Tensor, class_means: Tensor
+    student_features: Tensor,
+    teacher_features: Tensor,
+    labels: Tensor,
+    class_means: Tensor,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """mean_i 1 - <s_i, e_{y_i}> / max(||s_i||, ||t_i||), with e_c the class mean at unit length (eq. 8).
 
-    student_features, teacher_features [B, D], labels [B], class_means [C, D]. The maximum is not detached, as in the
-    authors' code: a student shorter than the teacher gains by growing, a longer one only by turning. Range [0, 2]; a
-    row with both features zero counts 1.
+    student_features, teacher_features [B, D], labels, weights [B], class_means [C, D]. The maximum is not detached, as
+    in the authors' code: a student shorter than the teacher gains by growing, a longer one only by turning. Range
+    [0, 2]; a row with both features zero counts 1.
     """
     direction = functional.normalize(class_means, dim=1)[labels]  # [B, D]
     longest = torch.maximum(_norm(student_features), _norm(teacher_features))  # [B]
     along = (student_features * direction).sum(dim=1)
-    return (1 - along / longest.clamp(min=1e-12)).mean()
+    return row_mean(1 - along / longest.clamp(min=1e-12), weights)
 
 
 def _norm(x: Tensor) -> Tensor:
@@ -58,11 +62,11 @@ class NormDirection(Loss):
     def compute_terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         settings = self.settings
         ramp = min(1.0, (self.epoch - 1) / settings.kd_warmup_epochs) if settings.kd_warmup_epochs else 1.0
-        soft = soft_target_loss(student.logits, teacher.logits, settings.temperature)
+        soft = soft_target_loss(student.logits, teacher.logits, settings.temperature, batch.weights)
         # A batch of one has no batch statistics: the projector then uses its running ones.
         self.project.train(self.training and len(batch.labels) > 1)
         projected = self.project(student.features)
-        direction = norm_direction_loss(projected, teacher.features, batch.labels, self.class_means)
+        direction = norm_direction_loss(projected, teacher.features, batch.labels, self.class_means, batch.weights)
         return {
             "ce": self.cross_entropy(student, batch),
             "kd": settings.kd_weight * ramp * soft,

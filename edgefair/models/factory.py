@@ -19,6 +19,7 @@ from edgefair.errors import ArtefactError, RecipeError, nearest
 from edgefair.files import write_bytes
 from edgefair.models.backbone import NetworkSpec
 from edgefair.models.classifier import Classifier, OnnxClassifier
+from edgefair.models.last_layer import HEAD_BIAS, add_bias
 
 # Families: their module is imported when one is asked for.
 FAMILIES = {
@@ -135,6 +136,8 @@ def _file(network_spec: NetworkSpec) -> Classifier:
         content = weights["backbone.content"].numpy().tobytes()
         return OnnxClassifier(OnnxBackbone(content, network_spec.num_classes, stored.options, str(path)), about["spec"])
     model = _of_family(kind, stored)
+    if options.get(HEAD_BIAS):
+        add_bias(model)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from edgefair.recipe.base import Count, Positive, Section, Weight
+from edgefair.recipe.base import Count, Positive, Section, Share, Weight
 from edgefair.recipe.choice import Choice
 
 
@@ -102,5 +102,87 @@ class BirdSettings(StrategySettings):
         return self.model_copy(update={"warmup_epochs": 0})
 
 
-AnyStrategy = Annotated[PlainSettings | AdversarialSettings | IntraSettings | BirdSettings, Field(discriminator="name")]
+class ShareSettings(StrategySettings):
+    """Strategies between plain training and their own form."""
+
+    lam: Share = 1.0
+    """Share of the strategy's own form (`--lambda`): 0 is plain training, 1 the form as published."""
+
+
+class LastLayerSettings(ShareSettings):
+    """The last layer is fitted again, after training, on rows with as many of every (class, group) cell."""
+
+    name: Literal["last-layer"] = "last-layer"
+    rows: Literal["train", "meta", "validation"] = "train"
+    """Which rows it is fitted on; validation rows are those by which epochs and settings are chosen."""
+    penalty: Literal["l1", "l2"] = "l1"
+    """Penalty of the fit: the sum of the weights' sizes, or half of that of their squares."""
+    strengths: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
+    """Inverse strengths C of the penalty that are tried on a held half of the rows."""
+    draws: Count = 10
+    """Balanced draws whose fits are averaged."""
+    most_rows: Count = 500
+    """Most rows of a cell in a draw."""
+
+    post_hoc: ClassVar[bool] = True
+
+
+class ReweightSettings(ShareSettings):
+    """Every (class, group) cell counts as much in what is learned."""
+
+    name: Literal["reweight"] = "reweight"
+
+
+class GroupDroSettings(ShareSettings):
+    """The (class, group) cells with the largest losses count more and more."""
+
+    name: Literal["group-dro"] = "group-dro"
+    step_size: Positive = 0.01
+    """Step of the cells' weights: each is multiplied by exp(step * loss) at every batch."""
+    adjustment: Weight = 1.0
+    """C of the generalisation adjustment C / sqrt(rows of the cell), which is added to a cell's loss in that step."""
+    memory: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Decay of the moving average of a cell's loss that its weight follows; 0 takes each batch's alone."""
+
+
+class LogitAdjustSettings(StrategySettings):
+    """The shares of the classes in training are taken out of the last layer's bias, after training."""
+
+    name: Literal["logit-adjust"] = "logit-adjust"
+    lam: Weight = 1.0
+    """What the logarithm of a class's share is multiplied by (`--lambda`); 1 makes every class as likely beforehand."""
+
+    needs_groups: ClassVar[bool] = False
+    post_hoc: ClassVar[bool] = True
+
+
+class AfrSettings(ShareSettings):
+    """The last layer is fitted again, after training, on rows that count more where it is unsure; needs no groups."""
+
+    name: Literal["afr"] = "afr"
+    rows: Literal["train", "meta"] = "train"
+    """Which rows it is fitted on; validation rows choose gamma."""
+    gammas: Annotated[tuple[Weight, ...], Field(min_length=1)] = (0.0, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0)
+    """Exponents that are tried: a row counts exp(-gamma * probability of its class)."""
+    anchor: Weight = 0.1
+    """Weight of the squared distance to the trained last layer."""
+    judge: Literal["cell", "class"] = "cell"
+    """What gamma is chosen by: the worst (class, group) cell where groups are known, or the worst class."""
+
+    needs_groups: ClassVar[bool] = False
+    post_hoc: ClassVar[bool] = True
+
+
+AnyStrategy = Annotated[
+    PlainSettings
+    | AdversarialSettings
+    | IntraSettings
+    | BirdSettings
+    | ReweightSettings
+    | GroupDroSettings
+    | LastLayerSettings
+    | LogitAdjustSettings
+    | AfrSettings,
+    Field(discriminator="name"),
+]
 STRATEGY = Choice.of(AnyStrategy, "strategy", "strategies")

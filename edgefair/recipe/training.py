@@ -44,8 +44,9 @@ class TrainSettings(Section):
     these and random brightness, contrast and saturation."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of forward and backward passes; bf16 means autocast, and is the default on a GPU."""
-    select: Literal["last", "accuracy", "balanced"] = "balanced"
-    """Which epoch is kept, by validation rows: the last, the most accurate, or the best mean recall of the cells."""
+    select: Literal["last", "accuracy", "balanced", "worst"] = "balanced"
+    """Which epoch is kept, by validation rows: the last, the most accurate, the best mean recall of the cells, or the
+    best recall of the worst cell."""
     patience: Annotated[int, Field(ge=0)] = 0
     """Stop after this many epochs in which what `select` names was not better than ever before; 0 never stops."""
 
@@ -53,8 +54,8 @@ class TrainSettings(Section):
     def _patience_has_a_figure(self) -> "TrainSettings":
         if self.patience and self.select == "last":
             raise ValueError(
-                f"patience is {self.patience}, but select is 'last', which no epoch can miss; set select to 'accuracy' "
-                "or 'balanced', or patience to 0."
+                f"patience is {self.patience}, but select is 'last', which no epoch can miss; set select to "
+                "'accuracy', 'balanced' or 'worst', or patience to 0."
             )
         return self
 

@@ -34,7 +34,7 @@ class StepContext:
     teacher          maps a batch to an Output without gradient, or to None
     meta             a batch of meta rows for a step, the same for the same step
     splits           rows that may be looked at in all: "train", "meta" and "validation"
-    class_prior      share of each class among the rows that training shows, [C]
+    row_chances      chance of each training row to be shown next, [N], sum 1
     probe            an Output of the student on two rows, which has its shapes; `teacher_probe` of the teacher
     steps            batches that are shown in all, `epoch_steps` in an epoch (0: as many)
     rate             share of the peak learning rate after so many batches, where it is not the recipe's schedule
@@ -55,7 +55,7 @@ class StepContext:
     teacher_probe: Output | None = None
     meta: Callable[[int], Batch] | None = None
     splits: Mapping[str, SplitRows] = field(default_factory=dict)
-    class_prior: Tensor | None = None
+    row_chances: Tensor | None = None
     epoch_steps: int = 0
     rate: Callable[[int], float] | None = None
     processes: ProcessGroup = SINGLE_PROCESS
@@ -82,9 +82,13 @@ class Strategy(ABC):
     def objective(self) -> str:
         """The formula that is minimised, in one sentence that says what lambda means; the report prints it."""
 
-    @abstractmethod
     def step(self, batch: Batch) -> dict[str, float]:
-        """Update the student with one batch and return the value of each term, the objective as "loss"."""
+        """Update the student with one batch and return the value of each term, the objective as "loss".
+
+        Here down the loss alone, which is all that a strategy needs that acts after training.
+        """
+        _, terms = self.forward(batch)
+        return self.backward_and_step(terms)
 
     def finish(self) -> str:
         """Called once, when the chosen epoch's weights are back in the student; it may change the student.
@@ -92,6 +96,10 @@ class Strategy(ABC):
         Returns in a few words what was changed, for the log; empty where nothing was.
         """
         return ""
+
+    def reopen(self) -> None:
+        """Called before training goes on from a student that this strategy has finished; it takes back what must be."""
+        return
 
     def autocast(self) -> torch.autocast:
         """The arithmetic of networks: bf16 where the recipe says so."""

@@ -2,7 +2,6 @@
 
 from edgefair.recipe.strategies import PlainSettings
 from edgefair.strategies.base import Strategy
-from edgefair.tensors import Batch
 
 
 class Plain(Strategy):
@@ -12,7 +11,3 @@ class Plain(Strategy):
     settings: PlainSettings
 
     objective = "plain: L = L_task; lambda is not used."
-
-    def step(self, batch: Batch) -> dict[str, float]:
-        _, terms = self.forward(batch)
-        return self.backward_and_step(terms)

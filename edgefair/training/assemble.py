@@ -90,7 +90,7 @@ def build_training(
         teacher_probe=context.teacher,
         meta=RandomBatch(examples, meta, train.batch_size, seed, device),
         splits={name: split_rows(examples, name, device) for name in ("train", "meta", "validation")},
-        class_prior=loader.class_prior(len(examples.class_names)),
+        row_chances=loader.row_chances(),
     )
     return STRATEGIES[settings.strategy.name](step_context), loader
 

@@ -47,12 +47,12 @@ class BatchLoader:
         whole, rest = divmod(len(self.rows), batch_size)
         self.steps = whole + (rest > 1)
 
-    def class_prior(self, num_classes: int) -> Tensor:
-        """Share of each class among the rows that epochs show, [C], sum 1: sampling changes it."""
+    def row_chances(self) -> Tensor:
+        """Chance of each row to be shown next, [N], sum 1: sampling changes it."""
+        if self.sampling == "shuffle":
+            return torch.full((len(self.rows),), 1 / len(self.rows), dtype=torch.float64)
         labels, groups = (part.cpu().numpy() for part in (self.labels, self.groups))
-        chances = None if self.sampling == "shuffle" else sampling.chances(labels, groups, self.sampling)
-        share = np.bincount(labels, chances, num_classes)
-        return torch.from_numpy(share / share.sum()).to(self.device)
+        return torch.from_numpy(sampling.chances(labels, groups, self.sampling))
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch; ids are positions in the list."""

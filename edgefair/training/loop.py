@@ -13,7 +13,7 @@ from edgefair.data import Examples
 from edgefair.errors import TrainingError
 from edgefair.files import CHECKPOINT, write_bytes
 from edgefair.log import Log
-from edgefair.metrics import accuracy, confusion, mean_abs_disparity, recall
+from edgefair.metrics import confusion, mean_abs_disparity, recall
 from edgefair.models import Classifier
 from edgefair.models.parallel import SINGLE_PROCESS, ProcessGroup
 from edgefair.seeds import derive
@@ -43,7 +43,7 @@ def fit(
     evaluated = average.module if average else student
     history, best = _resume(strategy, average, folder, log, name)
     for epoch in range(len(history) + 1, settings.epochs + 1):
-        if should_stop_early([_score(row, settings.select) for row in history], settings.patience):
+        if should_stop_early([score(row, settings.select) for row in history], settings.patience):
             epochs = f"{settings.patience} epoch{'s' * (settings.patience > 1)}"
             stopped = f"stopped after {len(history)} of {settings.epochs}"
             log.line(f"{name}: early stopping: no improvement for {epochs}, {stopped}")
@@ -94,11 +94,11 @@ def _resume(strategy: Strategy, average: Any, folder: Path, log: Log, name: str)
 
 def _better(best: dict | None, row: dict[str, Any], model: Classifier, select: str) -> dict:
     """The best epoch so far: this one with its weights, or the one before where that was better."""
-    score = _score(row, select)
-    if best is not None and score < best["score"]:
+    reached = score(row, select)
+    if best is not None and reached < tuple(best["score"]):
         return best
     weights = {name: value.clone() for name, value in model.state_dict().items()}
-    return {"score": score, "epoch": row["epoch"], "student": weights}
+    return {"score": reached, "epoch": row["epoch"], "student": weights}
 
 
 _NOT_LOGGED = ("epoch", "task_at_start")
@@ -123,13 +123,19 @@ def _average(student: Classifier, decay: float) -> Any:
     return Average(student, decay)
 
 
-def should_stop_early(scores: list[float], patience: int) -> bool:
+def should_stop_early(scores: list[tuple[float, ...]], patience: int) -> bool:
     """Whether the last `patience` scores are all no better than the best one before them."""
     return 0 < patience < len(scores) and max(scores[-patience:]) <= max(scores[:-patience])
 
 
-def _score(row: dict, select: str) -> float:
-    return row["epoch"] if select == "last" else row[f"validation_{select}"]
+def score(row: dict, select: str) -> tuple[float, ...]:
+    """What an epoch is chosen by, greater is better; accuracy where no validation row has a known group."""
+    if select == "last":
+        return (row["epoch"],)
+    # Many epochs have as many of the worst cell's few rows right: then the mean of the cells decides.
+    names = ("worst", "balanced") if select == "worst" else (select,)
+    found = tuple(row[f"validation_{name}"] for name in names)
+    return (row["validation_accuracy"],) if any(map(math.isnan, found)) else found
 
 
 def save_checkpoint(path: Path, state: dict) -> None:
@@ -206,7 +212,10 @@ def train_epoch(
 
 
 def make_validation(examples: Examples, device: torch.device) -> Callable[[Classifier], dict[str, float]]:
-    """A function that gives a network's accuracy, mean recall over cells and disparity on validation rows, 0 to 1."""
+    """A function that gives a network's figures on validation rows, 0 to 1.
+
+    Accuracy, mean and least recall of the (class, group) cells that have rows, and disparity; NaN where undefined.
+    """
     rows = examples.rows["validation"]
     shape = (len(examples.class_names), len(examples.group_names))
 
@@ -214,9 +223,11 @@ def make_validation(examples: Examples, device: torch.device) -> Callable[[Class
         logits = outputs(model, examples.images, rows, device).logits.numpy()
         predicted = logits.argmax(1)
         table = confusion(examples.labels[rows], predicted, examples.groups[rows], *shape)
+        found = recall(table)[~np.isnan(recall(table))]  # of the cells with rows
         return {
             "validation_accuracy": float((predicted == examples.labels[rows]).mean()),
-            "validation_balanced": float(np.nanmean(recall(table))) if table.any() else float(accuracy(table)),
+            "validation_balanced": float(found.mean()) if len(found) else math.nan,
+            "validation_worst": float(found.min()) if len(found) else math.nan,
             "validation_disparity": float(mean_abs_disparity(table)),
         }
 

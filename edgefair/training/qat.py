@@ -47,6 +47,7 @@ def finetune(
     install(model, torch.from_numpy(calibration_images(recipe, examples)[0]).to(device), dialect)
     seed = derive(recipe.seed, "finetune")
     strategy, loader = build_training(finetune_settings(recipe, epochs), examples, model, teacher_model, seed, device)
+    strategy.reopen()
     history = fit(strategy, loader, make_validation(examples, device), folder, log, "fine-tuning")
     remove(model)
     save_weights(model, folder / "student.safetensors", classes)

@@ -16,6 +16,7 @@ class Epoch(BaseModel):
     epoch: Annotated[int, Field(ge=1, lt=2**31)]
     validation_accuracy: float | None
     validation_balanced: float | None
+    validation_worst: float | None = None
     validation_disparity: float | None
     kept: bool
     """Whether the weights of this epoch were kept."""

@@ -1,5 +1,7 @@
 """The loop's parts: batches, augmentation, the kept epoch, cached teachers and precision."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from edgefair.strategies.plain import Plain
 from edgefair.training.assemble import TrainingSettings, build_training
 from edgefair.training.augment import augmented
 from edgefair.training.loader import BatchLoader, split_rows
+from edgefair.training.loop import make_validation, score, should_stop_early
 from edgefair.training.stages import distil_student, dry_run, train_teacher
 from edgefair.training.teacher import CachedTeacher, LiveTeacher, outputs
 from tests.helpers.recipes import tiny
@@ -232,12 +235,12 @@ def test_a_teacher_is_trained_under_its_strategy(examples, tmp_path, quiet):
     assert "adversary" not in plain[0]
 
 
-def test_what_training_shows_of_each_class_follows_the_sampling(examples):
-    counts = np.bincount(examples.labels[examples.rows["train"]], minlength=10)
-    shown = BatchLoader(examples, "train", 50, "none", 0, CPU).class_prior(10)
-    np.testing.assert_allclose(shown, counts / counts.sum())
-    even = BatchLoader(examples, "train", 50, "none", 0, CPU, "class").class_prior(10)
-    np.testing.assert_allclose(even, np.full(10, 0.1))
+def test_the_chance_of_a_row_follows_the_sampling(examples):
+    plain = BatchLoader(examples, "train", 50, "none", 0, CPU).row_chances()
+    np.testing.assert_allclose(plain, np.full(400, 1 / 400))
+    even = BatchLoader(examples, "train", 50, "none", 0, CPU, "class").row_chances()
+    shown = np.bincount(examples.labels[examples.rows["train"]], even, 10)
+    np.testing.assert_allclose(shown, np.full(10, 0.1))
 
 
 def test_all_rows_of_a_split_come_in_order(examples):
@@ -248,3 +251,46 @@ def test_all_rows_of_a_split_come_in_order(examples):
     assert (torch.cat(parts).numpy() == examples.images[rows]).all()
     assert (split.labels.numpy() == examples.labels[rows]).all()
     assert (split.groups.numpy() == examples.groups[rows]).all()
+
+
+def rows_of(**figures):
+    """Rows of history with these validation figures."""
+    return [
+        {"epoch": at, **{f"validation_{name}": value for name, value in zip(figures, values, strict=True)}}
+        for at, values in enumerate(zip(*figures.values(), strict=True), start=1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("select", "kept"), [("accuracy", 1), ("balanced", 2), ("worst", 4), ("last", 5)], ids=lambda x: str(x)
+)
+def test_each_figure_keeps_its_epoch_and_equal_worst_cells_are_told_apart_by_the_mean(select, kept):
+    rows = rows_of(
+        accuracy=[0.9, 0.8, 0.7, 0.7, 0.6], balanced=[0.5, 0.9, 0.6, 0.7, 0.2], worst=[0.1, 0.2, 0.4, 0.4, 0.3]
+    )
+    assert max(rows, key=lambda row: score(row, select))["epoch"] == kept
+
+
+def test_without_known_groups_accuracy_chooses():
+    rows = rows_of(accuracy=[0.7, 0.9, 0.8], balanced=[math.nan] * 3, worst=[math.nan] * 3)
+    for select in ("worst", "balanced"):
+        assert max(rows, key=lambda row: score(row, select))["epoch"] == 2
+
+
+def test_patience_counts_epochs_in_which_the_worst_cell_did_not_improve():
+    rows = rows_of(accuracy=[0.5] * 4, balanced=[0.5, 0.6, 0.5, 0.55], worst=[0.2, 0.2, 0.2, 0.1])
+    scores = [score(row, "worst") for row in rows]
+    assert [should_stop_early(scores[:n], 2) for n in (2, 3, 4)] == [False, False, True]
+
+
+def test_validation_gives_the_worst_cell_beside_the_mean(examples):
+    model = create("cifar:resnet8", 10, 0)
+    figures = make_validation(examples, CPU)(model)
+    rows = examples.rows["validation"]
+    predicted = outputs(model, examples.images, rows, CPU).logits.argmax(1).numpy()
+    cells = {}
+    for said, label, group in zip(predicted, examples.labels[rows], examples.groups[rows], strict=True):
+        cells.setdefault((label, group), []).append(said == label)
+    recalls = [np.mean(right) for right in cells.values()]
+    assert figures["validation_worst"] == pytest.approx(min(recalls))
+    assert figures["validation_balanced"] == pytest.approx(np.mean(recalls))
