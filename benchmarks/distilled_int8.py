@@ -1,7 +1,7 @@
 """Does a distilled student lose more by INT8 than the same student without a teacher? (lightly-train, issue 500.)
 
     nice -n 10 python benchmarks/distilled_int8.py CIFAR10_FOLDER [--runs runs/distilled-int8] [--seeds 3]
-        [--rows 12000] [--teacher-epochs 15] [--epochs 12] [--losses none ckd rkd]
+        [--rows 8000] [--teacher-epochs 12] [--epochs 10] [--losses none ckd rkd]
 
 CIFAR-10; one ResNet-20 as teacher of ResNet-8 students, all from the same rows, a student from labels alone (`none`)
 beside distilled ones of the same seed, data order and epochs. Judged are all 10,000 test images under every runtime
@@ -127,9 +127,9 @@ def main() -> None:
     parser.add_argument("folder", help="cifar-10-batches-py, or the folder that holds it")
     parser.add_argument("--runs", type=Path, default=Path("runs/distilled-int8"), help="for checkpoints and files")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=12000, help="training images, and as many gate images at most")
-    parser.add_argument("--teacher-epochs", type=int, default=15)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--rows", type=int, default=8000, help="training images, and as many gate images at most")
+    parser.add_argument("--teacher-epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--losses", nargs="+", default=[ALONE, "ckd", "rkd"])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     args = parser.parse_args()

@@ -22,10 +22,12 @@ from pathlib import Path
 import cartoon_faces
 import common
 import methods
+import temperature_plot
 import temperature_summary
 from trials import Trials, classes_of
 
 from edgefair.data import Examples, load_examples
+from edgefair.files import write_bytes
 from edgefair.log import Log
 from edgefair.training.stages import training_device
 from edgefair.training.teacher import outputs
@@ -138,7 +140,9 @@ def record(args: argparse.Namespace, found: temperature_summary.Found) -> None:
         "loss": SOFT_TARGETS,
         "data": {name: found.figures(name) for name in found.data},
     }
-    common.record(Path(__file__).stem + ("-reduced" if args.reduced else ""), figures)
+    name = Path(__file__).stem + ("-reduced" if args.reduced else "")
+    common.record(name, figures)
+    write_bytes(common.RESULTS / f"{name}.svg", temperature_plot.draw(figures["data"]).encode())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -237,6 +238,10 @@ def test_temperature_in_small(run, tmp_path, monkeypatch):
     assert faces["seeds"] == 2
     assert list(faces["networks"]) == ["teacher", "alone", "T 1", "T 8"]
     assert faces["networks"]["T 8"]["classes_differ_from_teacher"]["classes"] == 2
+    picture = ElementTree.parse(tmp_path / "temperature-reduced.svg").getroot()
+    counts = faces["disagreement"]["T 8"]["teacher_by_student"]
+    said = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}title")]
+    assert said[-2:] == [f"0, 1: {counts[0][1]}", f"1, 0: {counts[1][0]}"]
     assert run(temperature, "temperature-reduced", *arguments)["data"] == record["data"]
 
 
