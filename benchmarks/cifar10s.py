@@ -1,7 +1,7 @@
 """CIFAR-10S: the methods of paper B's table 3 with edgefair's code, beside the paper's numbers.
 
     python benchmarks/cifar10s.py CIFAR10_FOLDER [--medium | --full] [--seeds 3] [--epochs 12] [--rows 8000]
-        [--runs runs/cifar10s] [--precision fp32] [--device cpu]
+        [--runs sweeps/cifar10s-SIZE] [--precision fp32] [--device cpu]
 
 --full is the paper's setting: ResNet-18 -> ResNet-18 (3x3 stem), all 50,000 images, 100 epochs, five seeds; it wants a
 GPU. --medium is for machines without one: ResNet-20 -> ResNet-8, 20,000 images, 24 epochs, three seeds, some hours of
@@ -9,20 +9,25 @@ a core for each seed. Without either the same code runs reduced, with fewer imag
 compared with the paper; the others show directions. Gate rows: the test images in colour and in grey. Settings are the
 recipe's defaults but for those below, taken from the paper where it gives them; nothing was chosen on gate rows.
 
-Every teacher and student is a trial in a folder under --runs, written after each epoch: a later start goes on where the
-last one ended. The record is written after every trial and says how many seeds are finished.
+Methods and seeds are the cells of a sweep in the folder --runs, each a run folder of its own, with the teacher of its
+seed shared: a later start goes on where the last one ended, at most an unfinished epoch behind. The record is written
+after every cell and says how many seeds are finished. `edgefair sweep RUNS/grid.toml --out RUNS` works off the same
+cells several at a time, and `edgefair frontier RUNS` draws them.
 """
 
 import argparse
-from collections.abc import Callable
+import itertools
 from pathlib import Path
 
 import common
 import methods
-from trials import Trials, figures_of
 
-from edgefair.data import Examples, load_examples
+from edgefair.errors import EdgefairError
 from edgefair.log import Log
+from edgefair.pipeline.sweep.cell import run_cell
+from edgefair.pipeline.sweep.folder import SweepFolder
+from edgefair.pipeline.sweep.grid import Grid, expand
+from edgefair.predictions import Predictions
 
 # Paper B, table 3: mean and standard deviation of five runs, in percent and points.
 PAPER_FIGURES = ("auroc", "macro_f1", "deo_mean", "deo_max")
@@ -55,41 +60,55 @@ SIZES = {  # networks, and what holds unless it is given: seeds, epochs, trainin
 }
 
 
-def settings(args: argparse.Namespace, seed: int, change: dict) -> dict:
-    """The settings of one method and seed, by dotted names."""
+def grid_of(args: argparse.Namespace) -> Grid:
+    """The cells: every method of the first seed, then of the next."""
     base = {
-        "seed": seed,
+        **SIZES[args.size][0],
         "device": args.device,
         "data.name": "cifar10s",
         "data.path": args.folder,
         "data.max_rows": args.rows,
+        "deploy.targets": ["ort-cpu"],
     }
     both = {"epochs": args.epochs} | ({"precision": args.precision} if args.precision else {})
     base |= {f"{part}.{name}": value for part in ("train", "teacher") for name, value in both.items()}
-    if change.get("strategy.name") == "bird":
-        base["strategy.warmup_epochs"] = round(0.7 * args.epochs)  # the paper: 70 of 100
-    return {**base, **SIZES[args.size][0], **change}
+    warmup = {"strategy.warmup_epochs": round(0.7 * args.epochs)}  # the paper: 70 of 100
+    ways = [change | (warmup if change.get("strategy.name") == "bird" else {}) for change in VARIANTS.values()]
+    return expand({"base": base, "grid": {"seed": list(range(args.seeds)), "method": ways}})
 
 
-def run_seed(args: argparse.Namespace, seed: int, trials: Trials, note: Callable) -> None:
-    """Teacher and every method of a seed; `note` gets the name, the figures and the data of each."""
-    recipe = methods.recipe_of(settings(args, seed, {}))
-    examples = load_examples(recipe.data, seed, methods.QUIET)
-    teacher, folder = trials.teacher(settings(args, seed, {}), examples)
-    note("teacher", figures_of(folder, lambda: methods.judge(teacher, examples, recipe)), examples)
-    for name, change in VARIANTS.items():
-        student, folder = trials.student(settings(args, seed, change), examples, teacher)
-        note(name, figures_of(folder, lambda student=student: methods.judge(student, examples, recipe)), examples)
+def work_off(args: argparse.Namespace, sweep: SweepFolder) -> None:
+    """Run every cell that is not finished, and write the record after each."""
+    sweep.write_grid()
+    runs: dict[str, list[dict]] = {"teacher": [], **{name: [] for name in VARIANTS}}
+    for cell, name in zip(sweep.grid.cells, itertools.cycle(VARIANTS), strict=False):
+        try:
+            report = run_cell(sweep, cell, Log())
+        except EdgefairError as error:  # a method that diverges is missing in the record
+            print(f"seed {cell.recipe.seed} {name}: {error}", flush=True)
+            continue
+        predictions = sweep.run(cell) / "predictions"
+        runs[name].append(judged(predictions / "student.npz", cell.recipe.seed))
+        print(methods.line(f"seed {cell.recipe.seed} {name}", runs[name][-1]), flush=True)
+        if all(row["seed"] != cell.recipe.seed for row in runs["teacher"]):
+            runs["teacher"].append(judged(predictions / "teacher.npz", cell.recipe.seed))
+        record(args, runs, report["data"]["rows"])
 
 
-def record(args: argparse.Namespace, runs: dict[str, list[dict]], examples: Examples) -> None:
+def judged(file: Path, seed: int) -> dict:
+    """The figures of what a network said of the gate rows."""
+    said = Predictions.load(file)
+    return {"seed": seed, **methods.figures(said.logits, said.labels, said.groups, said.shape, seed)}
+
+
+def record(args: argparse.Namespace, runs: dict[str, list[dict]], rows: dict[str, int]) -> None:
     """Write what is finished."""
     figures = {
         "reduced": args.size != "full",
         "seeds": min(len(done) for done in runs.values()),
         "seeds_wanted": args.seeds,
         "epochs": args.epochs,
-        "rows": {name: len(rows) for name, rows in examples.rows.items()},
+        "rows": rows,
         **SIZES[args.size][0],
         "settings": VARIANTS,
         "paper_full_size": {name: dict(zip(PAPER_FIGURES, row, strict=True)) for name, row in PAPER.items()},
@@ -108,7 +127,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--rows", type=int, help="training images, and as many gate rows at most")
-    parser.add_argument("--runs", type=Path, default=Path("runs/cifar10s"), help="for checkpoints and weights")
+    parser.add_argument("--runs", type=Path, help="folder of the sweep")
     parser.add_argument("--precision", choices=["fp32", "bf16"], help="bf16 is the default on a GPU")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     args = parser.parse_args()
@@ -117,16 +136,7 @@ def main() -> None:
     args.rows = rows if args.rows is None else args.rows
     if args.device == "cpu":
         methods.one_thread()
-    trials = Trials(args.runs, Log())
-    runs: dict[str, list[dict]] = {"teacher": [], **{name: [] for name in VARIANTS}}
-    for seed in range(args.seeds):
-
-        def note(name: str, judged: dict, examples: Examples, seed=seed) -> None:
-            runs[name].append({"seed": seed, **judged})
-            print(methods.line(f"seed {seed} {name}", judged), flush=True)
-            record(args, runs, examples)
-
-        run_seed(args, seed, trials, note)
+    work_off(args, SweepFolder(args.runs or Path("sweeps") / f"cifar10s-{args.size}", grid_of(args)))
 
 
 if __name__ == "__main__":

@@ -45,13 +45,22 @@ def student_of(recipe: Recipe, examples: Examples, teacher: Classifier) -> tuple
 
 
 def judge(model: Classifier, examples: Examples, recipe: Recipe, rows: str = "gate") -> dict[str, float]:
-    """Percent and points on a list of rows: accuracy, AUROC, macro F1, DEO mean and max, and the noise floor of DEO."""
+    """The figures of a network on a list of rows."""
     at = examples.rows[rows]
     logits = outputs(model, examples.images, at, training_device(recipe)).logits.numpy()
-    labels, groups = examples.labels[at], examples.groups[at]
     shape = len(examples.class_names), len(examples.group_names)
+    return figures(logits, examples.labels[at], examples.groups[at], shape, recipe.seed)
+
+
+def figures(
+    logits: np.ndarray, labels: np.ndarray, groups: np.ndarray, shape: tuple[int, int], seed: int
+) -> dict[str, float]:
+    """Percent and points: accuracy, AUROC, macro F1, DEO mean and max, and the noise floor of DEO.
+
+    logits [N, C]; labels, groups [N]; shape: numbers of classes and groups; seed: of the noise floor.
+    """
     table = confusion(labels, logits.argmax(1), groups, *shape)
-    floor = noise_floor(table, "deo_mean", 500, generator(recipe.seed, "benchmark", "noise floor"))
+    floor = noise_floor(table, "deo_mean", 500, generator(seed, "benchmark", "noise floor"))
     shares = {
         "accuracy": float((logits.argmax(1) == labels).mean()),
         "auroc": auroc(labels, softmax(logits)),

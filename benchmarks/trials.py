@@ -1,6 +1,5 @@
 """Networks of a long benchmark: each trained once in a folder of its own, continued from its last finished epoch."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,11 +74,3 @@ def classes_of(folder: Path, compute: Callable[[], dict[str, np.ndarray]]) -> di
             np.savez(stream, **found)
     with np.load(stored) as found:
         return dict(found)
-
-
-def figures_of(folder: Path, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """The figures of a finished network on the gate rows, computed once."""
-    stored = folder / "judged.json"
-    if not stored.exists():
-        write_json(stored, compute())
-    return json.loads(stored.read_text())
