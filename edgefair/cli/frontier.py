@@ -31,18 +31,17 @@ def frontier(sweep: tuple[Path, ...], out: Path | None, artefact: str, lines: st
     Runs that differ in their seed alone are one point, with its t-interval over seeds. Writes frontier.html, which
     needs no network, frontier.json, and tables as CSV and LaTeX. Exit code 0, or 2 where there is nothing to show.
     """
-    from rich.console import Console
-
     from edgefair.files import finite
     from edgefair.pipeline.frontier.build import build_frontier
     from edgefair.report.frontier.terminal import print_frontier
     from edgefair.report.frontier.write import write_frontier
+    from edgefair.report.terminal.tables import plain_console
 
     found = finite(build_frontier(list(sweep), artefact, _weights(lines)))
     is_run = any((sweep[0] / name).exists() for name in ("recipe.toml", "report.json"))
     folder = out or (Path("frontier") if len(sweep) > 1 or is_run else sweep[0] / "frontier")
     files = write_frontier(found, folder)
-    print_frontier(found, files, Console(highlight=False))
+    print_frontier(found, files, plain_console())
 
 
 def _weights(text: str) -> list[float]:

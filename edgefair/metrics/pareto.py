@@ -40,13 +40,13 @@ def ruled_out(points: list[Seeds]) -> list[RuledOut]:
     are the same, else Welch's. The least of them times N - 1 (Bonferroni), at most 1; without variance nothing is
     shown, and p is 1.
     """
-    gain, cost = (np.array([values.mean() for values in side]) for side in zip(*(p[1:] for p in points), strict=True))
+    gain, cost = (np.array([getattr(point, name).mean() for point in points]) for name in ("gain", "cost"))
     better = _dominates(gain, cost)  # [better, worse]; elsewhere one of the two p-values is above 0.5
     found = []
     for i, worse in enumerate(points):
         pairs = [(_both_p(points[j], worse), int(j)) for j in np.flatnonzero(better[:, i])]
         p, by = min(pairs, default=(1.0, None), key=lambda pair: pair[0])
-        found.append(RuledOut(min(1.0, p * (len(points) - 1)), by))
+        found.append(RuledOut(min(1.0, p * max(1, len(points) - 1)), by))
     return found
 
 

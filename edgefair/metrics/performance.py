@@ -169,3 +169,23 @@ def _class_means(confusion: ArrayLike, weighted: bool) -> dict[str, float | np.n
 def _average_ranks(values: np.ndarray) -> np.ndarray:
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[place.reshape(-1)]  # ranks from 1; ties share their mean
+
+
+def prediction_variety(confusion: ArrayLike) -> float | np.ndarray:
+    """Entropy of the predicted classes as a share of that of the true classes, [...]; 0 for one class of everybody.
+
+    H(sum_ga n[g, a, b]) / H(sum_gb n[g, a, b]) of tables [..., G, C, C]; NaN without rows of two classes. What predicts
+    one class has no disparity at all, so a small gap says nothing where this is small.
+    """
+    tables = np.asarray(confusion, dtype=np.float64).sum(axis=-3)  # [..., true, predicted]
+    true, predicted = (_entropy(tables.sum(axis=axis)) for axis in (-1, -2))
+    variety: np.ndarray = predicted / np.where(true > 0, true, np.nan)
+    return variety[()]
+
+
+def _entropy(counts: np.ndarray) -> np.ndarray:
+    """Entropy in nats of counts [..., C]: [...]."""
+    total = counts.sum(axis=-1, keepdims=True)
+    shares = counts / np.where(total > 0, total, np.nan)
+    entropy: np.ndarray = -(shares * np.log(np.where(shares > 0, shares, 1))).sum(axis=-1)
+    return entropy

@@ -15,7 +15,7 @@ from edgefair.metrics.pareto import Seeds, pareto_set, ruled_out
 VALUE = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0, math.nan])
 
 
-@settings(deadline=None)
+@settings(derandomize=True, deadline=None)
 @given(st.lists(st.tuples(VALUE, VALUE), max_size=12))
 def test_the_set_equals_a_search_over_all_pairs(points):
     def beaten(i: int) -> bool:
@@ -47,6 +47,8 @@ def test_p_is_the_larger_of_two_tests_times_the_other_points(start):
 
 def test_nothing_is_ruled_out_without_several_seeds_or_by_what_is_better_in_one_alone():
     assert [one.p for one in ruled_out([seeds(0.1, 0.9, n=1), seeds(0.9, 0.1, n=1)])] == [1.0, 1.0]
+    assert ruled_out([seeds(0.5, 0.5)]) == [(1.0, None)]
+    assert ruled_out([]) == []
     same = Seeds((0, 1), np.array([0.5, 0.5]), np.array([0.1, 0.1]))
     better = Seeds((0, 1), np.array([0.6, 0.6]), np.array([0.05, 0.05]))
     assert ruled_out([same, better])[0].p == 1.0  # no variance, so no test

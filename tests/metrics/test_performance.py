@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
 
 from edgefair import metrics
 from edgefair.errors import DataError
 from edgefair.metrics import confusion
 from edgefair.metrics.evaluate import evaluate
+from edgefair.metrics.performance import prediction_variety
 from edgefair.predictions import Predictions
 
 exactly = settings(derandomize=True, deadline=None, max_examples=60)
@@ -112,3 +114,12 @@ def test_evaluate_reports_every_metric_and_what_is_undefined():
     assert found["undefined"]["recall"] == {"undefined": 3, "of": 9}
     low, high = found["scores"]["weighted_f1"]["interval"]
     assert low <= found["scores"]["weighted_f1"]["value"] <= high
+
+
+def test_variety_of_predictions_equals_scipy_and_is_nothing_for_one_class():
+    table = np.random.default_rng(0).integers(1, 50, (2, 3, 3))
+    true, predicted = (stats.entropy(table.sum(axis=axes)) for axes in ((0, 2), (0, 1)))
+    assert prediction_variety(table) == pytest.approx(predicted / true)
+    one = np.zeros((2, 3, 3), dtype=int)
+    one[:, :, 1] = 5
+    assert prediction_variety(np.stack([one, np.zeros_like(one)])) == pytest.approx([0.0, np.nan], nan_ok=True)

@@ -75,17 +75,26 @@ def _point(reports: list[dict], artefact: str, varying: dict[str, list], lines: 
 
 
 def _mark_front(points: list[dict]) -> None:
-    """Say of each point whether it is in the Pareto set of the means, and whether the seeds rule it out."""
-    sides = [[point["metrics"][name] for point in points] for name in ("accuracy", "mean_abs_disparity")]
-    front = pareto_set(*([spread["mean"] for spread in side] for side in sides))
+    """Say of each point whether it is in the Pareto set of the means, and whether the seeds rule it out.
+
+    What says one class of nearly everybody has no gap to show: it is named so, and stands aside.
+    """
+    for point in points:
+        point |= {"standing": "collapsed" if point["collapsed"] else "undefined", "ruled_out_p": None}
+    able = [point for point in points if not point["collapsed"]]
     seeds = [
-        Seeds(tuple(point["seeds"]), *(np.array(side[i]["values"]) for side in sides)) for i, point in enumerate(points)
+        Seeds(
+            tuple(p["seeds"]), *(np.array(p["metrics"][name]["values"]) for name in ("accuracy", "mean_abs_disparity"))
+        )
+        for p in able
     ]
-    for point, first, shown in zip(points, front.tolist(), ruled_out(seeds), strict=True):
-        undefined = point["metrics"]["accuracy"]["undefined"] or point["metrics"]["mean_abs_disparity"]["undefined"]
-        other = "ruled out" if shown.p < LEVEL else "undefined" if undefined else "behind"
-        point["standing"] = "front" if first else other
+    front = pareto_set(
+        *([side.mean() for side in sides] for sides in ([s.gain for s in seeds], [s.cost for s in seeds]))
+    )
+    for point, own, first, shown in zip(able, seeds, front.tolist(), ruled_out(seeds), strict=True):
         point["ruled_out_p"] = shown.p
+        if not np.isnan(own.gain.mean() + own.cost.mean()):
+            point["standing"] = "front" if first else "ruled out" if shown.p < LEVEL else "behind"
 
 
 def _methods(points: list[dict], settings: list[dict]) -> list[dict]:
@@ -130,8 +139,8 @@ def _teachers(of_points: list[list[dict]], varying: dict[str, list]) -> tuple[li
 
 
 def _best(points: list[dict], line: int) -> int | None:
-    """The point of the largest mean objective; None where all are undefined."""
-    means = [point["objective"][line]["mean"] for point in points]
+    """The point of the largest mean objective of those that did not collapse; None where all are undefined."""
+    means = [np.nan if point["collapsed"] else point["objective"][line]["mean"] for point in points]
     return None if np.isnan(means).all() else int(np.nanargmax(means))
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from edgefair.gate import Tolerance
 from edgefair.metrics.fairness import class_gaps, signed_disparity
 from edgefair.metrics.intervals import t_half_width
-from edgefair.metrics.performance import group_accuracy
+from edgefair.metrics.performance import prediction_variety, worst_group_accuracy
 from edgefair.pipeline.summarize import artefacts_of, spread_of
 
 # metric: the part of a report's metrics in which it stands
@@ -31,7 +32,8 @@ MOST_HEADER = 100_000_000  # bytes, as the format allows
 def measured(reports: list[dict], artefact: str) -> dict:
     """Numbers of one artefact over the reports of several seeds, in shares of one.
 
-    {"seeds", "folders", "metrics": {metric: spread}, "classes": {"signed", "mean", "interval", "chance"}, "parameters"}
+    {"seeds", "folders", "metrics": {metric: spread}, "classes": {"signed", "mean", "interval", "chance"}, "parameters",
+    "collapsed"}; collapsed is the number of seeds that predict hardly more than one class.
     """
     entries = [artefacts_of(report)[artefact] for report in reports]
     metrics = {name: _spread(entries, part, name) for name, part in METRICS.items()}
@@ -41,6 +43,9 @@ def measured(reports: list[dict], artefact: str) -> dict:
         "metrics": metrics | {"worst_group": spread_of(np.array([_worst_group(entry) for entry in entries]))},
         "classes": _classes(entries),
         "parameters": _parameters(reports, artefact),
+        "collapsed": sum(
+            bool(prediction_variety(np.array(entry["confusion"])) < Tolerance.min_entropy_ratio) for entry in entries
+        ),
     }
 
 
@@ -62,7 +67,7 @@ def _numbers(entries: list[dict], number: Callable[[dict], float | None]) -> np.
 
 
 def _worst_group(entry: dict) -> float:
-    return float(group_accuracy(np.array(entry["confusion"])).min())
+    return float(worst_group_accuracy(np.array(entry["confusion"])))
 
 
 def _classes(entries: list[dict]) -> dict:

@@ -1,9 +1,10 @@
 """Accuracy against disparity with the Pareto set and the lines A - lambda * D, and both against lambda."""
 
+import html
 from typing import NamedTuple
 
 from edgefair.report.chart import Chart, points
-from edgefair.report.frontier.scales import LambdaScale, Spot, floors, label, lambda_text, ranges, spot
+from edgefair.report.frontier.scales import LambdaScale, Spot, extent, floors, label, lambda_text, ranges, spot
 from edgefair.report.svg import SERIES, Axis, bottom_axis, drawing, left_axis, line, mark, tag, text
 
 WIDTH, HEIGHT = 640, 440
@@ -11,6 +12,7 @@ SAID = {
     "front": "in the Pareto set",
     "behind": "behind, maybe by chance",
     "ruled out": "behind",
+    "collapsed": "one class for nearly everybody",
     "undefined": "undefined",
 }
 
@@ -24,9 +26,9 @@ def ranked(facet: dict) -> list[int]:
 def frontier_chart(facet: dict, lines: list[float], name: str) -> Chart:
     """Every point with its intervals, the noise floor, the Pareto set as a staircase, and a line for each lambda."""
     spots = [spot(point) for point in facet["points"]]
-    teachers = [s for s in map(spot, facet["teachers"]) if s]
+    teachers = [(s, teacher["name"]) for teacher in facet["teachers"] if (s := spot(teacher))]
     floor = floors(facet["points"])
-    (low, high), (bottom, top) = ranges([s for s in spots if s] + teachers, floor[2] if floor else 0.0)
+    (low, high), (bottom, top) = ranges([s for s in spots if s] + [s for s, _ in teachers], floor[2] if floor else 0.0)
     across, up = Axis(low, high, 52, WIDTH - 20), Axis(bottom, top, HEIGHT - 56, 34)
     parts = [
         bottom_axis(across, up.end, up.start, "accuracy A, %  (more is better →)"),
@@ -34,7 +36,7 @@ def frontier_chart(facet: dict, lines: list[float], name: str) -> Chart:
         *_floor(floor, across, up),
         *_objective_lines(facet, lines, spots, across, up, name),
         _staircase([spots[i] for i in ranked(facet)], across, up),
-        *(_teacher(s, across, up) for s in teachers),
+        *(_teacher(s, called, across, up) for s, called in teachers),
     ]
     numbers = {i: number for number, i in enumerate(ranked(facet), 1)}
     for i in sorted(range(len(spots)), key=lambda i: i in numbers):  # the Pareto set on top
@@ -85,10 +87,9 @@ def _curves(
     ]
     spread = {i: facet["points"][i]["metrics"][metric] for places in drawn for _, i in places}
     floor = floors([facet["points"][i] for i in spread]) if metric == "mean_abs_disparity" else None
-    known = [points(v) for s in spread.values() for v in (s["mean"], *s["interval"]) if v is not None] or [0.0, 100.0]
-    room = max(1.0, 0.06 * (max(known) - min(known)))
-    low = 0.0 if metric == "mean_abs_disparity" else max(0.0, min(known) - room)
-    up = Axis(low, min(100.0, max([*known, *(floor or ())]) + room), 300, 34)
+    means = [100 * s["mean"] for s in spread.values()] + list(floor or ())
+    low, high = extent(means, (100 * end for s in spread.values() for end in s["interval"] if end is not None))
+    up = Axis(0.0 if metric == "mean_abs_disparity" else low, high, 300, 34)
     parts = [left_axis(up, 56, 510, unit), text("λ of the training", 281, 338, class_="title", text_anchor="middle")]
     for lam in scale.ticks(26):
         x = scale.at(lam)
@@ -169,13 +170,13 @@ def _point(point: dict, here: Spot, number: int | None, across: Axis, up: Axis) 
     return [tag("g", *parts, class_=None if number else f"standing-{point['standing'].replace(' ', '-')}")]
 
 
-def _teacher(here: Spot, across: Axis, up: Axis) -> str:
-    note = f"teacher: accuracy {here.accuracy:.1f} %, disparity {here.disparity:.1f} points"
+def _teacher(here: Spot, name: str, across: Axis, up: Axis) -> str:
+    note = f"{name}: accuracy {here.accuracy:.1f} %, disparity {here.disparity:.1f} points"
     return _cross(across.at(here.accuracy), up.at(here.disparity), note)
 
 
 def _cross(x: float, y: float, note: str = "") -> str:
-    title = [tag("title", note)] if note else []
+    title = [tag("title", html.escape(note))] if note else []
     arms = [line(x - 5, y - 5, x + 5, y + 5, "cross"), line(x - 5, y + 5, x + 5, y - 5, "cross")]
     return tag("g", *title, *arms)
 
@@ -186,7 +187,7 @@ def _caption(facet: dict, lines: list[float]) -> str:
     text += "Ringed and numbered: the Pareto set of the means, which nothing beats in both. "
     text += "Pale: another recipe is better in both; palest: the seeds show it (p < 0.05). "
     several = any(len(point["seeds"]) > 1 for point in facet["points"])
-    text += "Lines through a mark: 95 % t-interval over seeds. " if several else "One seed each: no intervals. "
+    text += "Lines through a mark: 95 % t-interval over seeds, cut at the edge. " if several else "One seed each. "
     if lines:
         text += (
             f"Slanted: A − λD for λ = {', '.join(map(lambda_text, lines))}, each through the recipe that is best by it."

@@ -51,6 +51,7 @@ def _view(facet: dict, lines: list[float], name: str, markup) -> dict:
         "facet": facet,
         "front": front,
         "numbers": {i: nth for nth, i in enumerate(front, 1)},
+        "collapsed": [label(point) for point in facet["points"] if point["standing"] == "collapsed"],
         "picks": _picks(facet, lines, front),
         "main": _safe(frontier_chart(facet, lines, name), markup),
         "curves": [_safe(chart, markup) for chart in curve_charts(facet, name)],

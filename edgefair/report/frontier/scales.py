@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from edgefair.report.chart import largest, points
+from edgefair.report.chart import points
 from edgefair.report.svg import Axis
 
 
@@ -50,12 +50,20 @@ class LambdaScale:
         return math.log1p(lam / self.unit)
 
 
+def extent(means: list[float], ends: Iterable[float]) -> tuple[float, float]:
+    """What an axis shows: all means, and of intervals what does not squeeze them; of two seeds they have any width."""
+    low, high = (min(means), max(means)) if means else (0.0, 100.0)
+    room = max(0.35 * (high - low), 3.0)
+    inside = [*(min(max(end, low - room), high + room) for end in ends), low, high]
+    margin = max(1.0, 0.06 * (max(inside) - min(inside)))
+    return max(0.0, min(inside) - margin), min(100.0, max(inside) + margin)
+
+
 def ranges(spots: list[Spot], floor: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Low and high of accuracy and of disparity, with room for every interval; disparity begins at 0."""
-    across = [v for s in spots for v in (s.accuracy, *(s.accuracy_ends or ()))] or [0.0, 100.0]
-    room = max(1.0, 0.08 * (max(across) - min(across)))
-    top = 1.12 * largest([floor, *(v for s in spots for v in (s.disparity, *(s.disparity_ends or ())))], 1.0)
-    return (max(0.0, min(across) - room), min(100.0, max(across) + room)), (0.0, min(100.0, top))
+    """Low and high of accuracy and of disparity, which begins at 0."""
+    across = extent([s.accuracy for s in spots], (end for s in spots for end in s.accuracy_ends or ()))
+    up = extent([*(s.disparity for s in spots), floor], (end for s in spots for end in s.disparity_ends or ()))
+    return across, (0.0, up[1])
 
 
 def floors(measured: list[dict]) -> tuple[float, float, float] | None:

@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from safetensors.numpy import save_file
 from scipy import stats
 
 from edgefair.cli import cli
 from edgefair.errors import DataError, RunFolderError
-from edgefair.files import finite
+from edgefair.files import finite, write_json
 from edgefair.pipeline.frontier.build import build_frontier
 from edgefair.pipeline.frontier.runs import load_sweep, run_folders
 from edgefair.pipeline.summarize import load_runs, summarize_runs
+from edgefair.report.frontier.page import render_frontier
+from edgefair.report.frontier.write import write_frontier
 from tests.helpers.report_runs import report_run
 
 pytestmark = pytest.mark.integration
@@ -97,6 +100,55 @@ def test_the_pareto_set_and_the_best_by_each_line(found):
         assert found["facets"][0]["best"][line] == int(np.argmax([a - lam * d for a, d in means]))
 
 
+def test_what_says_one_class_of_everybody_is_named_and_no_part_of_the_choice(sweep, tmp_path):
+    folder = student(tmp_path / "bird", 0, (0.1, 0.3), loss={"name": "ckd"}, strategy={"name": "bird"})
+    report = json.loads((folder / "report.json").read_text())
+    metrics = report["artefacts"][1]["metrics"]
+    metrics["confusion"] = [[[60, 0, 0]] * 3] * 2
+    metrics["scores"]["accuracy"]["value"], metrics["disparities"]["mean_abs_disparity"]["value"] = 1 / 3, 0.0
+    write_json(folder / "report.json", report)
+    found = build_frontier([sweep, folder], "student", [0.0, 100.0])
+    (facet,) = found["facets"]
+    standing = {point["method"]: point["standing"] for point in facet["points"]}
+    assert standing["ckd + bird"] == "collapsed"
+    assert "front" in standing.values()
+    assert facet["points"][facet["best"][1]]["method"] != "ckd + bird"
+    page = render_frontier(finite(found))
+    assert "One class for nearly everybody:</strong> ckd + bird, λ 0.5." in page
+    alone = finite(build_frontier([folder], "student", [1.0]))
+    assert alone["facets"][0]["best"] == [None]
+    assert "No recipe can be placed" in render_frontier(alone)
+
+
+def test_without_groups_nothing_is_placed_and_every_file_is_written(tmp_path):
+    about = {"group_names": ("all",)}
+    folders = [
+        student(tmp_path / str(i), 0, (0.1,), about=about, loss={"name": name}) for i, name in enumerate(("ckd", "rkd"))
+    ]
+    found = finite(build_frontier(folders, "student", LINES))
+    assert {point["standing"] for point in found["facets"][0]["points"]} == {"undefined"}
+    write_frontier(found, tmp_path / "out")
+    assert "No groups are declared, so there is no disparity." in (tmp_path / "out" / "frontier.html").read_text()
+
+
+def test_more_than_two_groups_have_gaps_and_parameters_are_those_of_the_weights(tmp_path):
+    run = student(tmp_path / "run", 0, (0.1, 0.3, 0.2), about={"group_names": ("a", "b", "c")})
+    (run / "student").mkdir()
+    tensors = {"backbone.w": (3, 4), "backbone.bn.weight": (5,), "backbone.bn.running_mean": (5,), "scale": (1, 3)}
+    arrays = {name: np.zeros(shape, dtype=np.float32) for name, shape in tensors.items()}
+    save_file(
+        arrays | {"backbone.bn.num_batches_tracked": np.zeros((), dtype=np.int64)},
+        run / "student" / "student.safetensors",
+    )
+    (facet,) = build_frontier([run], "student", [])["facets"]
+    (point,) = facet["points"]
+    assert point["parameters"] == 3 * 4 + 5
+    assert facet["teachers"][0]["parameters"] is None
+    report = json.loads((run / "report.json").read_text())
+    assert point["classes"]["mean"] == [row["gap"] for row in report["artefacts"][1]["metrics"]["classes"]]
+    assert not point["classes"]["signed"]
+
+
 def test_data_sets_are_facets_of_their_own(sweep, tmp_path):
     other = student(tmp_path / "other", 0, (0.1, 0.2), data={"name": "trifeature", "skew": 0.5}, loss={"name": "ckd"})
     names = [facet["name"] for facet in build_frontier([sweep, other], "student", [])["facets"]]
@@ -165,7 +217,7 @@ def files(sweep):
 
 def test_the_command_says_what_is_best_and_what_it_left_out(files, sweep):
     folder, output = files
-    assert "of 4 recipes" in output
+    assert "of 4 recipes are worth choosing between" in output
     assert f"left out: {sweep}/runs/begun: not finished" in output
     assert f"page: {folder}/frontier.html" in output
     again = CliRunner().invoke(cli, ["frontier", str(sweep), "--lambda-line", "0.5,1"])
