@@ -8,10 +8,11 @@ import torch
 
 from edgefair.data import load_examples
 from edgefair.errors import RecipeError, TrainingError
-from edgefair.models import create
+from edgefair.models import create, save_weights
 from edgefair.strategies import STRATEGIES
 from edgefair.strategies.optim import make_optimizer, schedule
 from edgefair.strategies.plain import Plain
+from edgefair.training import loop
 from edgefair.training.assemble import TrainingSettings, build_training
 from edgefair.training.augment import augmented
 from edgefair.training.loader import BatchLoader, split_rows
@@ -294,3 +295,53 @@ def test_validation_gives_the_worst_cell_beside_the_mean(examples):
     recalls = [np.mean(right) for right in cells.values()]
     assert figures["validation_worst"] == pytest.approx(min(recalls))
     assert figures["validation_balanced"] == pytest.approx(np.mean(recalls))
+
+
+class Killed(Exception):
+    """What ends a training between two epochs."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["group-dro", "last-layer"])
+def test_a_killed_training_ends_with_the_same_weights(examples, strategy, tmp_path, quiet, monkeypatch):
+    recipe = tiny(strategy__name=strategy, loss__name="none", train__select="worst")
+    teacher = create("cifar:resnet8", 10, 1)
+    whole, history, _ = distil_student(recipe, examples, teacher, tmp_path / "whole", quiet)
+    save = loop.save_checkpoint
+
+    def save_and_die(*args):
+        save(*args)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "save_checkpoint", save_and_die)
+        with pytest.raises(Killed):
+            distil_student(recipe, examples, teacher, tmp_path / "killed", quiet)
+    again, same, _ = distil_student(recipe, examples, teacher, tmp_path / "killed", quiet)
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in whole.state_dict().items())
+    assert history == same
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["last-layer", "logit-adjust", "afr"])
+def test_a_finished_network_of_any_origin_is_changed_and_nothing_but_its_head(examples, strategy, tmp_path, quiet):
+    before = create("cifar:resnet8", 10, 5)
+    save_weights(before, tmp_path / "any.safetensors", 10)
+    spec = f"file:{tmp_path / 'any.safetensors'}"
+    small = {"draws": 1, "strengths": [0.1]} if strategy == "last-layer" else {}
+    changes = {"student__spec": spec, "train__epochs": 0, "loss__name": "none"}
+    changes |= {"strategy__name": strategy, "teacher__spec": spec, "teacher__strategy": {"name": strategy, **small}}
+    changes |= {f"strategy__{name}": value for name, value in small.items()}
+    recipe = tiny(**changes)
+    dry_run(recipe, examples)
+    student, history, _ = distil_student(recipe, examples, before, tmp_path / "s", quiet)
+    teacher, _ = train_teacher(recipe, examples, tmp_path / "t", quiet)
+    assert history == []
+    for after in (student, teacher):
+        changed = {
+            name for name, value in before.state_dict().items() if not torch.equal(value, after.state_dict()[name])
+        }
+        assert changed == ({"backbone.head.bias"} if strategy == "logit-adjust" else HEAD)
+
+
+HEAD = {"backbone.head.weight", "backbone.head.bias"}

@@ -213,6 +213,8 @@ def test_the_main_job_without_groups_is_honest(folder, tmp_path, quiet):
     data = {"data__name": "cifar10", "data__path": str(folder), "data__calibration_share": 0.1}
     with pytest.raises(RecipeError, match=r"'cifar10' declares no groups.*'bird'.*--strategy plain"):
         distill_and_export(tiny(**data, strategy__name="bird"), tmp_path / "run", quiet)
+    with pytest.raises(RecipeError, match=r"so the teacher with strategy 'reweight' .*set teacher.strategy to 'plain'"):
+        distill_and_export(tiny(**data, strategy__name="plain", teacher__strategy="reweight"), tmp_path / "run", quiet)
     assert not (tmp_path / "run").exists()
     report = distill_and_export(
         tiny(
