@@ -16,24 +16,16 @@ from edgefair.cli.data import data
 from edgefair.cli.frontier import frontier
 from edgefair.cli.lint import lint
 from edgefair.cli.lr_find import lr_find
-from edgefair.cli.options import (
-    TableChoice,
-    data_option,
-    loss_option,
-    precision_names,
-    recipe_option,
-    recipe_values,
-    strategy_option,
-    target_names,
-)
+from edgefair.cli.options import recipe_options, recipe_values, search_options
 from edgefair.cli.plan import plan
 from edgefair.cli.predict import predict
 from edgefair.cli.quantize import quantize
 from edgefair.cli.recipe import recipe
 from edgefair.cli.summarize import summarize
 from edgefair.cli.sweep import sweep
+from edgefair.cli.tune import DEFAULT_BUDGET, objective_of, search_name, tune
 from edgefair.cli.verify import verify
-from edgefair.errors import EXIT, EdgefairError
+from edgefair.errors import EXIT, EdgefairError, RecipeError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -60,55 +52,16 @@ cli.add_command(data)
 cli.add_command(lr_find)
 cli.add_command(recipe)
 cli.add_command(sweep)
+cli.add_command(tune)
 
 
 @cli.command("distill-and-export")
-@recipe_option("options below go on top of it")
-@data_option
-@click.option("--task", help="Attribute that is predicted, such as age.  [default: the data set's]")
-@click.option("--group", help="Protected attribute; several such as gender+race are intersected.")
-@click.option(
-    "--teacher",
-    help="cifar:resnet20, timm:NAME, torchvision:NAME, clip:resnet50, clip:vit_b_32, flava, file:PATH or onnx:PATH.",
-)
-@click.option("--student", help="cifar:resnet8, timm:NAME, torchvision:NAME, shufflenet_v2 or file:PATH.")
-@loss_option
-@strategy_option
-@click.option("--lambda", "lam", type=float, help="Strength of the debiasing; 0 is none.")
-@click.option(
-    "--target",
-    "targets",
-    multiple=True,
-    type=TableChoice(target_names),
-    help="What the files are for; repeatable.  [default: everything that this machine can run]",
-)
-@click.option(
-    "--precision",
-    "precisions",
-    multiple=True,
-    type=TableChoice(precision_names),
-    help="Number format of the files; repeatable.  [default: all that a target executes well, fp8 excepted]",
-)
-@click.option("--seed", type=int, help="Seed of every random choice.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Where the networks are trained.")
-@click.option("--skip-broken", is_flag=True, default=None, help="Leave out images that cannot be read, and count them.")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="SECTION.FIELD=VALUE",
-    help="Any recipe field, such as teacher.epochs=9 or train.epochs=9 (the student's); repeatable. edgefair recipe "
-    "prints all of them with their meaning.",
-)
+@recipe_options
+@search_options
 @click.option(
     "--teachers",
     type=click.Path(path_type=Path),
     help="Folder of trained teachers that runs share: one that is there is taken, one that is not is trained there.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Run folder; the same folder again goes on where it stopped.  [default: runs/NAME, named after the settings]",
 )
 def distill_and_export(
     recipe_file: Path | None,
@@ -116,24 +69,38 @@ def distill_and_export(
     data: str | None,
     teachers: Path | None,
     out: Path | None,
+    budget: float | None,
+    max_accuracy_loss: float | None,
+    tradeoff: float | None,
     **options: Any,
 ) -> None:
     """Train a fair student, export it, rerun it on the exported runtime, and judge it."""
     from edgefair.log import Log
+    from edgefair.pipeline.tune.space import open_space
     from edgefair.recipe import parse
 
-    recipe = parse(recipe_values(recipe_file, data, options, settings))
+    values = recipe_values(recipe_file, data, options, settings)
+    space, objective = open_space(values), objective_of(max_accuracy_loss, tradeoff)
+    if space is None and (budget, max_accuracy_loss, tradeoff) != (None, None, None):
+        raise RecipeError(
+            "--budget, --max-accuracy-loss and --tradeoff are for a search; add --lambda auto or --strategy auto."
+        )
+    recipe = space.twin() if space else parse(values)
     log = Log()
     if os.environ.get("RANK", "0") == "0":
         log.line("starting: loading libraries and data")  # a first call can take a minute before anything else is said
     from edgefair.pipeline.launch import distill_and_export as run
     from edgefair.pipeline.run_folder import run_name
 
-    out = out or Path("runs") / run_name(recipe)
+    out = out or Path("runs") / (search_name(space, objective) if space else run_name(recipe))
     try:
+        if space is not None:
+            from edgefair.pipeline.tune.run import tune as search
+
+            recipe, _ = search(space, out, log, objective, budget or DEFAULT_BUDGET)
         report = run(recipe, out, log, teachers)
     except KeyboardInterrupt:
-        begun = (out / "recipe.toml").exists()
+        begun = (out / "recipe.toml").exists() or (out / "tune").exists()
         log.line(f"stopped; the same command goes on from the last checkpoint in {out}" if begun else "stopped early")
         sys.exit(130)
     if report is None:  # a process that trained along

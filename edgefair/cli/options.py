@@ -76,7 +76,104 @@ loss_option = click.option(
 strategy_option = click.option(
     "--strategy",
     type=TableChoice(names_of("strategy"), strict=False),
-    help="Debiasing strategy.  [default: adversarial, plain for data without groups]",
+    help="Debiasing strategy; auto searches.  [default: adversarial, plain for data without groups]",
+)
+
+
+class Strength(click.ParamType):
+    """A number, or "auto": it is searched."""
+
+    name = "number or auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        """The number, or "auto"."""
+        return value if value == "auto" else click.FLOAT.convert(value, param, ctx)
+
+
+def recipe_options(command: Callable) -> Callable:
+    """The options of a whole recipe, for the commands that train."""
+    for option in reversed(_RECIPE_OPTIONS):
+        command = option(command)
+    return command
+
+
+_RECIPE_OPTIONS = (
+    recipe_option("options below go on top of it"),
+    data_option,
+    click.option("--task", help="Attribute that is predicted, such as age.  [default: the data set's]"),
+    click.option("--group", help="Protected attribute; several such as gender+race are intersected."),
+    click.option(
+        "--teacher",
+        help="cifar:resnet20, timm:NAME, torchvision:NAME, clip:resnet50, clip:vit_b_32, flava, file:PATH or "
+        "onnx:PATH.",
+    ),
+    click.option("--student", help="cifar:resnet8, timm:NAME, torchvision:NAME, shufflenet_v2 or file:PATH."),
+    loss_option,
+    strategy_option,
+    click.option(
+        "--lambda", "lam", type=Strength(), help="Strength of the debiasing; 0 is none, auto searches (edgefair tune)."
+    ),
+    click.option(
+        "--target",
+        "targets",
+        multiple=True,
+        type=TableChoice(target_names),
+        help="What the files are for; repeatable.  [default: everything that this machine can run]",
+    ),
+    click.option(
+        "--precision",
+        "precisions",
+        multiple=True,
+        type=TableChoice(precision_names),
+        help="Number format of the files; repeatable.  [default: all that a target executes well, fp8 excepted]",
+    ),
+    click.option("--seed", type=int, help="Seed of every random choice."),
+    click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Where the networks are trained."),
+    click.option(
+        "--skip-broken", is_flag=True, default=None, help="Leave out images that cannot be read, and count them."
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="SECTION.FIELD=VALUE",
+        help="Any recipe field, such as teacher.epochs=9 or train.epochs=9 (the student's); repeatable. edgefair "
+        "recipe prints all of them with their meaning.",
+    ),
+    click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        help="Run folder; the same folder again goes on where it stopped.  [default: runs/NAME, named after the "
+        "settings]",
+    ),
+)
+
+
+def search_options(command: Callable) -> Callable:
+    """The options of a search for the recipe."""
+    for option in reversed(_SEARCH_OPTIONS):
+        command = option(command)
+    return command
+
+
+_SEARCH_OPTIONS = (
+    click.option(
+        "--budget",
+        type=click.FloatRange(2),
+        help="What a search may cost, in full trainings of a student; teachers come on top.  [default: 6]",
+    ),
+    click.option(
+        "--max-accuracy-loss",
+        type=click.FloatRange(0, 100),
+        metavar="POINTS",
+        help="Accuracy that a smaller gap may cost beside the plain twin.  [default: 0.5]",
+    ),
+    click.option(
+        "--tradeoff",
+        type=click.FloatRange(0),
+        metavar="LAMBDA",
+        help="Search the largest accuracy - LAMBDA * gap instead.",
+    ),
 )
 
 

@@ -1,37 +1,33 @@
 """How far groups lie apart, estimated with less noise than a difference of recalls: for choosing between models.
 
 max - min of recalls counts right and wrong, and grows by chance with few rows a cell. To choose between models on a few
-hundred rows, use the probability of the true class at one calibrated temperature, and subtract the noise:
-`benchmarks/choice_criterion.py` measures what that gains. What is reported stays `mean_abs_disparity`.
+hundred rows, right and wrong are smoothed by the margin, and the noise is subtracted: `benchmarks/choice_criterion.py`
+measures what that gains. What is reported stays `mean_abs_disparity`.
 """
 
 import numpy as np
 
-from edgefair.metrics.bisection import bisect
-from edgefair.metrics.performance import softmax
-
-_SHARPEST = 1e3  # largest 1 / temperature
+BANDWIDTH = 0.5
+"""Of the smoothing, in standard deviations of a model's margins."""
 
 
-def true_class_probability(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """softmax(z / T)[y] for each row, [N], at the temperature T that makes -mean log softmax(z / T)[y] least.
+def smoothed_right(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How right each row is, between 0 and 1: [N].
 
-    logits [N, C] finite, labels [N]. One number calibrates a model (Guo et al. 2017, section 4.2): without it a
-    student that is only less sure of everything would look fairer. The likelihood is concave in 1 / T, whose
-    derivative's sign is bisected.
+        r_i = sigmoid(1.702 m_i / (h sd(m))),   m_i = z_i[y_i] - max of the others
+
+    A step at 0 would be `predicted == label`; a row near it would count all or nothing by chance. The width follows
+    the model's own margins (h = BANDWIDTH; 1.702 makes it nearly the normal distribution's), so that a model that is
+    less sure of everything does not look fairer, as it does by the probabilities of the true class, calibrated or not.
+    logits [N, C] finite, C >= 2; labels [N].
     """
-    logits = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    rows = np.arange(len(labels))
-
-    def too_flat(log_sharpness: float) -> bool:
-        sharpness = np.exp(log_sharpness)
-        expected = (softmax(sharpness * logits) * logits).sum(axis=1)  # [N]
-        return bool((logits[rows, labels] - expected).mean() > 0)
-
-    ends = (-np.log(_SHARPEST), np.log(_SHARPEST))
-    low, high = bisect(too_flat, *ends, steps=40)
-    probability: np.ndarray = softmax(np.exp((low + high) / 2) * logits)[rows, labels]
-    return probability
+    rows, logits = np.arange(len(labels)), logits.astype(np.float64)
+    others = logits.copy()
+    others[rows, labels] = -np.inf
+    margin = logits[rows, labels] - others.max(axis=1)  # [N]
+    width = BANDWIDTH * margin.std() or 1.0
+    right: np.ndarray = (1 + np.tanh(1.702 / 2 * margin / width)) / 2
+    return right
 
 
 def cells_of(labels: np.ndarray, groups: np.ndarray, num_classes: int, num_groups: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from edgefair.metrics.cluster_bootstrap import identity_ids
 from edgefair.metrics.confusion_matrix import confusion
 from edgefair.metrics.fairness import mean_abs_disparity
-from edgefair.metrics.group_spread import cells_of, signed_root, squared_spread, true_class_probability
+from edgefair.metrics.group_spread import cells_of, signed_root, smoothed_right, squared_spread
 from edgefair.metrics.noise_floor import noise_floor
 from edgefair.predictions import LabelledRows
 
@@ -47,7 +47,7 @@ class Objective:
 
 
 class Scored:
-    """K models on the same N rows, as their logits make them: right [K, N] or not, calibrated probability of the class.
+    """K models on the same N rows, as their logits make them: right or not, and how right; [K, N] each.
 
     Raises ValueError for no model.
     """
@@ -58,7 +58,7 @@ class Scored:
         self.rows, (self.num_classes, self.num_groups) = rows, rows.shape
         self.predicted = np.stack([one.argmax(axis=1) for one in logits])  # [K, N]
         self.right = (self.predicted == rows.labels).astype(np.float64)
-        self.probability = np.stack([true_class_probability(one, rows.labels) for one in logits])
+        self.smoothed = np.stack([smoothed_right(one, rows.labels) for one in logits])
         self.member = cells_of(rows.labels, rows.groups, *rows.shape)
 
     def accuracy(self, at: np.ndarray | slice = slice(None)) -> np.ndarray:
@@ -72,8 +72,8 @@ class Scored:
         return error
 
     def squared(self, at: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """`squared_spread` of the probabilities, [K]."""
-        return squared_spread(self.probability[:, at], self.member[at], self.num_classes)
+        """`squared_spread` of how right the rows are, [K]."""
+        return squared_spread(self.smoothed[:, at], self.member[at], self.num_classes)
 
     def gap(self, at: np.ndarray | slice = slice(None)) -> np.ndarray:
         """What is chosen by, [K]."""
@@ -119,7 +119,7 @@ class Honest:
 def honest_choice(scored: Scored, choose: Callable[[np.ndarray], int], draws: int, rng: np.random.Generator) -> Honest:
     """`choose(rows)` on one half of the rows, judged on the other beside model 0; both ways, for `draws` splits."""
     baseline, changes, chosen, smaller = 0, [], np.zeros(len(scored.right)), []
-    for first, second in _halves(scored.rows, draws, rng):
+    for first, second in halves(scored.rows, draws, rng):
         for seen, unseen in ((first, second), (second, first)):
             model = choose(seen)
             chosen[model] += 1
@@ -140,7 +140,7 @@ def honest_choice(scored: Scored, choose: Callable[[np.ndarray], int], draws: in
     )
 
 
-def _halves(rows: LabelledRows, draws: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def halves(rows: LabelledRows, draws: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Both halves of a random split inside each (group, class) cell, `draws` times; nobody's rows are in both."""
     who = np.arange(len(rows.ids)) if rows.identities is None else identity_ids(rows.identities, len(rows.ids))
     _, first, unit = np.unique(who, return_index=True, return_inverse=True)

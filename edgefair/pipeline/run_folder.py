@@ -226,9 +226,9 @@ def _is_json(file: Path) -> bool:
 
 
 def _check_own(path: Path) -> None:
-    """Look before anything is written: a folder that holds something else is left as it is."""
+    """Look before anything is written: a folder that holds something else than a search is left as it is."""
     if path.is_dir() and not (path / "recipe.toml").exists():
-        foreign = sorted(p.name for p in path.iterdir() if p.name != ".lock")
+        foreign = sorted(p.name for p in path.iterdir() if p.name not in (".lock", "tune"))
         if foreign:
             raise RunFolderError(
                 f"{path} is not empty and holds no recipe.toml: {foreign[0]} is in it. Choose a new folder with --out."

@@ -14,10 +14,13 @@ from edgefair.recipe import Recipe
 from edgefair.training.records import History
 
 
-def training_stages(run: RunFolder, examples: Examples, data: dict, teachers: Path | None = None) -> dict:
+def training_stages(
+    run: RunFolder, examples: Examples, data: dict, teachers: Path | None = None, trained: Path | None = None
+) -> dict:
     """Make what is missing of data, teacher and student; returns what every stage of this run is made from.
 
-    data: `examples.describe()`. teachers: folder of teachers that runs share. Raises RunFolderError where the data
+    data: `examples.describe()`. teachers: folder of teachers that runs share. trained: stage of a student of the same
+    recipe with strategy plain, for a strategy that acts after training. Raises RunFolderError where the data
     changed since the run was begun, TrainingError where training cannot go on.
     """
     recipe, settings = run.recipe, run.recipe.model_dump(mode="json")
@@ -31,7 +34,7 @@ def training_stages(run: RunFolder, examples: Examples, data: dict, teachers: Pa
     run.stage(
         "student",
         made_from | how | run.hashes("teacher"),
-        lambda folder: _student(recipe, examples, run, folder, run.log),
+        lambda folder: _student(recipe, examples, run, folder, trained),
     )
     return made_from
 
@@ -62,13 +65,13 @@ def _teacher(recipe: Recipe, examples: Examples, folder: Path, log: Log) -> None
         log.line(f"warning: {warning}")
 
 
-def _student(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path, log: Log) -> None:
+def _student(recipe: Recipe, examples: Examples, run: RunFolder, folder: Path, trained: Path | None) -> None:
     from edgefair.models import create, save_weights
     from edgefair.training.stages import distil_student, training_device
 
     classes = len(examples.class_names)
     teacher = create(f"file:{run.path / 'teacher' / 'teacher.safetensors'}", classes, 0).to(training_device(recipe))
-    model, history, meaning = distil_student(recipe, examples, teacher, folder, log)
+    model, history, meaning = distil_student(recipe, examples, teacher, folder, run.log, trained)
     save_weights(model, folder / "student.safetensors", classes)
     write_record(folder / "history.json", History, history)
     write_record(folder / "lambda.json", Strength, {"value": recipe.strategy.lam, "meaning": meaning})

@@ -66,6 +66,18 @@ def fit(
     return [{**row, "kept": here, **(after if here else {})} for row, here in zip(history, kept, strict=True)]
 
 
+def finish_trained(
+    strategy: Strategy,
+    history: list[dict[str, Any]],
+    validate: Callable[[Classifier], dict[str, float]],
+    log: Log,
+    name: str,
+) -> list[dict[str, Any]]:
+    """The end of `fit` for a student that was trained already, whose history is given; returns the new history."""
+    after = _finish(strategy, validate, log, name)
+    return [{**row, **(after if row["kept"] else {})} for row in history]
+
+
 def _finish(
     strategy: Strategy, validate: Callable[[Classifier], dict[str, float]], log: Log, name: str
 ) -> dict[str, float]:

@@ -9,14 +9,16 @@ import torch
 
 from edgefair.data import Examples
 from edgefair.errors import RecipeError
+from edgefair.files import read_values
 from edgefair.log import Log
 from edgefair.models import Classifier, create
-from edgefair.models.factory import FROZEN_PREFIXES
+from edgefair.models.factory import FROZEN_PREFIXES, read_weights
 from edgefair.models.parallel import this_process
 from edgefair.recipe import Recipe, StudentSettings, TeacherSettings
 from edgefair.seeds import derive
 from edgefair.training.assemble import TrainingSettings, build_training
-from edgefair.training.loop import fit, make_validation
+from edgefair.training.loop import finish_trained, fit, make_validation
+from edgefair.training.records import History
 
 
 def training_device(recipe: Recipe) -> torch.device:
@@ -103,12 +105,13 @@ def train_teacher(recipe: Recipe, examples: Examples, folder: Path, log: Log) ->
 
 
 def distil_student(
-    recipe: Recipe, examples: Examples, teacher: Classifier, folder: Path, log: Log
+    recipe: Recipe, examples: Examples, teacher: Classifier, folder: Path, log: Log, trained: Path | None = None
 ) -> tuple[Classifier, list[dict], str]:
     """Train the student with the recipe's loss and strategy; returns it, its history and the objective with its lambda.
 
-    `teacher` is a network for the classes of `examples`, `folder` gets checkpoints, `log` a line for each epoch. Raises
-    TrainingError where it diverges.
+    `teacher` is a network for the classes of `examples`, `folder` gets checkpoints, `log` a line for each epoch.
+    `trained` is the stage of a student of the same recipe with strategy plain, which a strategy that acts after
+    training takes over instead of training again. Raises TrainingError where it diverges.
     """
     device = training_device(recipe)
     announce_stage("student")
@@ -116,5 +119,11 @@ def distil_student(
     seed = derive(recipe.seed, "distil")
     with cpu_threads(recipe.threads):
         strategy, loader = build_training(TrainingSettings.of(recipe), examples, model, teacher, seed, device)
-        history = fit(strategy, loader, make_validation(examples, device), folder, log, "student")
+        validate = make_validation(examples, device)
+        if trained is None:
+            history = fit(strategy, loader, validate, folder, log, "student")
+        else:
+            model.load_state_dict(read_weights(trained / "student.safetensors")[1])
+            history = read_values(trained / "history.json", History, "Remove its folder, and search again.")
+            history = finish_trained(strategy, history, validate, log, "student")
     return model, history, strategy.objective
