@@ -31,7 +31,13 @@ SIGNS = {
 def latex(table: Table, comment: str) -> str:
     """The table as a `tabular`, to be read with \\input; `comment` stands above it."""
     columns = "l" + "r" * (len(table.heads) - 1)
-    lines = [f"% {one_line(comment)}", f"\\begin{{tabular}}{{{columns}}}", "\\hline", _row(table.heads), "\\hline"]
+    lines = [
+        f"% {one_line(f'{table.about}: {comment}' if table.about else comment)}",
+        f"\\begin{{tabular}}{{{columns}}}",
+        "\\hline",
+        _row(table.heads),
+        "\\hline",
+    ]
     return "\n".join([*lines, *map(_row, table.rows), "\\hline", "\\end{tabular}", ""])
 
 

@@ -29,11 +29,12 @@ MOST_LAMBDAS = 6
 
 
 class Table(NamedTuple):
-    """One table: a name for its file, heads, rows of values; a number is a float or an int, undefined is None."""
+    """One table: a name for its file, heads, rows of values, of what; a number is a float or an int, undefined None."""
 
     name: str
     heads: list[str]
     rows: list[list]
+    about: str = ""
 
 
 def csv_tables(found: dict) -> list[Table]:
@@ -47,10 +48,13 @@ def latex_tables(found: dict) -> list[Table]:
     for number, facet in enumerate(found["facets"], 1):
         end = f"-{number}" if len(found["facets"]) > 1 else ""
         tables += [
-            Table(f"results{end}", *_results(facet)),
-            Table(f"distillation-loss{end}", *_losses(facet)),
-            Table(f"settings{end}", *_settings(facet)),
-            *(Table(f"classes{end}-{i}", *class_rows(facet, m)) for i, m in enumerate(facet["methods"], 1)),
+            Table(f"results{end}", *_results(facet), facet["name"]),
+            Table(f"distillation-loss{end}", *_losses(facet), facet["name"]),
+            Table(f"settings{end}", *_settings(facet), facet["name"]),
+            *(
+                Table(f"classes{end}-{i}", *class_rows(facet, method), f"{facet['name']}, {method['name']}")
+                for i, method in enumerate(facet["methods"], 1)
+            ),
         ]
     return tables
 

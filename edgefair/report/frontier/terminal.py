@@ -16,8 +16,10 @@ def print_frontier(found: dict, files: list[Path], console: Console) -> None:
     """Print the Pareto set of each data set."""
     for facet in found["facets"]:
         front = ranked(facet)
-        title = f"{facet['name']}: {len(front)} of {len(facet['points'])} recipes are worth choosing between"
-        title += " (percent, points)\n"
+        are = "is" if len(front) == 1 else "are"
+        title = (
+            f"{facet['name']}: {len(front)} of {len(facet['points'])} recipes {are} worth choosing (percent, points)\n"
+        )
         console.print(Text(title, style="bold"), soft_wrap=True)
         table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         table.add_column(Text("recipe"))

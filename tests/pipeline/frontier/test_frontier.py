@@ -215,9 +215,18 @@ def files(sweep):
     return sweep / "frontier", done.output
 
 
+def test_a_run_folder_is_not_written_into(sweep, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, ["frontier", str(sweep / "runs" / "rkd")])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "frontier" / "frontier.html").is_file()
+    assert [path.name for path in (sweep / "runs" / "rkd").iterdir()] == ["report.json"]
+    assert "One seed each" in (tmp_path / "frontier" / "frontier.html").read_text()
+
+
 def test_the_command_says_what_is_best_and_what_it_left_out(files, sweep):
     folder, output = files
-    assert "of 4 recipes are worth choosing between" in output
+    assert "of 4 recipes are worth choosing" in output
     assert f"left out: {sweep}/runs/begun: not finished" in output
     assert f"page: {folder}/frontier.html" in output
     again = CliRunner().invoke(cli, ["frontier", str(sweep), "--lambda-line", "0.5,1"])
@@ -261,6 +270,7 @@ def test_latex_has_the_papers_tables(files):
         columns = len(re.search(r"\\begin\{tabular\}\{(\w+)\}", text)[1])
         assert {row.count(" & ") for row in (heads, *rows)} == {columns - 1}
     assert r"$\lambda$ = 0.5" in (folder / "classes-1.tex").read_text()
+    assert (folder / "classes-1.tex").read_text().startswith("% trifeature, ckd + adversarial: edgefair ")
     assert r"\textbf{" in (folder / "results.tex").read_text()
 
 
