@@ -1,7 +1,9 @@
 """Backbones: networks of every family, each giving logits, penultimate features and stage maps."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
 
 from edgefair.tensors import Output
@@ -57,3 +59,22 @@ class NetworkSpec:
 def imagenet(backbone: Backbone) -> tuple[Backbone, tuple, tuple]:
     """A backbone with the mean and standard deviation of ImageNet's channels, which most published weights expect."""
     return backbone, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+TOO_WIDE = 1.5  # times the standard deviation that torch.nn.Linear draws
+
+
+@torch.no_grad()
+def narrow_new_head(layers: Iterable[nn.Module]) -> None:
+    """Scale new last layers that were drawn far too wide down to what torch.nn.Linear draws, U(-1, 1) / sqrt(inputs).
+
+    EfficientNets and MobileNets of timm and torchvision draw theirs as U(-1, 1) / sqrt(classes), which is as much for
+    1,000 classes; with three the first logits have a standard deviation of 3 to 7 and training begins with unlearning
+    them. A layer that is not too wide is left as it is.
+    """
+    for layer in layers:
+        weight = getattr(layer, "weight", None)
+        if isinstance(weight, Tensor) and weight.ndim > 1:
+            usual = (3 * weight[0].numel()) ** -0.5
+            if (wide := float(weight.std()) / usual) > TOO_WIDE:
+                weight /= wide

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from edgefair.errors import ArtefactError
 from edgefair.log import say_retries_once
-from edgefair.models.backbone import NetworkSpec
+from edgefair.models.backbone import NetworkSpec, narrow_new_head
 
 # Packages of weights in the order of timm's tensors, under other names: timm's name -> (module, file in it).
 PACKAGES = {
@@ -91,11 +91,24 @@ def published(network_spec: NetworkSpec, build: dict) -> nn.Module:
     except Exception as error:  # a network's, a hub's or a file's, of many classes
         raise ArtefactError(cannot_load(spec, error, path, hub_name(network_spec.name))) from error
     torch.set_rng_state(draws)
-    left = untouched(network, timm.create_model(network_spec.name, **build))
+    fresh = timm.create_model(network_spec.name, **build)
+    left = untouched(network, fresh)
     if left:
         why = ValueError(f"{len(left)} of its layers are not in them, such as {left[0]}")
         raise ArtefactError(cannot_load(spec, why, path, hub_name(network_spec.name)))
+    layers = zip(_heads(network), _heads(fresh), strict=True)
+    narrow_new_head(layer for layer, drawn in layers if _same(layer, drawn))
     return network
+
+
+def _heads(network: Any) -> list[nn.Module]:
+    """The last layer of a timm network, or its last layers."""
+    found = network.get_classifier()
+    return list(found) if isinstance(found, tuple | list | nn.ModuleList) else [found]
+
+
+def _same(layer: nn.Module, drawn: nn.Module) -> bool:
+    return all(map(torch.equal, layer.parameters(), drawn.parameters()))
 
 
 def untouched(network: Any, fresh: nn.Module) -> list[str]:
@@ -103,9 +116,8 @@ def untouched(network: Any, fresh: nn.Module) -> list[str]:
 
     With another number of classes timm loads what it finds and leaves the rest as drawn, without an error.
     """
-    drawn, found = dict(fresh.named_parameters()), network.get_classifier()
-    heads = found if isinstance(found, tuple | list | nn.ModuleList) else [found]
-    new = {id(parameter) for head in heads for parameter in head.parameters()}
+    drawn = dict(fresh.named_parameters())
+    new = {id(parameter) for head in _heads(network) for parameter in head.parameters()}
     return [
         name
         for name, parameter in network.named_parameters()

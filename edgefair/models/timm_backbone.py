@@ -9,7 +9,7 @@ from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
 from edgefair.errors import RecipeError
-from edgefair.models.backbone import HALF, Backbone, NetworkSpec
+from edgefair.models.backbone import HALF, Backbone, NetworkSpec, narrow_new_head
 from edgefair.models.pretrained import published
 from edgefair.tensors import Output
 
@@ -178,6 +178,8 @@ def make(network_spec: NetworkSpec) -> tuple[Backbone, tuple, tuple]:
     fixed = bool(given.get("fixed_input_size")) and network_spec.side not in (None, given["input_size"][-1])
     backbone = TimmBackbone(_network(network_spec, {"img_size": network_spec.side} if fixed else {}), network_spec.side)
     backbone.options = {"image_size": network_spec.side} if fixed else {}
+    if not (network_spec.pretrained or network_spec.weights):
+        narrow_new_head(backbone.heads())
     return backbone, given.get("mean", HALF[0]), given.get("std", HALF[1])
 
 

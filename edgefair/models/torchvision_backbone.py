@@ -8,7 +8,7 @@ import torchvision
 from torch import Tensor, nn
 
 from edgefair.errors import ArtefactError, RecipeError, nearest
-from edgefair.models.backbone import Backbone, NetworkSpec, imagenet
+from edgefair.models.backbone import Backbone, NetworkSpec, imagenet, narrow_new_head
 from edgefair.models.pretrained import cannot_load, tensors_of
 from edgefair.tensors import Output
 
@@ -125,6 +125,8 @@ def make(network_spec: NetworkSpec) -> tuple[Backbone, tuple, tuple]:
         ) from error
     if pretrained and network_spec.num_classes != classes:
         backbone.head = nn.Linear(backbone.head.in_features, network_spec.num_classes)
+    if not pretrained:
+        narrow_new_head(backbone.heads())
     backbone.options = {"image_size": side} if "image_size" in settings else {}
     return imagenet(backbone)
 

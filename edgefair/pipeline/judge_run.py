@@ -62,7 +62,7 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
         "export": _read(run, "artefacts/export.json", Export),
         "stage_seconds": run.seconds(),
         "history": history,
-        "warnings": teacher_warnings(history["teacher"], len(data["class_names"])),
+        "warnings": teacher_warnings(history["teacher"], len(data["class_names"])) + early_warnings(history),
         "remaining": remaining_disparity(entries),
         "evidence": evidence(data, recipe.gate),
         "artefacts": entries,
@@ -117,6 +117,16 @@ def teacher_warnings(history: list[dict], num_classes: int) -> list[str]:
     return [
         f"the teacher recognises {100 * best:.1f} % of the validation rows (mean over classes and groups), close to "
         "guessing; train it longer or otherwise (teacher.epochs, teacher.lr, teacher.batch_size), or give more rows."
+    ]
+
+
+def early_warnings(history: dict[str, list[dict]]) -> list[str]:
+    """What the first epoch of teacher and student gave reason to say, with whose it was."""
+    return [
+        f"first epoch of the {name}: {warning}"
+        for name, rows in history.items()
+        for row in rows
+        for warning in row.get("warnings", ())
     ]
 
 

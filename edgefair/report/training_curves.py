@@ -11,7 +11,7 @@ CURVES = {
     "validation_disparity": "mean absolute disparity, points",
 }
 PERCENT = "% or points"
-APART = ("epoch", "kept", "temperature")
+APART = ("epoch", "kept", "temperature", "warnings", "task_at_start", "task_at_end", "validation_disparity_floor")
 GRADIENT = "gradient_"
 
 

@@ -75,6 +75,7 @@ class Strategy(ABC):
         self.global_step = 0
         self.optimizer_steps = 0
         self.measure_gradients = False
+        self.extra_terms: tuple[str, ...] = ()  # names of what the last step minimised beside the loss
         self.sums = Accumulator(context.train.accumulate, context.epoch_steps or context.steps)
 
     @property
@@ -144,7 +145,7 @@ class Strategy(ABC):
         is taken only after the last batch that belongs to it, down the mean of their gradients. Returns the value of
         each term, of the sum as "loss" and of the loss's share in it as "task", in one transfer.
         """
-        task = add(terms.values())
+        task, self.extra_terms = add(terms.values()), tuple(extra or {})
         terms = terms | (extra or {})
         total = task + sum((extra or {}).values())
         for group in self.optimizer.param_groups:

@@ -18,6 +18,8 @@ from edgefair.models import Classifier
 from edgefair.models.parallel import SINGLE_PROCESS, ProcessGroup
 from edgefair.seeds import derive
 from edgefair.strategies import Strategy
+from edgefair.training.divergence import check_divergence, remedy, running_loss
+from edgefair.training.early_warnings import after_first_epoch, before_training
 from edgefair.training.loader import BatchLoader
 from edgefair.training.teacher import outputs
 
@@ -42,6 +44,8 @@ def fit(
     average = _average(student, settings.ema)
     evaluated = average.module if average else student
     history, best = _resume(strategy, average, folder, log, name)
+    for warning in before_training(strategy, loader) if not history else ():
+        log.line(f"warning: {warning}")
     for epoch in range(len(history) + 1, settings.epochs + 1):
         if should_stop_early([score(row, settings.select) for row in history], settings.patience):
             epochs = f"{settings.patience} epoch{'s' * (settings.patience > 1)}"
@@ -50,8 +54,10 @@ def fit(
             break
         title = f"{name} epoch {epoch}/{settings.epochs}"
         row = {"epoch": epoch, **train_epoch(strategy, loader, epoch, log, f"{title}, steps", average)}
-        check_divergence(strategy, row, (history or [row])[0]["task_at_start"])
+        check_divergence(strategy, row, history)
         row |= processes.broadcast_object(validate(evaluated) if processes.first else None)
+        if epoch == 1:
+            row |= _seen_first(strategy, loader, row, validate, log, name)
         history.append(row)
         best = _better(best, row, evaluated, settings.select)
         if processes.first:
@@ -76,6 +82,27 @@ def finish_trained(
     """The end of `fit` for a student that was trained already, whose history is given; returns the new history."""
     after = _finish(strategy, validate, log, name)
     return [{**row, **(after if row["kept"] else {})} for row in history]
+
+
+def _seen_first(
+    strategy: Strategy,
+    loader: BatchLoader,
+    row: dict[str, Any],
+    validate: Callable[[Classifier], dict[str, float]],
+    log: Log,
+    name: str,
+) -> dict[str, Any]:
+    """What is to be said after the first epoch, into the log and for the row: warnings, and the gap's noise floor."""
+    table = getattr(validate, "table", None)
+    found = None if table is None else after_first_epoch(strategy, loader, row, table, name)
+    found = strategy.context.processes.broadcast_object(found)
+    if found is None:  # validated by something else
+        return {}
+    for line in found.lines:
+        log.line(f"{name}: {line}")
+    for warning in found.warnings:
+        log.line(f"warning: {warning}")
+    return found.figures | {"warnings": [*before_training(strategy, loader), *found.warnings]}
 
 
 def _finish(
@@ -113,7 +140,7 @@ def _better(best: dict | None, row: dict[str, Any], model: Classifier, select: s
     return {"score": reached, "epoch": row["epoch"], "student": weights}
 
 
-_NOT_LOGGED = ("epoch", "task_at_start")
+_NOT_LOGGED = ("epoch", "task_at_start", "task_at_end", "warnings")
 
 
 def _figures(row: dict[str, Any]) -> str:
@@ -165,30 +192,6 @@ def load_checkpoint(path: Path, device: torch.device, processes: ProcessGroup = 
     return torch.load(path, map_location=place, weights_only=True) if path.exists() else None
 
 
-def check_divergence(strategy: Strategy, row: dict, start: float) -> None:
-    """Raise TrainingError where an epoch's mean task loss is far above that of the untrained student.
-
-    An objective that subtracts can fall for ever while the student learns nothing: a finite loss is not enough. Far
-    means three times the loss before the first step and of a guess among the classes together.
-    """
-    limit = 3 * (start + math.log(strategy.context.probe.logits.shape[1]))
-    if row["task"] > limit:
-        raise TrainingError(
-            f"training diverged at epoch {row['epoch']}: what the student learns from has grown from {start:.3g} "
-            f"before the first step to {row['task']:.3g} (allowed: {limit:.3g}). {_remedy(strategy, row['epoch'])}"
-        )
-
-
-def _remedy(strategy: Strategy, epoch: int) -> str:
-    settings = strategy.settings
-    kept = f"The checkpoint of epoch {epoch - 1} is kept. " if epoch > 1 else ""
-    strength = f"the strength of '{settings.name}' (--lambda, now {settings.lam:g}), "
-    return (
-        f"{kept}Lower {'' if settings.name == 'plain' else strength}the learning rate (train.lr or teacher.lr, now "
-        f"{strategy.context.train.lr:g}) or the weights of the loss '{strategy.context.loss.settings.name}'."
-    )
-
-
 def train_epoch(
     strategy: Strategy, loader: BatchLoader, epoch: int, log: Log, title: str, average: Any = None
 ) -> dict[str, float]:
@@ -212,7 +215,7 @@ def train_epoch(
             if not math.isfinite(values["loss"]):
                 shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
                 raise TrainingError(
-                    f"the loss is {values['loss']} at epoch {epoch}, step {step} ({shown}). {_remedy(strategy, epoch)}"
+                    f"the loss is {values['loss']} at epoch {epoch}, step {step} ({shown}). {remedy(strategy, epoch)}"
                 )
             if epoch == 1 and step == 1:
                 sums["task_at_start"] = [values["task"]]
@@ -220,21 +223,26 @@ def train_epoch(
                 sums.setdefault(key, []).append(value)
             advance(1)
     # Gradient norms are measured once an epoch, everything else at every step.
-    return {key: sum(values) / len(values) for key, values in sums.items()} | strategy.context.loss.extra_metrics()
+    means = {key: sum(values) / len(values) for key, values in sums.items()}
+    return means | {"task_at_end": running_loss(sums["task"])} | strategy.context.loss.extra_metrics()
 
 
-def make_validation(examples: Examples, device: torch.device) -> Callable[[Classifier], dict[str, float]]:
-    """A function that gives a network's figures on validation rows, 0 to 1.
+class Validation:
+    """Gives a network's figures on validation rows, 0 to 1, and keeps the table that they are from.
 
     Accuracy, mean and least recall of the (class, group) cells that have rows, and disparity; NaN where undefined.
+    table: [G, C, C] counts of the last call, group, true and predicted class; None before it.
     """
-    rows = examples.rows["validation"]
-    shape = (len(examples.class_names), len(examples.group_names))
 
-    def validate(model: Classifier) -> dict[str, float]:
-        logits = outputs(model, examples.images, rows, device).logits.numpy()
-        predicted = logits.argmax(1)
-        table = confusion(examples.labels[rows], predicted, examples.groups[rows], *shape)
+    def __init__(self, examples: Examples, device: torch.device):
+        self.examples, self.device = examples, device
+        self.table: np.ndarray | None = None
+
+    def __call__(self, model: Classifier) -> dict[str, float]:
+        examples, rows = self.examples, self.examples.rows["validation"]
+        shape = (len(examples.class_names), len(examples.group_names))
+        predicted = outputs(model, examples.images, rows, self.device).logits.numpy().argmax(1)
+        self.table = table = confusion(examples.labels[rows], predicted, examples.groups[rows], *shape)
         found = recall(table)[~np.isnan(recall(table))]  # of the cells with rows
         return {
             "validation_accuracy": float((predicted == examples.labels[rows]).mean()),
@@ -243,4 +251,7 @@ def make_validation(examples: Examples, device: torch.device) -> Callable[[Class
             "validation_disparity": float(mean_abs_disparity(table)),
         }
 
-    return validate
+
+def make_validation(examples: Examples, device: torch.device) -> Validation:
+    """What gives a network's figures on validation rows, computed on `device`."""
+    return Validation(examples, device)

@@ -18,6 +18,8 @@ class Epoch(BaseModel):
     validation_balanced: float | None
     validation_worst: float | None = None
     validation_disparity: float | None
+    warnings: list[str] = []
+    """What the first epoch showed that a user should know before the others are waited for."""
     kept: bool
     """Whether the weights of this epoch were kept."""
 
