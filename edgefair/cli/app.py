@@ -16,6 +16,7 @@ from edgefair.cli.data import data
 from edgefair.cli.frontier import frontier
 from edgefair.cli.lint import lint
 from edgefair.cli.lr_find import lr_find
+from edgefair.cli.merge import merge
 from edgefair.cli.options import recipe_options, recipe_values, search_options
 from edgefair.cli.plan import plan
 from edgefair.cli.predict import predict
@@ -45,6 +46,7 @@ cli.add_command(plan)
 cli.add_command(bundle)
 cli.add_command(build)
 cli.add_command(predict)
+cli.add_command(merge)
 cli.add_command(bench)
 cli.add_command(lint)
 cli.add_command(quantize)

@@ -45,6 +45,13 @@ class GateRows(LabelledRows):
             data_sha256=pixels_sha256(examples.images, rows),
         )
 
+    def part(self, first: int, end: int) -> "GateRows":
+        """The rows first .. end - 1, with hashes of their own."""
+        columns = self.columns(slice(first, end))
+        rows = self.rows[first:end]
+        hashes = {"rows_sha256": digest(columns["ids"].tolist()), "data_sha256": pixels_sha256(self.images, rows)}
+        return GateRows(images=self.images, rows=rows, **columns, **hashes)
+
     def predictions(self, logits: np.ndarray, about: dict) -> Predictions:
         """Logits of these rows as Predictions, with the hashes that say of which rows and images."""
         about = {**about, "rows_sha256": self.rows_sha256, "data_sha256": self.data_sha256}

@@ -57,7 +57,13 @@ def _from_file(path: Path, name: str) -> Source:
         raise DataError(f"'{path}:{name}' names artefact '{name}' of the run folder {path}, which {state}.")
     if not path.exists():
         raise DataError(f"{path} does not exist. Give a predictions file (.npz), a run folder, or RUN:ARTEFACT.")
-    return Source(str(path), Predictions.load(path))
+    predictions = Predictions.load(path)
+    if part := predictions.about.get("part"):
+        raise DataError(
+            f"{path} holds rows {part['first']}:{part['end']} of {part['of']}. Put all parts together first: edgefair "
+            "merge PART... --out FILE."
+        )
+    return Source(str(path), predictions)
 
 
 def run_artefacts(folder: Path) -> tuple[Recipe, list[Artefact]]:

@@ -30,8 +30,10 @@ def copy_shared_teacher(
     Raises RunFolderError where the store cannot be written.
     """
     place = Path(store) / stage_key(STAGE, made_from)
-    shared = RunFolder(place, recipe, log)
+    shared = RunFolder(place, recipe, Log(quiet=True))  # the run says that the stage begins and ends
     with _alone(place, log):
+        if shared.record(STAGE).finished:
+            log.line(f"teacher: taken from {place}")
         trained = shared.stage(STAGE, made_from, train)
         for name in shared.hashes(STAGE):
             with atomic_path(folder / name) as copy:

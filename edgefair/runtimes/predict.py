@@ -16,27 +16,42 @@ BATCH = 64
 
 
 def predict(
-    artefact: Artefact, gate: GateRows, log: Log, threads: int = 0, runtime: Runtime | None = None
+    artefact: Artefact,
+    gate: GateRows,
+    log: Log,
+    threads: int = 0,
+    runtime: Runtime | None = None,
+    part: tuple[int, int] | None = None,
 ) -> Predictions:
     """Logits of the gate rows with what made them: the file, its runtime, this machine.
 
-    runtime: what executes it instead of the artefact's own, such as a simulator of one that is not here; its owner
-    closes it. Else the artefact's own is loaded here and closed again. Raises ArtefactError where the file does not
-    load or run, DataError where it has another number of classes.
+    part: the rows first .. end - 1 alone, to be merged with the others (pipeline/merge.py); None for all. runtime: what
+    executes it instead of the artefact's own, such as a simulator of one that is not here; its owner closes it. Else
+    the artefact's own is loaded here and closed again. Raises ArtefactError where the file does not load or run,
+    DataError where it has another number of classes.
     """
     if runtime is None:
         with load_runtime(artefact.runtime, artefact.path, threads) as loaded:
-            return predict(artefact, gate, log, runtime=loaded)
+            return predict(artefact, gate, log, runtime=loaded, part=part)
     if runtime.num_classes != len(gate.class_names):
         raise DataError(
             f"{artefact.path} returns {runtime.num_classes} logits, the gate rows are of {len(gate.class_names)} "
             f"classes ({', '.join(gate.class_names[:4])} ...). Give the gate rows of the run that made the file."
         )
-    with log.progress(f"predicting with {artefact.name}", len(gate.rows)) as advance:
-        logits = predict_rows(runtime, gate.images, gate.rows, advance, artefact.batch or BATCH)
+    first, end = part or (0, len(gate.rows))
+    # A row keeps the neighbours that it has in a batch of the whole: they can touch the last bits of its logits.
+    size = artefact.batch or BATCH
+    start = first // size * size
+    rows = gate.rows[start : -(-end // size) * size]
+    with log.progress(f"predicting with {artefact.name}", len(rows)) as advance:
+        logits = predict_rows(runtime, gate.images, rows, advance, size)[first - start : end - start]
     about = {**artefact.about(), **runtime.describe(), "machine": describe_machine()}
     about["precision"] = artefact.precision or narrowest(about.get("formats", {}))
-    return gate.predictions(logits, about)
+    if part is None:
+        return gate.predictions(logits, about)
+    about["part"] = {"first": first, "end": end, "of": len(gate.rows)}
+    about["part"] |= {"rows_sha256": gate.rows_sha256, "data_sha256": gate.data_sha256}
+    return gate.part(first, end).predictions(logits, about)
 
 
 def artefact_from_file(path: Path, runtime: str) -> Artefact:

@@ -1,7 +1,6 @@
 """One cell in this process: what every worker of a sweep runs, and each job of an array on a cluster."""
 
 import os
-import sys
 import threading
 
 from edgefair.errors import EdgefairError
@@ -33,7 +32,9 @@ def end_with_parent() -> None:
     """
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        # Not sys.stdin, whose lock would be held when this process ends by itself.
+        while os.read(0, 1):
+            pass
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -5,6 +5,7 @@ shared file system. edgefair must be installed on each.
 """
 
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ class Cluster:
 
     def ended(self, seconds: float) -> list[tuple[Cell, str]]:
         if not self.running:
+            time.sleep(seconds)
             return []
         done, _ = self.ray.wait(list(self.running), num_returns=1, timeout=seconds)
         return [(self.running.pop(one), self._end(one)) for one in done]

@@ -81,10 +81,10 @@ class SweepFolder:
         if not file.exists():
             return False
         try:
-            FileLock(file).acquire(timeout=0).release()
+            with FileLock(file).acquire(timeout=0):
+                return False
         except Timeout:
             return True
-        return False
 
     def has_teacher(self, cell: Cell) -> bool:
         """Whether the cell's teacher is finished."""

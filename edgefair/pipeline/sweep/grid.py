@@ -12,11 +12,12 @@ another loss is chosen, what the cell's alternative has settled. Cells that are 
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from edgefair.errors import RecipeError, listed, nearest
-from edgefair.files import flat
+from edgefair.files import digest, flat
 from edgefair.pipeline.run_folder import run_name
 from edgefair.recipe import CHOICES, Choice, Recipe, assign, parse, read
 from edgefair.recipe.base import Section
@@ -40,10 +41,16 @@ class Cell:
     recipe: Recipe
     varied: Settings
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The name of its run folder; another recipe has another name."""
         return run_name(self.recipe)
+
+    @cached_property
+    def teacher(self) -> str:
+        """A hash that two cells have in common exactly if they have the same teacher."""
+        settings = self.recipe.model_dump(mode="json")
+        return digest({name: settings[name] for name in ("seed", "device", "threads", "data", "teacher")})
 
 
 @dataclass(frozen=True)
@@ -58,13 +65,15 @@ class Grid:
 
 def read_grid(path: Path) -> Grid:
     """The cells of a grid's file; raises RecipeError that names what is wrong in it, and in which cell."""
+    if not Path(path).is_file():
+        raise RecipeError(f"no grid {path}: there is no such file. edgefair recipe efficientnet-b0 --grid prints one.")
     values = read(Path(path))
     for name in values:
         if name not in TABLES:
             raise RecipeError(f"{path}: '{name}' is no table of a grid: {nearest(name, TABLES)}")
     base = values.get("base", {})
     if "recipe" in base:
-        base = _merged(_recipe(base["recipe"]), {name: value for name, value in base.items() if name != "recipe"})
+        base = _merged(read(base["recipe"]), {name: value for name, value in base.items() if name != "recipe"})
     # Flat, so that the grid that is written down again keeps the order of its lists, and with it the cells' numbers.
     return expand({**values, "base": base, "grid": dict(_leaves(values.get("grid", {})))})
 
@@ -105,10 +114,6 @@ def expand(values: dict[str, Any]) -> Grid:
         for number, (recipe, settings) in enumerate(cells.values())
     )
     return Grid(tuple(numbered), same, left_out, values)
-
-
-def _recipe(name: Any) -> dict[str, Any]:
-    return read(Path(name))
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from edgefair.errors import RecipeError
 from edgefair.log import Log
 from edgefair.pipeline.sweep.folder import SweepFolder
 from edgefair.pipeline.sweep.grid import Cell
-from edgefair.pipeline.sweep.schedule import Schedule, teacher_group, varied_settings
+from edgefair.pipeline.sweep.schedule import Schedule, varied_settings
 from edgefair.pipeline.sweep.workers import Pool, Workers, local_slots
 
 
@@ -44,7 +44,7 @@ def run_sweep(
 def describe(sweep: SweepFolder, states: list[str]) -> str:
     """The sweep in a sentence: cells, teachers, what is done."""
     cells, grid = sweep.grid.cells, sweep.grid
-    text = f"{len(cells)} cells, {len({teacher_group(cell) for cell in cells})} teachers"
+    text = f"{len(cells)} cells, {len({cell.teacher for cell in cells})} teachers"
     text += f"; they differ in {varied_settings(cells)}" if len(cells) > 1 else ""
     parts = [(grid.same, "the same as another"), (grid.left_out, "left out")]
     parts += [(states.count("finished"), "finished"), (states.count("refused"), "refused")]

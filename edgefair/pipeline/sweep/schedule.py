@@ -5,7 +5,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from edgefair.errors import listed
-from edgefair.files import digest
 from edgefair.log import Log
 from edgefair.pipeline.sweep.folder import SweepFolder
 from edgefair.pipeline.sweep.grid import Cell
@@ -15,17 +14,12 @@ LOOK_SECONDS = 1.0
 TAIL = 3  # lines of a log that are shown of a process that broke
 
 
-def teacher_group(cell: Cell) -> str:
-    """What two cells have in common exactly if they have the same teacher."""
-    settings = cell.recipe.model_dump(mode="json")
-    return digest({name: settings[name] for name in ("seed", "device", "threads", "data", "teacher")})
-
-
 def in_order(cells: list[Cell]) -> list[Cell]:
     """The first cell of every teacher, then the others, each as they stand in the grid."""
     seen: set[str] = set()
-    first = [cell for cell in cells if not (teacher_group(cell) in seen or seen.add(teacher_group(cell)))]
-    return first + [cell for cell in cells if cell not in first]
+    first = [cell for cell in cells if not (cell.teacher in seen or seen.add(cell.teacher))]
+    names = {cell.name for cell in first}
+    return first + [cell for cell in cells if cell.name not in names]
 
 
 @dataclass
@@ -43,11 +37,13 @@ class Schedule:
     running: list[Cell] = field(default_factory=list)
     given_up: dict[str, str] = field(default_factory=dict)
     tries: Counter = field(default_factory=Counter)
+    ready: set[str] = field(default_factory=set)  # teachers that are finished
     done: int = 0
+    total: int = 0
 
     def run(self, cells: list[Cell]) -> None:
         """Work off cells, which are neither finished nor refused."""
-        self.waiting, total = in_order(cells), len(cells)
+        self.waiting, self.total = in_order(cells), len(cells)
         try:
             while self.waiting or self.running:
                 for cell in self._startable():
@@ -55,47 +51,54 @@ class Schedule:
                     self.workers.start(cell)
                 for cell, end in self.workers.ended(LOOK_SECONDS):
                     self.running.remove(cell)
-                    self._judge(cell, end, total)
+                    if not self._settled(cell):
+                        self._put_back(cell, end)
         finally:
             self.workers.close()
 
     def _startable(self) -> list[Cell]:
         """The next cells, taken out of those that wait: at most one of a teacher that is not finished."""
-        training = {teacher_group(cell) for cell in self.running if not self.sweep.has_teacher(cell)}
+        self.ready |= {cell.teacher for cell in self.running if self.sweep.has_teacher(cell)}
+        training = {cell.teacher for cell in self.running} - self.ready
         chosen: list[Cell] = []
         room = self.workers.room()
         for cell in list(self.waiting):
-            group = teacher_group(cell)
-            if len(chosen) >= room or group in training or self.sweep.in_use(cell):
+            if len(chosen) >= room:
+                break
+            if cell.teacher in training or self.sweep.in_use(cell):
+                continue
+            self.waiting.remove(cell)
+            if self._settled(cell):  # by another sweep, while it waited
                 continue
             chosen.append(cell)
-            self.waiting.remove(cell)
-            if not any(self.sweep.has_teacher(other) for other in self._group(group)):
-                training.add(group)
+            if cell.teacher not in self.ready:
+                training.add(cell.teacher)
         return chosen
 
-    def _group(self, group: str) -> list[Cell]:
-        return [cell for cell in self.sweep.grid.cells if teacher_group(cell) == group]
+    def _settled(self, cell: Cell) -> bool:
+        """Whether the run folder says that the cell is done with; then so does the log."""
+        if self.sweep.has_teacher(cell):
+            self.ready.add(cell.teacher)
+        if self.sweep.state(cell) not in ("finished", "refused"):
+            return False
+        self.done += 1
+        self.log.line(f"{self.done}/{self.total} {cell.name}: {_found(self.sweep.row(cell))}")
+        return True
 
-    def _judge(self, cell: Cell, end: str, total: int) -> None:
-        """What the run folder says of a cell whose process ended."""
-        state = self.sweep.state(cell)
-        if state in ("finished", "refused"):
-            self.done += 1
-            self.log.line(f"{self.done}/{total} {cell.name}: {_found(self.sweep.row(cell))}")
-        elif self.sweep.in_use(cell):
-            self.waiting.append(cell)  # another sweep was quicker
+    def _put_back(self, cell: Cell, end: str) -> None:
+        """Let a cell wait again whose process ended without a report, or give it up."""
+        if self.sweep.in_use(cell):  # another sweep was quicker
+            self.waiting.append(cell)
+            return
+        self.tries[cell.name] += 1
+        again = self.tries[cell.name] < self.attempts
+        what = "tried again" if again else f"given up after {self.tries[cell.name]} attempts"
+        self.log.line(f"{cell.name}: {end}; {what}. {self.sweep.log(cell)} ends with:\n{_last_lines(self.sweep, cell)}")
+        if again:
+            self.waiting.append(cell)
         else:
-            self.tries[cell.name] += 1
-            tried, said = self.tries[cell.name], _last_lines(self.sweep, cell)
-            again = tried < self.attempts
-            what = "tried again" if again else f"given up after {tried} attempts"
-            self.log.line(f"{cell.name}: {end}; {what}. {self.sweep.log(cell)} ends with:\n{said}")
-            if again:
-                self.waiting.append(cell)
-            else:
-                self.done += 1
-                self.given_up[cell.name] = end
+            self.done += 1
+            self.given_up[cell.name] = end
 
 
 def _found(row: dict) -> str:

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgefair.errors import RecipeError
@@ -24,6 +24,7 @@ def written(tmp_path, text):
     return file
 
 
+@settings(deadline=None, max_examples=25)
 @given(
     st.lists(st.floats(0, 9), min_size=1, max_size=3, unique=True),
     st.lists(st.integers(0, 99), min_size=1, max_size=3, unique=True),
