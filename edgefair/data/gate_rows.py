@@ -49,8 +49,13 @@ class GateRows(LabelledRows):
         """The rows first .. end - 1, with hashes of their own."""
         columns = self.columns(slice(first, end))
         rows = self.rows[first:end]
-        hashes = {"rows_sha256": digest(columns["ids"].tolist()), "data_sha256": pixels_sha256(self.images, rows)}
-        return GateRows(images=self.images, rows=rows, **columns, **hashes)
+        return GateRows(
+            images=self.images,
+            rows=rows,
+            **columns,
+            rows_sha256=digest(columns["ids"].tolist()),
+            data_sha256=pixels_sha256(self.images, rows),
+        )
 
     def predictions(self, logits: np.ndarray, about: dict) -> Predictions:
         """Logits of these rows as Predictions, with the hashes that say of which rows and images."""
