@@ -29,7 +29,7 @@ def render_frontier(found: dict) -> str:
             recipes=sum(len(facet["points"]) for facet in found["facets"]),
             seeds=sorted({len(point["seeds"]) for facet in found["facets"] for point in facet["points"]}),
             swatch=lambda series: markup(swatch(series)),
-            label=label,
+            label=lambda point: label(point).replace("λ ", "λ\u00a0"),  # lambda and its value stay on one line
             said=SAID,
             shown=shown,
             head=head,

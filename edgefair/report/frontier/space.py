@@ -13,7 +13,7 @@ from edgefair.report.frontier.charts import legend, ranked
 from edgefair.report.frontier.scales import LambdaScale, floors, label, lambda_text, ranges, spot
 from edgefair.report.svg import SERIES, Axis, drawing, mark, number, tag
 
-WIDTH, HEIGHT, SCALE = 560, 430, 132
+WIDTH, HEIGHT, SCALE = 560, 456, 132
 YAW, PITCH = -0.65, 0.42  # radians: round the upright axis, and from above
 Place = tuple[float, float, float]  # lambda to the right, disparity up, accuracy to the front
 
@@ -99,8 +99,8 @@ def _ticks(view: View, scale: LambdaScale, across: Axis, up: Axis) -> list[str]:
     parts = [_words(view, lambda_text(v), (scale.at(v), -out, out), "", "z") for v in scale.ticks(0.16)]
     parts += [_words(view, number(v), (out, -out, across.at(v)), "", "x") for v in across.ticks(5)]
     parts += [_words(view, number(v), (out, up.at(v), out), "", "corner") for v in up.ticks(5)]
-    parts.append(_words(view, "λ of the training", (0.0, -1.42, 1.42), "title", "z"))
-    parts.append(_words(view, "accuracy, %", (1.42, -1.42, 0.0), "title", "x"))
+    parts.append(_words(view, "λ of the training", (0.0, -1.36, 1.36), "title", "z"))
+    parts.append(_words(view, "accuracy, %", (1.36, -1.36, 0.0), "title", "x"))
     parts.append(_words(view, "disparity, points", (out, 1.18, out), "title", "corner"))
     return parts
 
