@@ -19,6 +19,7 @@ from edgefair.recipe.choice import Choice
 from edgefair.recipe.data import DATA, AnyData, TrifeatureSettings, without_groups
 from edgefair.recipe.deployment import DeploySettings, ExportSettings, QuantizeSettings
 from edgefair.recipe.evaluation import BenchSettings, GateSettings
+from edgefair.recipe.families import fitting as fitting_rate
 from edgefair.recipe.losses import LOSS, AnyLoss, RkdSettings
 from edgefair.recipe.named_recipes import locate, names
 from edgefair.recipe.strategies import STRATEGY, AdversarialSettings, AnyStrategy
@@ -61,20 +62,24 @@ class Recipe(Section):
     def _fitting_defaults(cls, values: Any) -> Any:
         """What is not given follows the data and the device, names of loss, strategy and data set among it.
 
-        Photographs are fewer and harder than rendered shapes: augmented, seen more often, in gentler steps. A GPU
-        trains in bf16. Where there are no groups, there is nothing to debias: the strategy is plain.
+        Photographs are fewer and harder than rendered shapes: augmented, seen more often, in gentler steps that fit the
+        network. A GPU trains in bf16. Where there are no groups, there is nothing to debias: the strategy is plain.
         """
         if not isinstance(values, dict):
             return values
         data = values.get("data", {})
         data = data if isinstance(data, dict) else {}
         training: dict[str, Any] = {}
+        rates: dict[str, dict[str, Any]] = {"teacher": {}, "train": {}}
         if data.get("name", "trifeature") != "trifeature":
-            training |= {"augment": "crop-flip", "optimizer": "adamw", "lr": 2e-3, "epochs": 15}
+            training |= {"augment": "crop-flip", "optimizer": "adamw", "epochs": 15}
+            teacher, student, train = (_section_of(values, name) for name in ("teacher", "student", "train"))
+            rates["teacher"] = fitting_rate(teacher, TeacherSettings.model_fields["spec"].default, teacher)
+            rates["train"] = fitting_rate(student, StudentSettings.model_fields["spec"].default, train)
         if values.get("device", "cpu") != "cpu":
             training["precision"] = "bf16"
         strategy = "plain" if without_groups(data) else "adversarial"
-        fitting = {"teacher": training, "train": training, "strategy": {"name": strategy}}
+        fitting = {name: training | rate for name, rate in rates.items()} | {"strategy": {"name": strategy}}
         fitting |= {"data": {"name": "trifeature"}, "loss": {"name": "rkd"}}
         given = {name: values.get(name, {}) for name in fitting}
         return {**values, **{k: {**fitting[k], **v} if isinstance(v, dict) else v for k, v in given.items()}}
@@ -167,6 +172,12 @@ def _explain(problem: ErrorDetails) -> str:
     said = said.removeprefix("Value error, ")
     said = f"needed is {said.removeprefix(_SHOULD)}" if said.startswith(_SHOULD) else said
     return f"{label}: {said}{given}"
+
+
+def _section_of(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """The nested values of a section; none where something else stands there, which validation refuses."""
+    part = values.get(name, {})
+    return part if isinstance(part, dict) else {}
 
 
 _SHOULD = "Input should be "

@@ -11,7 +11,7 @@ Shares = tuple[Share, ...]
 
 
 class TrainSettings(Section):
-    """How a network is trained; data sets on disk get 15 epochs of AdamW at 0.002 with crop-flip by default."""
+    """How a network is trained; data sets on disk get 15 epochs, crop-flip, and AdamW at a rate for the network."""
 
     epochs: Annotated[int, Field(ge=0)] = 8
     """Passes over the training rows; 0 uses the network as it is."""
