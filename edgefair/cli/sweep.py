@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 PATH = click.Path(path_type=Path)
+BROKEN = 70  # as sysexits.h has it: an error of the software
 
 
 @click.command()
@@ -50,8 +51,8 @@ def sweep(
     """Run every cell of GRID.toml that is not finished, and print one row a cell.
 
     Start the same command again after anything: what is finished stays, what was begun goes on. Exit code 0 if every
-    cell is finished, whatever its verdict; 1 if some were given up; 2 if some were refused. With --cell, the exit codes
-    of distill-and-export.
+    cell is finished, whatever its verdict; 1 if some were given up; 2 if some were refused. With --cell, those of
+    distill-and-export, and 70 where the process broke.
     """
     from edgefair.log import Log
     from edgefair.pipeline.sweep.folder import SweepFolder
@@ -60,7 +61,7 @@ def sweep(
     log = Log()
     folder = SweepFolder(out or Path("sweeps") / grid_file.stem, read_grid(grid_file))
     if cell is not None:
-        _run_cell(folder, cell, log, end_with_parent)
+        _run_cell(folder, cell, log, retry_refused, end_with_parent)
     from edgefair.pipeline.sweep.run import describe, run_sweep
     from edgefair.report.terminal.sweep import print_sweep
     from edgefair.report.terminal.tables import plain_console
@@ -82,9 +83,22 @@ def sweep(
     sys.exit(0 if dry_run else 1 if given_up else 2 if refused else 0)
 
 
-def _run_cell(folder, which: str, log, end_with_parent: bool) -> None:
-    """Run one cell and leave with its exit code."""
-    from edgefair.errors import EXIT
+def _run_cell(folder, which: str, log, retry_refused: bool, end_with_parent: bool) -> None:
+    """Run one cell and leave with its exit code; one that is done with is not run again."""
+    import traceback
+
+    from edgefair.errors import EXIT, EdgefairError, RecipeError
+
+    one = folder.cell(which)
+    log.line(f"cell {one.number}: {one.name}")
+    if retry_refused:
+        folder.allow(one)
+    row = folder.row(one)
+    if row["state"] == "refused":
+        raise RecipeError(f"{row['reason']}\nThe cell was refused for that; with --retry-refused it is tried again.")
+    if row["state"] == "finished":
+        log.line(f"already finished: {row['outcome']}")
+        sys.exit(EXIT[row["outcome"]])
     from edgefair.pipeline.sweep.cell import end_with_parent as watch
     from edgefair.pipeline.sweep.cell import run_cell
 
@@ -92,7 +106,11 @@ def _run_cell(folder, which: str, log, end_with_parent: bool) -> None:
         watch()
     else:
         folder.write_grid()
-    one = folder.cell(which)
-    log.line(f"cell {one.number}: {one.name}")
-    report = run_cell(folder, one, log)
+    try:
+        report = run_cell(folder, one, log)
+    except EdgefairError:
+        raise
+    except Exception:
+        traceback.print_exc()
+        sys.exit(BROKEN)  # not 1, which is a verdict
     sys.exit(EXIT[report["outcome"]] if report else 0)

@@ -4,6 +4,7 @@ The folder of the sweep, the data and the folder that the command is started in 
 shared file system. edgefair must be installed on each.
 """
 
+import socket
 import sys
 import time
 from dataclasses import dataclass, field
@@ -41,8 +42,9 @@ class Cluster:
     def __post_init__(self) -> None:
         self.ray = require("ray", "sweep", "a sweep on a cluster (--address)")
         try:
+            _knock(self.address)  # Ray would ask for a minute
             self.ray.init(address=self.address, log_to_driver=False, logging_level="error")
-        except (ConnectionError, ValueError, RuntimeError, ImportError) as error:
+        except (OSError, ValueError, RuntimeError, ImportError) as error:
             raise RunFolderError(
                 f"no Ray cluster answers at --address {self.address}: {error}. Start one with ray start --head, join "
                 "the other machines with ray start --address HOST:PORT, or leave --address out to use this one alone."
@@ -79,3 +81,10 @@ class Cluster:
             self.ray.cancel(task, force=True)
         self.running = {}
         self.ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens at HOST:PORT; `auto` is left to Ray."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10).close()
