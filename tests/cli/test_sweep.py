@@ -89,7 +89,7 @@ def test_the_grid_of_the_guide_and_those_of_named_recipes_are_grids(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     Path("faces.csv").write_text("path,label,group\n")
     Path("grid.toml").write_text(blocks(GUIDE, "toml")[0].text)
-    assert len(read_grid(Path("grid.toml")).cells) == 18
+    assert len(read_grid(Path("grid.toml")).cells) == 15
     for file in named_recipes.FOLDER.glob("*.grid.toml"):
         assert len(read_grid(file).cells) > 1
 
