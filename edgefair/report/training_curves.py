@@ -11,7 +11,8 @@ CURVES = {
     "validation_disparity": "mean absolute disparity, points",
 }
 PERCENT = "% or points"
-APART = ("epoch", "kept", "temperature", "warnings", "task_at_start", "task_at_end", "validation_disparity_floor")
+APART = ("epoch", "kept", "temperature", "warnings", "validation_disparity_floor")
+APART += ("task_at_start", "task_at_end", "adversary_at_end")
 GRADIENT = "gradient_"
 
 

@@ -59,12 +59,11 @@ def after_first_epoch(
         lines.append(f"validation disparity {points[0]:.1f} points beside a noise floor of {points[1]:.1f}")
         gap = within_noise(float(floor.observed), float(floor.mean), float(floor.q95))
     remedy = _remedy(strategy, name)
-    one = one_class(table, strategy.context.class_names, name, remedy)
+    names = strategy.context.class_names
+    one = one_class(table, names, name, remedy)
     adversary = adversary_extreme(strategy, row, expected_cells(strategy, loader))
     found = [
-        one,
-        None if one else never_predicted(table, strategy.context.class_names, name, remedy),
-        None if one else little_variety(table, name, remedy),
+        one or never_predicted(table, names, name, remedy) or little_variety(table, name, remedy),
         None if one else gap,
         adversary,
         gradient_out_of_scale(strategy, row),
@@ -179,19 +178,20 @@ def adversary_extreme(strategy: Strategy, row: dict[str, Any], cells: np.ndarray
         return None
     weights = np.array([settings.class_weights.get(name, 1.0) for name in strategy.context.class_names])
     chance = group_entropy(cells * weights, settings.conditional)
-    share = row["adversary"] / chance if chance else 0.5
-    beside = f"{row['adversary']:.2f} nats, a guess costs {chance:.2f}"
+    reached = row.get("adversary_at_end", row["adversary"])  # its first steps, while it learns, say nothing
+    share = reached / chance if chance else 0.5
+    beside = f"{reached:.2f} nats, a guess costs {chance:.2f}"
     if share > AT_CHANCE:
         return (
-            f"the adversary guesses the group no better than chance in the first epoch ({beside}): there is nothing "
+            f"the adversary guesses the group no better than chance after the first epoch ({beside}): there is nothing "
             f"to unlearn from the {settings.adversary_input}, or it is too weak. Compare with --strategy plain; let it "
             "see more (strategy.adversary_input=features) or learn faster (strategy.adversary_steps, "
             "strategy.adversary_lr)."
         )
     if share < CERTAIN:
         return (
-            f"the adversary is certain of the group in the first epoch ({beside}): the {settings.adversary_input} give "
-            f"it away, and the student does not unlearn it. Raise --lambda (now {settings.lam:g}), weaken the "
+            f"the adversary is certain of the group after the first epoch ({beside}): the {settings.adversary_input} "
+            f"give it away, and the student does not unlearn it. Raise --lambda (now {settings.lam:g}), weaken the "
             "adversary (strategy.adversary_steps=1), or balance the cells (train.sampling=cell)."
         )
     return None

@@ -140,7 +140,7 @@ def _better(best: dict | None, row: dict[str, Any], model: Classifier, select: s
     return {"score": reached, "epoch": row["epoch"], "student": weights}
 
 
-_NOT_LOGGED = ("epoch", "task_at_start", "task_at_end", "warnings")
+_NOT_LOGGED = ("epoch", "task_at_start", "task_at_end", "adversary_at_end", "warnings")
 
 
 def _figures(row: dict[str, Any]) -> str:
@@ -224,7 +224,8 @@ def train_epoch(
             advance(1)
     # Gradient norms are measured once an epoch, everything else at every step.
     means = {key: sum(values) / len(values) for key, values in sums.items()}
-    return means | {"task_at_end": running_loss(sums["task"])} | strategy.context.loss.extra_metrics()
+    ends = {f"{key}_at_end": running_loss(sums[key]) for key in ("task", "adversary") if key in sums}
+    return means | ends | strategy.context.loss.extra_metrics()
 
 
 class Validation:

@@ -122,6 +122,8 @@ def test_an_adversary_at_chance_and_a_certain_one():
         assert "no better than chance" in early.adversary_extreme(strategy, {"adversary": 0.99 * guess}, cells)
         assert early.adversary_extreme(strategy, {"adversary": 0.8 * guess}, cells) is None
         assert "certain of the group" in early.adversary_extreme(strategy, {"adversary": 0.05 * guess}, cells)
+    at_first_bad = {"adversary": 2 * chance, "adversary_at_end": 0.8 * chance}
+    assert early.adversary_extreme(of(AdversarialSettings()), at_first_bad, cells) is None
     assert f"a guess costs {chance:.2f}" in early.adversary_extreme(of(AdversarialSettings()), {"adversary": 9}, cells)
     assert early.adversary_extreme(of(AdversarialSettings(form="confusion")), {"confusion": 9.0}, cells) is None
     assert early.adversary_extreme(of(AdversarialSettings(target="soft_group")), {"adversary": 9.0}, cells) is None
