@@ -42,6 +42,16 @@ class PlainSettings(StrategySettings):
     needs_groups: ClassVar[bool] = False
 
 
+class EstimateSettings(StrategySettings):
+    """What a strategy needs to know of the (class, group) cells, of which a batch has few rows each."""
+
+    estimate: Literal["running", "batch"] = "running"
+    """Over many batches, without what may be noise, and with a gradient of at most lambda times the task's; or of each
+    batch alone, as published."""
+    memory: Count = 50
+    """Estimate running: how many batches the means reach back."""
+
+
 class OpponentSettings(StrategySettings):
     """The network that a student is trained against: an adversary or a critic."""
 
@@ -53,7 +63,7 @@ class OpponentSettings(StrategySettings):
     """Steps of the adversary or critic for every step of the student."""
 
 
-class AdversarialSettings(OpponentSettings):
+class AdversarialSettings(OpponentSettings, EstimateSettings):
     """The student unlearns what lets an adversary guess the group."""
 
     name: Literal["adversarial"] = "adversarial"
@@ -79,7 +89,7 @@ class IntraSettings(OpponentSettings):
     """What is kept clear of epsilon (delta)."""
 
 
-class BirdSettings(StrategySettings):
+class BirdSettings(EstimateSettings):
     """A gate on the teacher's features follows the student's gaps on meta rows."""
 
     name: Literal["bird"] = "bird"
@@ -173,6 +183,16 @@ class AfrSettings(ShareSettings):
     post_hoc: ClassVar[bool] = True
 
 
+class LagrangianSettings(StrategySettings):
+    """Equal recalls in all groups of a class, as a constraint whose multipliers grow while it is broken."""
+
+    name: Literal["lagrangian"] = "lagrangian"
+    memory: Count = 50
+    """How many batches the means of the cells reach back."""
+    rate: Positive = 0.3
+    """How far a multiplier moves at each step, for a gap of 1."""
+
+
 AnyStrategy = Annotated[
     PlainSettings
     | AdversarialSettings
@@ -182,7 +202,8 @@ AnyStrategy = Annotated[
     | GroupDroSettings
     | LastLayerSettings
     | LogitAdjustSettings
-    | AfrSettings,
+    | AfrSettings
+    | LagrangianSettings,
     Field(discriminator="name"),
 ]
 STRATEGY = Choice.of(AnyStrategy, "strategy", "strategies")

@@ -6,6 +6,7 @@ from edgefair.strategies.base import StepContext, Strategy
 from edgefair.strategies.bird import Bird
 from edgefair.strategies.group_dro import GroupDro
 from edgefair.strategies.intra import Intra
+from edgefair.strategies.lagrangian import Lagrangian
 from edgefair.strategies.last_layer import LastLayerRefit
 from edgefair.strategies.logit_adjust import LogitAdjustment
 from edgefair.strategies.plain import Plain
@@ -21,6 +22,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "last-layer": LastLayerRefit,
     "logit-adjust": LogitAdjustment,
     "afr": FeatureReweighting,
+    "lagrangian": Lagrangian,
 }
 
 __all__ = ["STRATEGIES", "StepContext", "Strategy"]

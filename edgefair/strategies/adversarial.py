@@ -13,9 +13,15 @@ from edgefair.errors import RecipeError, nearest
 from edgefair.losses.gradient_reversal import reverse_gradient
 from edgefair.models import seeded
 from edgefair.recipe.strategies import AdversarialSettings
-from edgefair.strategies.adversary import PROTECTED_ATTRIBUTES, Adversary
+from edgefair.seeds import generator
+from edgefair.strategies.adversary import PROTECTED_ATTRIBUTES, Adversary, Information
 from edgefair.strategies.base import StepContext, Strategy
-from edgefair.tensors import Batch, Output
+from edgefair.strategies.gradient_cap import GradientCap
+from edgefair.strategies.replay import RowMemory
+from edgefair.tensors import Batch, Output, add
+
+REPLAY = 16
+"""Batches whose rows an adversary learns from."""
 
 FORMS = {
     "reversal": "L = L_task - lambda * L_adv by gradient reversal",
@@ -46,6 +52,7 @@ class Adversarial(Strategy):
             )
         self.adversary = adversary.to(self.device)
         self.adversary_optimizer = torch.optim.Adam(self.adversary.parameters(), lr=settings.adversary_lr)
+        self.running = self._running(width) if settings.estimate == "running" else None
         self.class_weights = class_weights(settings.class_weights, context.class_names).to(self.device)
 
     @property
@@ -57,8 +64,20 @@ class Adversarial(Strategy):
             f"{self.attribute.description} from the student's {settings.adversary_input} ({form})."
         )
 
+    def _running(self, width: int) -> nn.ModuleDict:
+        """What the adversary keeps of earlier batches: rows to learn from, what it knows, and lengths of gradients."""
+        settings, context = self.settings, self.context
+        values = torch.int64 if settings.target == "group" else torch.float32
+        groups = context.num_groups if settings.target == "group" else 1
+        parts = {
+            "rows": RowMemory(REPLAY * context.train.batch_size, width, values),
+            "information": Information(self.attribute, context.probe.logits.shape[1], groups, settings.memory),
+            "cap": GradientCap(),
+        }
+        return nn.ModuleDict(parts).to(self.device)
+
     def extra_modules(self) -> dict[str, nn.Module]:
-        return {"adversary": self.adversary}
+        return {"adversary": self.adversary} | ({} if self.running is None else {"running": self.running})
 
     def extra_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         return {"adversary_optimizer": self.adversary_optimizer}
@@ -76,34 +95,66 @@ class Adversarial(Strategy):
         values = self.attribute.values(batch)
         known = self.attribute.known(values)
         z = reverse_gradient(getattr(student, self.settings.adversary_input)[known], lam)
-        weight = self.class_weights[batch.labels[known]]  # [K]
-        rows = loss(self.adversary(z, batch.labels[known]), values[known])
+        return self._weighted(loss(self.adversary(z, batch.labels[known]), values[known]), batch.labels[known])
+
+    def _weighted(self, rows: Tensor, labels: Tensor) -> Tensor:
+        weight = self.class_weights[labels]  # [K]
         return (weight * rows).sum() / weight.sum().clamp(min=1e-12)
 
     def step(self, batch: Batch) -> dict[str, float]:
         student, terms = self.forward(batch)
+        if self.running is not None:
+            return self._running_step(self.running, student, batch, terms)
         frozen = Output(student.logits.detach(), student.features.detach())
         # With the reversal the last of the adversary's steps is taken together with the student's.
         for _ in range(self.settings.adversary_steps - (self.settings.form == "reversal")):
-            self.adversary_optimizer.zero_grad(set_to_none=True)
-            self.adversary_loss(frozen, batch, 0.0).backward()
-            self.adversary_optimizer.step()
-        steps = {"reversal": self._reversal, "projection": self._projection, "confusion": self._confusion}
-        return steps[self.settings.form](student, batch, terms)
-
-    def _reversal(self, student: Output, batch: Batch, terms: dict[str, Tensor]) -> dict[str, float]:
+            self._adversary_step(self.adversary_loss(frozen, batch, 0.0))
         lam = self.settings.lam
+        if self.settings.form == "projection":
+            return self._projection(student, batch, terms, lam)
+        if self.settings.form == "confusion":
+            return self.backward_and_step(terms, extra={"confusion": lam * self.confusion_loss(student, batch)})
         adversary = {"adversary": self.adversary_loss(student, batch, lam)}
         values = self.backward_and_step(terms, self.adversary_optimizer, extra=adversary)
         # The sum that was differentiated holds L_adv with its own sign, for the adversary's sake.
         return values | {"loss": values["task"] - lam * values["adversary"]}
 
-    def _confusion(self, student: Output, batch: Batch, terms: dict[str, Tensor]) -> dict[str, float]:
-        return self.backward_and_step(
-            terms, extra={"confusion": self.settings.lam * self.confusion_loss(student, batch)}
-        )
+    def _adversary_step(self, loss: Tensor) -> None:
+        self.adversary_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.adversary_optimizer.step()
 
-    def _projection(self, student: Output, batch: Batch, terms: dict[str, Tensor]) -> dict[str, float]:
+    def _running_step(
+        self, running: nn.ModuleDict, student: Output, batch: Batch, terms: dict[str, Tensor]
+    ) -> dict[str, float]:
+        """A step against an adversary that has not seen the batch, as far as it knows anything of the groups."""
+        rows, information, cap = (running[name] for name in ("rows", "information", "cap"))
+        for number in range(self.settings.adversary_steps):
+            rng = generator(self.context.seed, "replay", self.global_step, number)
+            drawn = rows.draw(len(batch.labels), rng)  # type: ignore[operator]
+            if drawn is not None:
+                z, labels, values = drawn
+                self._adversary_step(self._weighted(self.attribute.loss(self.adversary(z, labels), values), labels))
+        values = self.attribute.values(batch)
+        known = self.attribute.known(values)
+        z, labels, values = getattr(student, self.settings.adversary_input)[known], batch.labels[known], values[known]
+        if len(z):
+            guess = self.adversary(z.detach(), labels)
+            information.update(guess, labels if self.settings.conditional else labels * 0, values)  # type: ignore[operator]
+        lam = self.settings.lam * information.reliability()  # type: ignore[operator]
+        told = {"information": information.mean()}  # type: ignore[operator]
+        rows.push(z, labels, values)  # type: ignore[operator]
+        if self.settings.form == "projection":
+            return self._projection(student, batch, terms, lam) | told
+        confusion = self.settings.form == "confusion"
+        loss = self.confusion_loss(student, batch) if confusion else self.adversary_loss(student, batch, -1.0)
+        parameters = [p for p in self.context.student.parameters() if p.requires_grad]
+        given = (lam, add(terms.values()), loss, parameters, self.global_step, self.context.processes)
+        weight = cap.weight(*given)  # type: ignore[operator]
+        extra = {"confusion": weight * loss} if confusion else {"against_adversary": -weight * loss}
+        return self.backward_and_step(terms, extra=extra) | told | {"adversary": loss.item(), "weight": weight}
+
+    def _projection(self, student: Output, batch: Batch, terms: dict[str, Tensor], lam: float) -> dict[str, float]:
         parameters = [p for p in self.context.student.parameters() if p.requires_grad]
         loss = self.adversary_loss(student, batch, -1.0)  # -1 reverses nothing
         own = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
@@ -113,7 +164,7 @@ class Adversarial(Strategy):
             for parameter, g_adv in zip(parameters, adversary_gradients, strict=True):
                 if g_adv is not None:
                     assert parameter.grad is not None  # the loss reaches whatever the adversary's does
-                    parameter.grad = projected(parameter.grad, g_adv, self.settings.lam)
+                    parameter.grad = projected(parameter.grad, g_adv, lam)
 
         values = self.backward_and_step(terms, adjust=adjust)
         return values | {"adversary": loss.item()}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgefair.strategies.cell_averages import CellAverages, reliability
 from edgefair.tensors import Batch
 
 
@@ -38,7 +39,50 @@ class ProtectedAttribute(NamedTuple):
     known: Callable[[Tensor], Tensor]
     loss: Callable[[Tensor, Tensor], Tensor]  # how wrong the guess is
     confusion_loss: Callable[[Tensor], Tensor]  # how far it is from saying nothing
+    baseline: Callable[[CellAverages, Tensor, Tensor], Tensor]  # loss [K] of a guess from the class alone
     description: str
+
+
+class Information(nn.Module):
+    """What an adversary knows beyond the class: the mean of (loss of a guess from the class alone - its own loss).
+
+    In nats for groups, the conditional mutual information I(z; group | class) as far as the adversary finds it. It is
+    estimated on rows that it has not learned from yet; otherwise what it learned by heart would count as knowledge.
+    """
+
+    def __init__(self, attribute: "ProtectedAttribute", num_classes: int, num_groups: int, memory: int):
+        super().__init__()
+        self.attribute = attribute
+        self.shares = CellAverages(num_classes, num_groups, 10 * memory)
+        self.gain = CellAverages(1, 1, memory)
+
+    @torch.no_grad()
+    def update(self, guess: Tensor, labels: Tensor, values: Tensor) -> None:
+        """Take in K rows: the adversary's guess [K, outputs], the class as it knows it [K], the truth [K]."""
+        gain = self.attribute.baseline(self.shares, labels, values) - self.attribute.loss(guess, values)
+        one = torch.zeros_like(labels)
+        self.gain.update(gain, one, one)
+        groups = values if self.attribute.outputs(2) > 1 else one
+        self.shares.update(values, labels, groups)
+
+    def mean(self) -> float:
+        """The running mean of the gain."""
+        return float(self.gain.means()[0])
+
+    def reliability(self) -> float:
+        """Between 0, where the gain is less than twice its standard error or negative, and 1, where it is sure."""
+        mean, variance = self.gain.means()
+        return float(reliability(mean.clamp(min=0), 2 * variance.sqrt()))
+
+
+def _group_baseline(shares: CellAverages, labels: Tensor, groups: Tensor) -> Tensor:
+    count = shares.weight + 1
+    return -torch.log(count / count.sum(1, keepdim=True))[labels, groups]
+
+
+def _mean_baseline(shares: CellAverages, labels: Tensor, values: Tensor) -> Tensor:
+    count = shares.weight + 1
+    return (((shares.total + 0.5) / count)[labels, 0] - values).square()
 
 
 def _soft_groups(batch: Batch) -> Tensor:
@@ -57,6 +101,7 @@ PROTECTED_ATTRIBUTES = {
         known=lambda groups: groups >= 0,
         loss=lambda guess, groups: functional.cross_entropy(guess, groups, reduction="none"),
         confusion_loss=lambda guess: -functional.log_softmax(guess, dim=1).mean(dim=1),
+        baseline=_group_baseline,
         description="cross-entropy of an adversary that guesses the group",
     ),
     "soft_group": ProtectedAttribute(
@@ -65,6 +110,7 @@ PROTECTED_ATTRIBUTES = {
         known=lambda shares: ~torch.isnan(shares),
         loss=lambda guess, shares: (_share(guess) - shares).square(),
         confusion_loss=lambda guess: (_share(guess) - 0.5).square(),
+        baseline=_mean_baseline,
         description="squared error of an adversary that guesses the continuous attribute",
     ),
 }

@@ -6,6 +6,7 @@ fair is it on meta rows? The paper leaves much open; phi is unconstrained here a
 
 import warnings
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from edgefair.models.parallel import SINGLE_PROCESS, ProcessGroup
 from edgefair.recipe.strategies import BirdSettings
 from edgefair.strategies.base import StepContext, Strategy
+from edgefair.strategies.cell_averages import CellAverages, running_gap_loss
 from edgefair.strategies.cell_sums import cell_sums
+from edgefair.strategies.gradient_cap import GradientCap
 from edgefair.tensors import Batch, Output, add
 
 
@@ -151,6 +154,11 @@ class Bird(Strategy):
         self.gate: FeatureGate | None = None
         if context.teacher_probe is not None:
             self.gate = FeatureGate(context.teacher_probe, context.loss.needs_maps, settings.gate_start).to(self.device)
+        self.running: nn.ModuleDict | None = None
+        if settings.estimate == "running":
+            sizes = (context.probe.logits.shape[1], context.num_groups, settings.memory)
+            parts = {"train_rows": CellAverages(*sizes), "meta_rows": CellAverages(*sizes), "cap": GradientCap()}
+            self.running = nn.ModuleDict(parts).to(self.device)
         self.epoch = 1
 
     @property
@@ -161,7 +169,8 @@ class Bird(Strategy):
         )
 
     def extra_modules(self) -> dict[str, nn.Module]:
-        return {} if self.gate is None else {"gate": self.gate}
+        parts = {"gate": self.gate, "running": self.running}
+        return {name: part for name, part in parts.items() if part is not None}
 
     def start_epoch(self, epoch: int) -> None:
         super().start_epoch(epoch)
@@ -178,11 +187,24 @@ class Bird(Strategy):
             with torch.no_grad():
                 gated = self.gate(teacher)
             student, terms = self.student_terms(batch, gated)
-        gap = group_loss_gap(student.logits, batch.labels, batch.groups, self.context.num_groups)
-        values = self.backward_and_step(terms, extra={"group_gap": settings.lam * gap})
+        gap, lam = self._gap(student.logits, batch, "train_rows"), settings.lam
+        if self.running is not None:
+            parameters = [p for p in self.context.student.parameters() if p.requires_grad]
+            given = (lam, add(terms.values()), gap, parameters, self.global_step, self.context.processes)
+            lam = self.running["cap"].weight(*given)  # type: ignore[operator]
+        values = self.backward_and_step(terms, extra={"group_gap": lam * gap})
         if self.gate is not None:
             values["gate"] = float(torch.cat([torch.sigmoid(p.detach()) for p in self.gate.phi]).mean())
         return values
+
+    def _gap(self, logits: Tensor, batch: Batch, rows: str) -> Tensor:
+        """L_o of a batch, as published, or by running means of the cells' losses over "train_rows" or "meta_rows"."""
+        if self.running is None:
+            return group_loss_gap(logits, batch.labels, batch.groups, self.context.num_groups)
+        averages = cast("CellAverages", self.running[rows])
+        loss = functional.cross_entropy(logits, batch.labels, reduction="none")
+        averages.update(loss, batch.labels, batch.groups)
+        return running_gap_loss(loss, batch.labels, batch.groups, averages.gaps())
 
     def _meta_step(self, gate: FeatureGate, batch: Batch, teacher: Output) -> None:
         assert self.context.meta is not None  # whoever trains with a gate gives meta rows
@@ -192,7 +214,7 @@ class Bird(Strategy):
             return add(loss.terms(output, gate(teacher), batch).values())
 
         def outer(output: Output) -> Tensor:
-            return group_loss_gap(output.logits, meta.labels, meta.groups, self.context.num_groups)
+            return self._gap(output.logits, meta, "meta_rows")
 
         phi = list(gate.phi)
         student, processes = self.context.student, self.context.processes

@@ -27,7 +27,8 @@ def test_reversal_equals_the_stored_gradient(vector):
 
 
 def one_step(quiet, **changes):
-    recipe = tiny(strategy__name="adversarial", loss__name="none", **changes)
+    published = {"strategy__estimate": "batch"}
+    recipe = tiny(strategy__name="adversarial", loss__name="none", **(published | changes))
     examples = load_examples(recipe.data, 0, quiet)
     student = create("cifar:resnet8", 10, 0)
     made, feed = build_training(TrainingSettings.of(recipe), examples, student, None, 0, torch.device("cpu"))
