@@ -12,7 +12,7 @@ from edgefair.recipe import STRATEGY, Recipe, parse
 AUTO = "auto"
 FULL, LAMBDA_ONLY = ("strategy", "lam", "loss", "weight", "sampling", "teacher"), ("lam",)
 # Strengths worth trying, on a log scale; 1 is all of it where lambda mixes a changed student with the trained one.
-LAMBDAS = {"adversarial": (0.1, 4.0), "intra": (0.1, 4.0), "bird": (0.05, 2.0)}
+LAMBDAS = {"adversarial": (0.1, 4.0), "intra": (0.1, 4.0), "bird": (0.05, 2.0), "lagrangian": (0.05, 1.0)}
 OTHER_LAMBDAS = (0.25, 1.0)
 # Factors on a loss's own weights worth trying: published ones wreck some small students.
 WEIGHTS = {"mfd": (("mfd_weight",), 0.03, 3.0), "rkd": (("distance_weight", "angle_weight"), 0.04, 1.0)}
@@ -151,11 +151,13 @@ class Space:
             return [PLAIN, *(Point(lam=_round(value)) for value in grid)]
         own = [] if strategy.post_hoc else [Point(strategy=strategy.name, lam=lam)]
         wanted = [
+            Point("lagrangian", lam=0.3, loss="ckd"),
             Point("plain", loss="none", sampling="cell"),
             Point("plain", loss="ckd", sampling="cell", teacher=FAIR_TEACHER),
+            Point("lagrangian", lam=0.3, loss="ckd", sampling="cell", teacher=FAIR_TEACHER),
             *own,
             Point("plain", loss="mfd", weight=1.0),
-            Point("adversarial", lam=0.5, loss="ckd", sampling="cell", teacher=FAIR_TEACHER),
+            Point("lagrangian", lam=0.3, loss="none"),
             Point("plain", loss="mfd", weight=0.1, sampling="cell", teacher=FAIR_TEACHER),
         ]
         limited = [self.limited(point if self.teacher_trains() else replace(point, teacher=None)) for point in wanted]
