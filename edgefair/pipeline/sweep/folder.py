@@ -40,7 +40,9 @@ class SweepFolder:
     def write_grid(self) -> None:
         """Write grid.toml, unless it says the same; raises RunFolderError where the folder is something else's."""
         stored, text = self.path / "grid.toml", f"{WRITTEN_BY}{__version__}\n{tomli_w.dumps(self.grid.values)}"
-        if self.path.is_dir() and any(self.path.iterdir()) and not stored.exists():
+        # Not what begins with a dot: of many jobs that begin together, each may be about to write the grid.
+        names = [path.name for path in self.path.glob("[!.]*")]
+        if names and "grid.toml" not in names:
             raise RunFolderError(
                 f"{self.path} is not empty and holds no grid.toml. Choose a new folder, or that of a sweep, with --out."
             )

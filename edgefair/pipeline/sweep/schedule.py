@@ -49,6 +49,7 @@ class Schedule:
                 for cell in self._startable():
                     self.running.append(cell)
                     self.workers.start(cell)
+                    self.log.line(f"{cell.name}: started")
                 for cell, end in self.workers.ended(LOOK_SECONDS):
                     self.running.remove(cell)
                     if not self._settled(cell):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import edgefair
 from edgefair.pipeline.sweep.folder import SweepFolder
 from edgefair.pipeline.sweep.grid import Cell
 
@@ -60,9 +61,12 @@ def cell_command(sweep: SweepFolder, cell: Cell) -> list[str]:
 
 
 def environment_of(cell: Cell) -> dict[str, str]:
-    """Threads of the libraries that do not read the recipe, so that cells side by side do not fight."""
+    """What a cell's process finds: this very package, and how many threads libraries take that read no recipe."""
     threads = str(cell.recipe.threads or 1)
-    return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
+    package = str(Path(edgefair.__file__).parents[1])
+    paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return {"PYTHONPATH": paths} | dict.fromkeys(names, threads)
 
 
 def told_end(code: int | None) -> str:
@@ -102,14 +106,21 @@ class Pool:
 
     def close(self) -> None:
         for _, process, _ in self.running:
+            _let_go(process)
+        for _, process, _ in self.running:
             _closed(process)
         self.running = []
 
 
-def _closed(process: subprocess.Popen) -> int:
-    """Let go of a process, which ends it; returns its exit code."""
+def _let_go(process: subprocess.Popen) -> None:
+    """Close what tells a process that its parent lives."""
     if process.stdin:
         process.stdin.close()
+
+
+def _closed(process: subprocess.Popen) -> int:
+    """Let go of a process, which ends it; returns its exit code."""
+    _let_go(process)
     try:
         return process.wait(timeout=10)
     except subprocess.TimeoutExpired:  # it is in a call that lets no other thread run
