@@ -123,11 +123,12 @@ class LastLayerSettings(ShareSettings):
     """The last layer is fitted again, after training, on rows with as many of every (class, group) cell."""
 
     name: Literal["last-layer"] = "last-layer"
-    rows: Literal["train", "meta", "validation"] = "train"
-    """Which rows it is fitted on; validation rows are those by which epochs and settings are chosen."""
-    penalty: Literal["l1", "l2"] = "l1"
-    """Penalty of the fit: the sum of the weights' sizes, or half of that of their squares."""
-    strengths: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
+    rows: Literal["meta", "validation", "train"] = "meta"
+    """Which rows it is fitted on; validation rows are those by which epochs and settings are chosen, and on training
+    rows a network shows less of its gaps."""
+    penalty: Literal["l2", "l1"] = "l2"
+    """Penalty of the fit: half the sum of the squared weights, or the sum of their sizes."""
+    strengths: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
     """Inverse strengths C of the penalty that are tried on a held half of the rows."""
     draws: Count = 10
     """Balanced draws whose fits are averaged."""
@@ -172,7 +173,7 @@ class AfrSettings(ShareSettings):
     name: Literal["afr"] = "afr"
     rows: Literal["train", "meta"] = "train"
     """Which rows it is fitted on; validation rows choose gamma."""
-    gammas: Annotated[tuple[Weight, ...], Field(min_length=1)] = (0.0, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0)
+    gammas: Annotated[tuple[Weight, ...], Field(min_length=1)] = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
     """Exponents that are tried: a row counts exp(-gamma * probability of its class)."""
     anchor: Weight = 0.1
     """Weight of the squared distance to the trained last layer."""
