@@ -257,3 +257,50 @@ def test_cifar10s_in_small(run, cifar, tmp_path, monkeypatch):
     (report,) = (json.loads(path.read_text()) for path in (tmp_path / "sweep" / "runs").glob("*/report.json"))
     student = next(one["metrics"] for one in report["artefacts"] if one["artefact"] == "student")
     assert record["runs"]["BIRD"][0]["accuracy"] == pytest.approx(100 * student["scores"]["accuracy"]["value"])
+
+
+@pytest.fixture
+def small_tasks(scripts, monkeypatch):
+    """what_works.py with the default data in miniature and three of its methods."""
+    import what_works
+
+    small = {"teacher.spec": "cifar:resnet8", "data.image_size": 16, "train.epochs": 1, "teacher.epochs": 1}
+    monkeypatch.setattr(what_works, "NETWORKS", small)
+    monkeypatch.setattr(what_works, "BF16", {})
+    names = ("plain", "lagrangian 0.2", "cell sampling, fair teacher")
+    monkeypatch.setattr(what_works, "METHODS", {name: what_works.METHODS[name] for name in names})
+    return what_works
+
+
+ASKED = ("no-faces", "--tasks", "trifeature", "--quick", "--rows", 80, "--epochs", 1)
+
+
+@pytest.mark.slow
+def test_methods_are_compared_with_the_plain_student_of_the_same_seed(small_tasks, run, tmp_path):
+    asked = (*ASKED, "--runs", tmp_path / "runs", "--seeds")
+    run(small_tasks, "what-works-trifeature", *asked, 1)
+    record = run(small_tasks, "what-works-trifeature", *asked, 2)
+    runs, against = record["runs"]["trifeature"], record["against_plain"]["trifeature"]
+    names = {"plain", "teacher", "lagrangian 0.2", "teacher, cell sampling", "cell sampling, fair teacher"}
+    assert {name: [row["seed"] for row in rows] for name, rows in runs.items()} == {name: [0, 1] for name in names}
+    above = {name: [row["deo_mean"] - row["noise_floor"] for row in runs[name]] for name in runs}
+    changed = np.subtract(above["lagrangian 0.2"], above["plain"])
+    assert against["lagrangian 0.2"]["above_floor"]["mean"] == pytest.approx(changed.mean())
+    assert set(against["lagrangian 0.2"]) >= {"p", "p_holm", "left_of_gap"}
+
+
+@pytest.mark.slow
+def test_a_search_is_judged_beside_its_own_plain_twin(small_tasks, run, monkeypatch, tmp_path):
+    import auto_recipe
+
+    from edgefair.pipeline.tune import run as tune_run
+
+    monkeypatch.setattr(tune_run, "DRAWS", 20)
+    record = run(
+        auto_recipe, "auto-recipe-trifeature", *ASKED, "--runs", tmp_path / "runs", "--seeds", 1, "--budget", 2
+    )
+    (row,) = record["runs"]["trifeature"]
+    assert row["sentence"]
+    assert record["summary"]["trifeature"]["n"] == 1
+    if not row["helped"]:
+        assert row["chosen"] == row["plain"]
