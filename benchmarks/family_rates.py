@@ -29,8 +29,8 @@ CPU = torch.device("cpu")
 # Network, whether it begins from published weights, side of the images.
 NETWORKS = (
     ("timm:tf_efficientnet_lite0", True, 48),
-    ("timm:efficientnet_b0", False, 32),
     ("timm:vit_tiny_patch16_224", False, 48),
+    ("timm:efficientnet_b0", False, 32),
     ("torchvision:resnet18", False, 32),
     ("torchvision:mobilenet_v3_large", False, 32),
     ("cifar:resnet20", False, 32),
@@ -65,8 +65,8 @@ def main() -> None:
     path = common.RESULTS / f"{NAME}.json"
     trials = json.loads(path.read_text())["trials"] if path.exists() else []
     done = {(one["network"], one["rate"]) for one in trials}
-    for rate in RATES:
-        for spec, published, side in NETWORKS:
+    for spec, published, side in NETWORKS:
+        for rate in RATES:
             if (spec, rate) not in done:
                 trials.append(trial(args, spec, published, side, rate))
                 common.record(NAME, {"seeds": 1, "rows": args.rows, "epochs": args.epochs, "trials": trials})

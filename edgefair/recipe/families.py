@@ -1,8 +1,8 @@
 """Which learning rate and warm-up fit which network on photographs: one small table.
 
-A recipe takes these where it says nothing else (data sets on disk; AdamW). Rates were chosen among 0.002, 0.0005 and
-0.0002 on validation rows by benchmarks/family_rates.py; for transformers from published weights, which it had not at
-hand, the rate is the usual one of fine-tuning.
+A recipe takes these where it says nothing else (data sets on disk; AdamW). The rate of EfficientNets from published
+weights was chosen on validation rows by benchmarks/family_rates.py, whose results name what was tried; the others are
+usual ones, and for networks from random weights what was the default for all.
 """
 
 import re
