@@ -99,7 +99,7 @@ def distill_and_export(
         if space is not None:
             from edgefair.pipeline.tune.run import tune as search
 
-            recipe, _ = search(space, out, log, objective, budget or DEFAULT_BUDGET)
+            recipe, _ = search(space, out, log, objective, budget or DEFAULT_BUDGET, teachers)
         report = run(recipe, out, log, teachers)
     except KeyboardInterrupt:
         begun = (out / "recipe.toml").exists() or (out / "tune").exists()
@@ -115,10 +115,14 @@ def _show(report: dict, out: Path) -> None:
     from rich.console import Console
 
     from edgefair.report.terminal.run import print_report
+    from edgefair.report.terminal.tune import print_tuning
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, 110)  # a file has no edge
+    if report.get("tuning"):
+        print_tuning(report["tuning"], console)
+        console.print()
     print_report(report, console)
     console.print(f"report: {out / 'report.html'}", soft_wrap=True, markup=False)
 

@@ -76,7 +76,7 @@ loss_option = click.option(
 strategy_option = click.option(
     "--strategy",
     type=TableChoice(names_of("strategy"), strict=False),
-    help="Debiasing strategy; auto searches.  [default: adversarial, plain for data without groups]",
+    help="Debiasing strategy.  [default: adversarial, plain for data without groups]",
 )
 
 
@@ -109,7 +109,11 @@ _RECIPE_OPTIONS = (
     ),
     click.option("--student", help="cifar:resnet8, timm:NAME, torchvision:NAME, shufflenet_v2 or file:PATH."),
     loss_option,
-    strategy_option,
+    click.option(
+        "--strategy",
+        type=TableChoice(lambda: (*names_of("strategy")(), "auto"), strict=False),
+        help="Debiasing strategy; auto searches.  [default: adversarial, plain for data without groups]",
+    ),
     click.option(
         "--lambda", "lam", type=Strength(), help="Strength of the debiasing; 0 is none, auto searches (edgefair tune)."
     ),

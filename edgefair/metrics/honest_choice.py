@@ -111,9 +111,12 @@ class Honest:
     chosen: np.ndarray
 
     def shows_less(self, objective: Objective, confidence: float = 0.9) -> bool:
-        """Whether the chosen model's gap is smaller in this share of the halves, at no more than the allowed loss."""
+        """Whether the chosen model's gap is smaller in this share of the halves, at no more than the allowed loss.
+
+        The reported disparity, which has more noise, must not grow on average.
+        """
         allowed = objective.kind == "tradeoff" or self.accuracy >= -objective.max_accuracy_loss
-        return self.smaller >= confidence and self.gap < 0 and allowed
+        return self.smaller >= confidence and max(self.gap, self.disparity) < 0 and allowed
 
 
 def honest_choice(scored: Scored, choose: Callable[[np.ndarray], int], draws: int, rng: np.random.Generator) -> Honest:

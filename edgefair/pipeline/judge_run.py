@@ -16,6 +16,7 @@ from edgefair.metrics.noise_floor import NoiseFloor
 from edgefair.metrics.power import minimum_tolerances
 from edgefair.pipeline.records import Export, Strength
 from edgefair.pipeline.run_folder import AGAIN, RunFolder
+from edgefair.pipeline.tune_record import read_tuning
 from edgefair.predictions import Predictions
 from edgefair.recipe import GateSettings, Recipe
 from edgefair.runtimes.artefact import Artefact
@@ -67,7 +68,14 @@ def build_report(run: RunFolder, artefacts: list[Artefact], predictions: dict[st
         "evidence": evidence(data, recipe.gate),
         "artefacts": entries,
         "unverified": unverified,
+        **_tuning(run),
     }
+
+
+def _tuning(run: RunFolder) -> dict:
+    """The record of the search that chose this recipe, where one did."""
+    record = read_tuning(run.path)
+    return {"tuning": record} if record and record["recipe_sha256"] == run.recipe.hash else {}
 
 
 def _entry(

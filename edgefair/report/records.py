@@ -159,6 +159,8 @@ class Report(BaseModel):
     evidence: dict[str, Any]
     artefacts: list[ReportEntry]
     unverified: list[dict[str, Any]]
+    tuning: dict[str, Any] | None = None
+    """tune.json of the search that chose the recipe, where one did."""
 
     @model_validator(mode="after")
     def _tables_fit(self) -> "Report":

@@ -1,5 +1,7 @@
 """Outputs of a teacher: computed for each batch, or cached where they are exact."""
 
+import hashlib
+import weakref
 from collections.abc import Callable
 from functools import cached_property
 
@@ -92,6 +94,11 @@ def probe_output(model: Classifier, examples: Examples, device: torch.device) ->
         return model.eval()(images)
 
 
+# Students of one teacher that are trained after one another share its outputs: a search has two teachers, or three.
+TEACHERS_KEPT, MOST_KEPT = 3, 1 << 28  # bytes of one teacher's outputs
+_recent: dict[str, tuple[Callable, Output]] = {}
+
+
 class TeacherSource:
     """A teacher and, once they are needed, its outputs for all training rows."""
 
@@ -100,6 +107,28 @@ class TeacherSource:
 
     @cached_property
     def outputs(self) -> Output:
+        """Its outputs for all training rows; those of an equal teacher, where this process has them."""
+        key, images = self._key(), self.examples.images
+        seen, known = _recent.get(key, (lambda: None, None))
+        if known is None or seen() is not images:
+            known = self._compute()
+            if known.logits.nbytes + known.features.nbytes <= MOST_KEPT:
+                _recent[key] = (weakref.ref(images), known)
+                while len(_recent) > TEACHERS_KEPT:
+                    del _recent[next(iter(_recent))]
+        return known
+
+    def _key(self) -> str:
+        """A hash of the weights, the rows and how they are computed."""
+        content = hashlib.sha256(self.examples.rows["train"].tobytes())
+        for name, value in self.model.state_dict().items():
+            content.update(name.encode())
+            content.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+        how = (self.model.spec, self.model.backbone.options, self.train.batch_size, self.train.precision, self.device)
+        content.update(repr(how).encode())
+        return content.hexdigest()
+
+    def _compute(self) -> Output:
         live = LiveTeacher(self.model, self.train.batch_size)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.train.precision == "bf16"):
             return outputs(

@@ -51,7 +51,7 @@ from edgefair.testing import Inconclusive
 from edgefair.testing.baseline import Baseline
 from tests.helpers.gate_cases import example
 from tests.helpers.report_data import make_report
-from tests.helpers.run_records import write_latency, write_quantized, write_training_and_export
+from tests.helpers.run_records import write_latency, write_quantized, write_training_and_export, write_tuning
 from tests.helpers.toy_run import RECIPE, make_run
 
 QUIET = Log(quiet=True)
@@ -67,6 +67,7 @@ def make_place(place: Path) -> Path:
     (run / "data").mkdir()
     write_record(run / "data" / "data.json", DataRecord, {"schema": 1, **examples.describe()})
     write_training_and_export(run)
+    write_tuning(run, RECIPE)
     write_latency(run / "latency" / "latency.json", {name: {"1": {"p50_ms": 1.0, "p90_ms": 2.0}} for name in NAMES})
     gate = GateRows.of(examples)
     student = run / "predictions" / "student.npz"
@@ -238,6 +239,7 @@ RECORDS = {
     "run/student/history.json": (_report,),
     "run/student/lambda.json": (_report,),
     "run/artefacts/export.json": (_report,),
+    "run/tune/tune.json": (_report,),
     "kit/manifest.json": (read_by_predict, _build),
     "kit/kit.json": (_build,),
     "seed1/report.json": (_summarize, _frontier),

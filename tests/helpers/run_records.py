@@ -5,6 +5,7 @@ from edgefair.files import write_record
 from edgefair.latency import record as record_file
 from edgefair.pipeline.quantize.records import VariantsReport
 from edgefair.pipeline.records import Export, Strength
+from edgefair.pipeline.tune_record import FOLDER, RECORD_FILE, TuneRecord
 from edgefair.training.records import History
 
 EPOCH = {"loss": 2.0, "ce": 1.5, "gradient_ce": 0.1, "kept": True}
@@ -64,3 +65,22 @@ def write_quantized(folder):
     choice = {"kept": ["a"], "holds": False, "tried": 1, "returned": [], "nodes": ["a"], "order": ["a", "b"]}
     choice["over_without"] = [{"name": "mean_drift", "value": 1.0}]
     write_record(folder / "VariantsReport.json", VariantsReport, NO_CHOICE | {"choices": {"group-aware": choice}})
+
+
+FIGURES = {"folder": "a", "epochs": 2, **dict.fromkeys(("accuracy", "disparity", "floor", "spread"), 0.5)}
+TRIAL = {"what": "loss none, plain", "settings": {"loss.name": "none"}, "full": FIGURES, "why": ""}
+
+
+def make_tuning(recipe) -> dict:
+    """The record of a search of two trials that chose this recipe."""
+    goal = {"kind": "gap", "max_accuracy_loss": 0.005, "lam": 0.5, "sentence": "the least gap"}
+    honest = dict.fromkeys(("disparity", "disparity_high", "accuracy", "smaller"), 0.25) | {"halves": 4}
+    trials = [TRIAL | {"short": None, "outcome": "baseline"}, TRIAL | {"short": FIGURES, "outcome": "chosen"}]
+    found = {"honest": honest, "helped": True, "sentence": "Chosen: made up.", "chosen": 1}
+    made = {"schema": 1, "edgefair": "0", "objective": goal, "seed": 0, "validation_rows": 9, "budget": 6.0}
+    return made | {"notes": ["A note."], "trials": trials, "recipe_sha256": recipe.hash} | found
+
+
+def write_tuning(folder, recipe):
+    """tune.json of a run folder."""
+    write_record(folder / FOLDER / RECORD_FILE, TuneRecord, make_tuning(recipe))

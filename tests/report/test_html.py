@@ -16,13 +16,16 @@ from rich.console import Console
 
 from edgefair.files import finite
 from edgefair.predictions import Predictions
+from edgefair.recipe import parse
 from edgefair.report.charts import MOST_CLASSES, build_charts
 from edgefair.report.formatting import hundredths, interval, machine, significant, worst_group
 from edgefair.report.html import render_html
 from edgefair.report.model_card import render_card
 from edgefair.report.svg import Axis
 from edgefair.report.terminal.run import print_report
+from edgefair.report.terminal.tune import print_tuning
 from tests.helpers.report_data import HOSTILE, LATENCY, PIXEL, entry, make_gallery, make_report, predictions
+from tests.helpers.run_records import make_tuning
 
 REPORT = make_report()
 PLAIN = render_html(REPORT, {})
@@ -280,3 +283,16 @@ def test_a_simulated_latency_is_called_so():
     console = Console(file=io.StringIO(), width=120)
     print_report(report, console)
     assert "ort-cpu-int8: int8 simulated." in console.file.getvalue()
+
+
+def test_a_search_is_shown_where_one_chose_the_recipe():
+    report = finite(REPORT | {"tuning": make_tuning(parse({}))})
+    page, card = render_html(report, {}), render_card(report)
+    assert "How the recipe was chosen" in page
+    assert "Chosen: made up." in page
+    assert "loss none, plain" in page
+    assert "| how the recipe was chosen | Chosen: made up. |" in card
+    assert "How the recipe was chosen" not in PLAIN
+    console = Console(record=True, width=150, file=io.StringIO())
+    print_tuning(report["tuning"], console)
+    assert "Chosen: made up." in console.export_text()

@@ -1,32 +1,34 @@
 """The whole search: arms, the honest choice between them, tune.json, and the winner as a run folder."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 
 from edgefair import __version__
 from edgefair.errors import RecipeError, RunFolderError
-from edgefair.files import flat, read_values, write_record
+from edgefair.files import flat, write_record
 from edgefair.log import Log
 from edgefair.metrics.honest_choice import Honest, Objective, Scored, honest_choice
 from edgefair.pipeline.job import load
-from edgefair.pipeline.run_folder import AGAIN
-from edgefair.pipeline.tune.records import TuneRecord
 from edgefair.pipeline.tune.search import Arm, Search, with_validation_share
 from edgefair.pipeline.tune.space import Space, describe
 from edgefair.pipeline.tune.trial import Bench, adopt
 from edgefair.pipeline.tune.words import dropped, finding, objective_in_words
+from edgefair.pipeline.tune_record import FOLDER, RECORD_FILE, TuneRecord, read_tuning
 from edgefair.recipe import Recipe
 from edgefair.seeds import generator
 
 DRAWS = 200  # random splits, each used both ways
-FOLDER, RECORD = "tune", "tune.json"
 
 
-def tune(space: Space, out: Path, log: Log, objective: Objective, budget: float) -> tuple[Recipe, dict]:
+def tune(
+    space: Space, out: Path, log: Log, objective: Objective, budget: float, teachers: Path | None = None
+) -> tuple[Recipe, dict]:
     """Search, leave `out` as a run folder of the chosen recipe whose student is trained, and say what was found.
 
-    budget: what may be spent, in full trainings of a student; teachers come on top. Returns the recipe and the record
+    budget: what may be spent, in full trainings of a student; teachers come on top, kept in
+    `teachers` or else below OUT. Returns the recipe and the record
     of OUT/tune/tune.json. Raises RecipeError where there is nothing to search.
     """
     _check_new(out)
@@ -38,22 +40,18 @@ def tune(space: Space, out: Path, log: Log, objective: Objective, budget: float)
         raise RecipeError(f"the data set '{base.data.name}' declares no groups, so there is no gap to lower.")
     for note in notes:
         log.line(note)
-    bench = Bench(examples, examples.describe(), out / FOLDER, log)
+    bench = Bench(examples, examples.describe(), out / FOLDER, teachers or out / FOLDER / "teachers", log)
     with _alone(bench.folder):
         search = Search(space, bench, objective, budget)
-        log.line(f"search: {objective_in_words(objective)}; {search.wanted} recipes for {search.short_epochs} epochs")
+        log.line(
+            f"search: {objective_in_words(objective)}; {search.wanted} recipes, {search.short_epochs} epochs first"
+        )
         search.run()
         record, chosen = _choose(search, notes, log)
-        write_record(bench.folder / RECORD, TuneRecord, record)
+        write_record(bench.folder / RECORD_FILE, TuneRecord, record)
     log.line(record["sentence"])
     adopt(bench, chosen.recipe, out)
     return chosen.recipe, read_tuning(out)
-
-
-def read_tuning(out: Path) -> dict | None:
-    """The record of the search that a run folder came from, None where it came from none."""
-    file = Path(out) / FOLDER / RECORD
-    return read_values(file, TuneRecord, AGAIN, RunFolderError) if file.exists() else None
 
 
 def _check_new(out: Path) -> None:
@@ -66,13 +64,12 @@ def _check_new(out: Path) -> None:
 
 
 def _check(base: Recipe, space: Space) -> None:
-    from edgefair.models.parallel import this_process
     from edgefair.training.stages import training_device
 
     training_device(base)
     if not base.train.epochs:
         raise RecipeError("train.epochs is 0, so there is no training to search; give it epochs.")
-    if this_process().size > 1:
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise RecipeError("a search runs in one process: start it without torchrun.")
 
 
@@ -119,7 +116,8 @@ def _choose(search: Search, notes: list[str], log: Log) -> tuple[dict, Arm]:
         for k, place in enumerate(places):
             if place not in (0, chosen) and (rung == "full" or arms[place].full is None) and not arms[place].why:
                 arms[place].why = dropped(search.objective, scored, k, smaller[rung][k], grace[k])
-    sentence = finding(search.objective, honest, describe(arms[full[best]].point, search.base), helped)
+    what = describe(arms[full[best]].point, search.base) if best else ""
+    sentence = finding(search.objective, honest, what, helped)
     rows = [_trial(search, place, place == chosen, rng) for place in range(len(arms))]
     return {
         "schema": 1,

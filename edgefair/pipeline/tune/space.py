@@ -16,6 +16,8 @@ LAMBDAS = {"adversarial": (0.1, 4.0), "intra": (0.1, 4.0), "bird": (0.05, 2.0), 
 OTHER_LAMBDAS = (0.25, 1.0)
 # Factors on a loss's own weights worth trying: published ones wreck some small students.
 WEIGHTS = {"mfd": (("mfd_weight",), 0.03, 3.0), "rkd": (("distance_weight", "angle_weight"), 0.04, 1.0)}
+# What a strategy would choose by validation rows is set instead: recipes are compared on them.
+ON_VALIDATION_ROWS = {"afr": {"gammas": [8.0]}}
 LOSSES = ("none", "ckd", "mfd")
 FAIR_TEACHER = "cell"
 
@@ -64,9 +66,8 @@ class Space:
         values, base = copy.deepcopy(self.values), self.base
         strategy = point.strategy or base.strategy.name
         if strategy != base.strategy.name:
-            values["strategy"] = {"name": strategy} | {
-                k: v for k, v in values.get("strategy", {}).items() if k == "lam"
-            }
+            given = {k: v for k, v in values.get("strategy", {}).items() if k == "lam"}
+            values["strategy"] = {"name": strategy, **given, **ON_VALIDATION_ROWS.get(strategy, {})}
         if point.lam is not None:
             values.setdefault("strategy", {}).update(name=strategy, lam=point.lam)
         loss = point.loss or base.loss.name

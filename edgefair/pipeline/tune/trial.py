@@ -18,7 +18,7 @@ from edgefair.files import atomic_folder, read_record, write_record
 from edgefair.log import Log
 from edgefair.pipeline.run_folder import AGAIN, RunFolder
 from edgefair.pipeline.training_stages import training_stages
-from edgefair.pipeline.tune.records import Failed
+from edgefair.pipeline.tune_record import Failed
 from edgefair.predictions import Predictions
 from edgefair.recipe import Recipe
 
@@ -31,11 +31,8 @@ class Bench(NamedTuple):
     examples: Examples
     data: dict
     folder: Path
+    teachers: Path
     log: Log
-
-    @property
-    def teachers(self) -> Path:
-        return self.folder / "teachers"
 
     def place(self, recipe: Recipe) -> Path:
         """The folder of a recipe's trial: the same recipe is trained once, whoever asks for it."""
@@ -50,7 +47,7 @@ class TrialLog(Log):
         super().__init__(log.console, log.quiet)
 
     def line(self, text: str) -> None:
-        if re.match(r"(warning: the )?teacher\b(?!: (started|already))", text):
+        if re.match(r"(warning: the )?teacher\b(?!: (started|already|finished))", text):
             super().line(text)
 
 

@@ -57,18 +57,16 @@ def dropped(objective: Objective, scored: Scored, model: int, smaller: float, gr
 
 
 def finding(objective: Objective, honest: Honest, what: str, helped: bool) -> str:
-    """The result of the search in one sentence."""
+    """The result of the search in one sentence; what: the best recipe in words, empty where it is the plain twin."""
+    end = "The student is the plain twin."
+    if not what:
+        limit = " at the allowed loss of accuracy" if objective.kind == "gap" else ""
+        return f"Nothing helped: nothing that was tried brings the groups closer than the plain twin{limit}. {end}"
+    smaller = f"the groups lie closer together in {100 * honest.smaller:.0f} % of the halves of the validation rows"
     change = (
-        f"on validation rows that it was not chosen by, the gap changes by {100 * honest.disparity:+.1f} points and "
-        f"accuracy by {100 * honest.accuracy:+.1f} points"
+        f"on rows that it was not chosen by, the gap changes by {100 * honest.disparity:+.1f} points and accuracy by "
+        f"{100 * honest.accuracy:+.1f} points"
     )
     if helped:
-        return (
-            f"Chosen: {what}. Beside its plain twin, {change}; the groups lie closer together in "
-            f"{100 * honest.smaller:.0f} % of the halves of these rows."
-        )
-    reason = (
-        f"the best of what was tried brings the groups closer together in {100 * honest.smaller:.0f} % of the halves "
-        f"of the validation rows (90 % are needed), and {change}"
-    )
-    return f"Nothing helped: {reason}. The student is the plain twin."
+        return f"Chosen: {what}. Beside its plain twin, {smaller}; {change}."
+    return f"Nothing helped: with the best that was tried ({what}) {smaller} (90 % are needed), and {change}. {end}"

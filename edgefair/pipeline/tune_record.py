@@ -1,12 +1,15 @@
 """OUT/tune/tune.json: what a search tried, what each trial showed on validation rows, what was chosen and why."""
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from edgefair.files import RECORD
+from edgefair.errors import RunFolderError
+from edgefair.files import RECORD, read_values
 from edgefair.runtimes.records import Count, FileName, Sha256
 
+FOLDER, RECORD_FILE = "tune", "tune.json"
 Rate = Annotated[float, Field(ge=-2, le=2)] | None
 """A share, or a difference of shares; None where it is undefined."""
 
@@ -94,3 +97,10 @@ class TuneRecord(BaseModel):
     chosen: Annotated[int, Field(ge=0)]
     """Index into trials."""
     recipe_sha256: Sha256
+
+
+def read_tuning(out: Path) -> dict[str, Any] | None:
+    """The record of the search that a run folder came from, None where it came from none."""
+    file = Path(out) / FOLDER / RECORD_FILE
+    again = f"Remove {FOLDER}/{RECORD_FILE}, and run the same search again; what was tried is kept."
+    return read_values(file, TuneRecord, again, RunFolderError) if file.exists() else None
