@@ -1,6 +1,6 @@
 """By what figure a recipe is chosen on few validation rows, and how often a search claims what is not there.
 
-    python benchmarks/choice_criterion.py      # under two minutes on an idle core; writes choice-criterion.json
+    python benchmarks/choice_criterion.py      # a minute on an idle core; writes choice-criterion.json
 
 Students are drawn, not trained: scores of each class with a signal on the true one, less of it in some cells, pull
 towards a look-alike class, noise that students share, and a confidence of their own. Their true gaps are read from
