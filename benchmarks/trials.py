@@ -31,6 +31,11 @@ class Trials:
     def __init__(self, folder: Path, log: Log):
         self.folder, self.log = folder, log
 
+    def place(self, role: str, settings: dict) -> Path:
+        """The folder of the network of these settings; role is "teacher" or "student"."""
+        named = {name: value for name, value in settings.items() if name not in _PLACE}
+        return self.folder / f"{role}-{digest(named)[:12]}"
+
     def teacher(self, settings: dict, examples: Examples) -> tuple[Classifier, Path]:
         """The network of the [teacher] settings, trained on labels, and its folder."""
         own = {name: value for name, value in settings.items() if name.split(".")[0] in _OF_TEACHER}
@@ -52,7 +57,7 @@ class Trials:
         self, role: str, settings: dict, examples: Examples, train: Callable[[Recipe, Path], Classifier]
     ) -> tuple[Classifier, Path]:
         named = {name: value for name, value in settings.items() if name not in _PLACE}
-        folder = self.folder / f"{role}-{digest(named)[:12]}"
+        folder = self.place(role, settings)
         if not (folder / ABOUT).exists():
             folder.mkdir(parents=True, exist_ok=True)
             self.log.line(f"{folder.name}: {named}")

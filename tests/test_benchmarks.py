@@ -1,5 +1,6 @@
 """The long studies of benchmarks/: figures against other libraries, trials that go on, each script once in small."""
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -224,6 +225,26 @@ def test_mlperf_tiny_in_small(run, cifar, tmp_path):
         assert file["latency"]["p90_upper_ms"] >= file["latency"]["p90_ms"] > 0
         assert ("change_points" in file) == name.endswith("int8")
     assert "null" not in str(list(record["files"]))
+
+
+def test_a_shortened_schedule_is_noted(scripts, tmp_path):
+    import mlperf_tiny
+    from trials import Trials
+
+    from edgefair.files import CHECKPOINT
+    from edgefair.training.loop import save_checkpoint
+
+    args = argparse.Namespace(folder="", device="cpu", epochs=64, finish_in=10)
+    trials = Trials(tmp_path, QUIET)
+    with pytest.raises(SystemExit, match="no training of 64 epochs"):
+        mlperf_tiny.finish_in(args, trials)
+    before = trials.place("student", mlperf_tiny.settings(args))
+    before.mkdir()
+    save_checkpoint(before / CHECKPOINT, {"history": [{"epoch": n} for n in range(1, 29)]})
+    mlperf_tiny.finish_in(args, trials)
+    after = trials.place("student", mlperf_tiny.settings(args))
+    assert (args.epochs, before.exists(), (after / CHECKPOINT).exists()) == (38, False, True)
+    assert mlperf_tiny.shortened(after) == [{"planned_epochs": 64, "after_epoch": 28}]
 
 
 @pytest.mark.slow
