@@ -50,7 +50,7 @@ def file_classes(settings: dict, examples: Examples, folder: Path) -> dict[str, 
     return classes_of(folder, compute)
 
 
-def row(seed: int, labels: np.ndarray, classes: dict[str, np.ndarray]) -> dict:
+def row(labels: np.ndarray, classes: dict[str, np.ndarray]) -> dict:
     """Figures of one student: for every target the accuracy of both files, and what INT8 changed."""
     figures = {}
     for target in sorted({name.split()[0] for name in classes}):
@@ -58,7 +58,7 @@ def row(seed: int, labels: np.ndarray, classes: dict[str, np.ndarray]) -> dict:
         scores = {f"{kind}_accuracy_percent": 100 * float((classes[f"{target} {kind}"] == labels).mean())
                   for kind in int8_files.PRECISIONS}  # fmt: skip
         figures[target] = {**scores, **int8_files.change(labels, reference, candidate)}
-    return {"seed": seed, **figures}
+    return figures
 
 
 def beside_alone(labels: np.ndarray, distilled: list[dict], alone: list[dict], target: str) -> dict:
@@ -117,7 +117,10 @@ def record(args: argparse.Namespace, examples: Examples, done: dict[str, dict[in
         "settings": TRAINING,
         "rows": {name: len(rows) for name, rows in examples.rows.items()},
         "int8_loses_more_than_alone": against,
-        "runs": {loss: [row(seed, labels, each) for seed, each in sorted(of.items())] for loss, of in done.items()},
+        "runs": {
+            loss: {f"seed {seed}": row(labels, each) for seed, each in students.items()}
+            for loss, students in done.items()
+        },
     }
     common.record(Path(__file__).stem.replace("_", "-"), figures)
 

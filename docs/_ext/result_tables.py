@@ -27,6 +27,9 @@ QUANTIZED = ("bytes", "times_float", "accuracy", "worst_group", "worst_group_dro
 CHANGES = ("accuracy_change", "worst_group_change", "disparity_change", "flips", "kept", "times_float")
 FLIPS = ("flips", "flips_worst_group", "outcome")
 OUTCOMES = ("pass", "inconclusive", "fail", "n")
+INT8 = ("accuracy_percent", "accuracy_interval_percent", "change_points", "change_interval_points", "flips_percent")
+TEMPERATURE = ("accuracy", "dpd_points", "eod_points", "eod_noise_floor_points", "disagrees_with_teacher_percent")
+TEMPERATURE += tuple(f"classes_differ_from_{other}/{how}" for other in ("alone", "teacher") for how in ("raw", "holm"))
 OVER_SEEDS = Table("Mean ± standard deviation over seeds", "summary/*", SCORES)
 AGAINST = Table("Change against plain distillation, paired by seed", "against_plain/*")
 
@@ -63,6 +66,10 @@ TABLES = {
     ),
     "lambda-effect": (Table("Runs", "runs/*/*", FAIRNESS, ("../seed", "../lambda", ".")),),
     "main-job": (Table("Time and memory", "", ("seconds", "peak_memory_gib", "exit_code", "stage_seconds")),),
+    "mlperf-tiny": (
+        Table("Files", "files/*", (*INT8, "bytes")),
+        Table("Latency of single images, one thread", "files/*/latency", LATENCY),
+    ),
     "overhead": (
         Table("Training loop", "training_loop"),
         Table("Predictor", "predictor"),
