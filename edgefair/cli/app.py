@@ -97,8 +97,10 @@ def distill_and_export(
     out = out or Path("runs") / (search_name(space, objective) if space else run_name(recipe))
     try:
         if space is not None:
+            from edgefair.pipeline.job import check_tools
             from edgefair.pipeline.tune.run import tune as search
 
+            check_tools(recipe)
             recipe, _ = search(space, out, log, objective, budget or DEFAULT_BUDGET, teachers)
         report = run(recipe, out, log, teachers)
     except KeyboardInterrupt:

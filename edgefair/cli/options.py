@@ -87,7 +87,10 @@ class Strength(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
         """The number, or "auto"."""
-        return value if value == "auto" else click.FLOAT.convert(value, param, ctx)
+        try:
+            return value if value == "auto" else float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor auto.", param, ctx)
 
 
 def recipe_options(command: Callable) -> Callable:

@@ -31,8 +31,9 @@ def distill_and_export(recipe: Recipe, out: Path, log: Log, teachers: Path | Non
     teachers: folder of trained teachers that runs share (teacher_store.py); without it the run trains its own.
     """
     # All that can be wrong with the input is said before the run folder is made: a corrected command finds no traces.
-    _check_tools(recipe, log)
-    builds = resolve_targets(recipe.deploy)
+    builds = check_tools(recipe)
+    if recipe.strategy.name == "plain":
+        log.line("strategy plain: nothing is debiased, lambda is not used")
     examples = load(recipe, log)
     check_groups(recipe, examples)
     _check_networks(recipe, examples, builds, log)
@@ -75,15 +76,14 @@ def load(recipe: Recipe, log: Log) -> Examples:
     return examples
 
 
-def _check_tools(recipe: Recipe, log: Log) -> None:
-    """Refuse missing packages and devices now, not after an hour of training."""
+def check_tools(recipe: Recipe) -> list[tuple[str, str]]:
+    """Refuse missing packages, devices and targets now, not after an hour of training; returns what is built."""
     for module in ("torch", "timm", "safetensors", "onnxscript", "onnxruntime", "jinja2", "huggingface_hub"):
         require(module, "all", "distill-and-export")
     from edgefair.training.stages import training_device
 
     training_device(recipe)
-    if recipe.strategy.name == "plain":
-        log.line("strategy plain: nothing is debiased, lambda is not used")
+    return resolve_targets(recipe.deploy)
 
 
 def check_groups(recipe: Recipe, examples: Examples) -> None:

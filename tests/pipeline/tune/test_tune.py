@@ -85,6 +85,12 @@ def test_the_command_prints_what_was_tried_and_refuses_what_is_no_search(searche
     code, said = run(capsys, "tune", "--recipe", str(file), *options)
     assert code == 0, said
     assert record["sentence"] in said
+    code, error = run(capsys, "distill-and-export", "--lambda", "much")
+    assert code == 2
+    assert "neither a number nor auto" in error
+    code, error = run(capsys, "distill-and-export", "--lambda", "auto", "--target", "ort-cpu", "--precision", "fp8")
+    assert code == 2
+    assert "fp8" in error
     code, error = run(capsys, "distill-and-export", "--budget", "3")
     assert code == 2
     assert "--lambda auto" in error
