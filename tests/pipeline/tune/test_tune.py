@@ -37,7 +37,7 @@ def values(**changes):
 def searched(tmp_path_factory):
     """A finished search over everything: its folder, the chosen recipe and its record."""
     out = tmp_path_factory.mktemp("tune") / "run"
-    recipe, record = tune(open_space(values(), True), out, QUIET, Objective(max_accuracy_loss=1.0), 3)
+    recipe, record = tune(open_space(values(), True), out, QUIET, Objective(max_accuracy_loss=1.0), 2)
     return out, recipe, record
 
 
@@ -81,7 +81,7 @@ def test_the_command_prints_what_was_tried_and_refuses_what_is_no_search(searche
     out, _, record = searched
     file = tmp_path / "base.toml"
     file.write_text(tomli_w.dumps(values()))
-    options = ("--out", str(out), "--max-accuracy-loss", "100", "--budget", "3")
+    options = ("--out", str(out), "--max-accuracy-loss", "100", "--budget", "2")
     code, said = run(capsys, "tune", "--recipe", str(file), *options)
     assert code == 0, said
     assert record["sentence"] in said
