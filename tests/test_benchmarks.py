@@ -325,3 +325,28 @@ def test_a_search_is_judged_beside_its_own_plain_twin(small_tasks, run, monkeypa
     assert record["summary"]["trifeature"]["n"] == 1
     if not row["helped"]:
         assert row["chosen"] == row["plain"]
+
+
+def test_noise_of_cells_is_told_from_a_planted_gap(scripts):
+    import argparse
+
+    import cell_noise
+
+    from edgefair.tensors import Output
+
+    torch.manual_seed(0)
+    labels, groups = torch.arange(4000) % 2, torch.arange(4000) // 2 % 5
+    args = argparse.Namespace(seed=0, batches=10)
+
+    def figures(lag: float) -> dict:
+        logits = torch.randn(4000, 2)
+        logits[torch.arange(4000), labels] += 1 - lag * (groups == 0)
+        seen = Output(logits, torch.randn(4000, 3), None)
+        return cell_noise.noise(seen, seen, labels, groups, 5, args)
+
+    fair, planted = figures(0.0), figures(3.0)
+    assert fair["batch_64"]["bird"]["noise_share"] == pytest.approx(1, abs=0.2)
+    assert planted["batch_64"]["bird"]["noise_share"] < 0.8
+    assert planted["running"]["bird"]["batch"] == pytest.approx(planted["all_rows"]["bird"], rel=0.25)
+    assert planted["running"]["bird"]["permuted"] < 0.2 * planted["running"]["bird"]["batch"]
+    assert planted["adversary"]["next_rows"] > fair["adversary"]["next_rows"] + 0.02
