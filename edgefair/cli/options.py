@@ -71,12 +71,14 @@ data_option = click.option(
     "names.  [default: trifeature]",
 )
 loss_option = click.option(
-    "--loss", type=TableChoice(names_of("loss"), strict=False), help="Distillation loss.  [default: rkd]"
+    "--loss",
+    type=TableChoice(names_of("loss"), strict=False),
+    help="Distillation loss.  [default: ckd, rkd for the rendered data]",
 )
 strategy_option = click.option(
     "--strategy",
     type=TableChoice(names_of("strategy"), strict=False),
-    help="Debiasing strategy.  [default: adversarial, plain for data without groups]",
+    help="Debiasing strategy.  [default: lagrangian, adversarial for the rendered data, plain for data without groups]",
 )
 
 
@@ -115,7 +117,8 @@ _RECIPE_OPTIONS = (
     click.option(
         "--strategy",
         type=TableChoice(lambda: (*names_of("strategy")(), "auto"), strict=False),
-        help="Debiasing strategy; auto searches.  [default: adversarial, plain for data without groups]",
+        help="Debiasing strategy; auto searches.  [default: lagrangian, adversarial for the rendered data, plain for data "
+        "without groups]",
     ),
     click.option(
         "--lambda", "lam", type=Strength(), help="Strength of the debiasing; 0 is none, auto searches (edgefair tune)."

@@ -152,7 +152,7 @@ def test_other_settings_have_other_default_folders():
     assert run_name(parse({})) == run_name(parse({}))
     assert run_name(parse({})) != run_name(parse({"train": {"epochs": 9}}))
     assert run_name(parse({"data": {"name": "manifest", "path": "a/faces.csv"}})).startswith(
-        "faces-rkd-adversarial-lambda0.5-seed0-"
+        "faces-ckd-lagrangian-lambda0.5-seed0-"
     )
 
 

@@ -73,7 +73,16 @@ def test_plain_takes_a_lambda_and_data_without_groups_are_plain():
     assert parse({"strategy": {"name": "plain", "lam": 0.5}}).strategy.lam == 0.5
     assert parse({"data": {"name": "cifar10"}, "strategy": {"lam": 0.3}}).strategy.name == "plain"
     assert parse({"data": {"name": "celeba", "group": ""}}).strategy.name == "plain"
-    assert parse({"data": {"name": "imagefolder", "group": "folder"}}).strategy.name == "adversarial"
+    assert parse({"data": {"name": "imagefolder", "group": "folder"}}).strategy.name == "lagrangian"
+
+
+def test_the_published_estimates_stay_on_the_rendered_data_and_nowhere_else():
+    assert parse({}).strategy.estimate == "batch"
+    assert parse({}) == parse({"loss": {"name": "rkd"}, "strategy": {"name": "adversarial"}})
+    assert parse({"strategy": {"name": "bird"}}).strategy.estimate == "batch"
+    assert parse({"strategy": {"name": "bird", "estimate": "running"}}).strategy.estimate == "running"
+    on_disk = parse({"data": {"name": "fairface"}, "strategy": {"name": "bird"}})
+    assert (on_disk.strategy.estimate, on_disk.loss.name) == ("running", "ckd")
 
 
 @pytest.mark.parametrize(
