@@ -117,8 +117,8 @@ _RECIPE_OPTIONS = (
     click.option(
         "--strategy",
         type=TableChoice(lambda: (*names_of("strategy")(), "auto"), strict=False),
-        help="Debiasing strategy; auto searches.  [default: lagrangian, adversarial for the rendered data, plain for data "
-        "without groups]",
+        help="Debiasing strategy; auto searches.  [default: lagrangian, adversarial for the rendered data, plain for "
+        "data without groups]",
     ),
     click.option(
         "--lambda", "lam", type=Strength(), help="Strength of the debiasing; 0 is none, auto searches (edgefair tune)."
