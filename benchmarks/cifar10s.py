@@ -42,14 +42,15 @@ PAPER = {
 }
 PLAIN = {"strategy.name": "plain"}
 BKD = {"loss.name": "ckd", "loss.temperature": 10.0, "loss.alpha": 0.5}
+PUBLISHED = {"strategy.estimate": "batch"}  # the strategies as the paper has them
 VARIANTS = {
     "baseline": {"loss.name": "none", **PLAIN},
     "BKD": {**BKD, **PLAIN},
     "FitNet": {"loss.name": "fitnet", "loss.hint_stage": -1, "loss.hint_weight": 0.1, **PLAIN},
     "AT": {"loss.name": "at", **PLAIN},
-    "AD": {**BKD, "strategy.name": "adversarial", "strategy.lam": 0.5},
+    "AD": {**BKD, "strategy.name": "adversarial", "strategy.lam": 0.5, **PUBLISHED},
     "MFD": {"loss.name": "mfd", **PLAIN},
-    "BIRD": {"loss.name": "fitnet", "loss.hint_stage": -1, "strategy.name": "bird", "strategy.lam": 0.2},
+    "BIRD": {"loss.name": "fitnet", "loss.hint_stage": -1, "strategy.name": "bird", "strategy.lam": 0.2, **PUBLISHED},
 }
 SMALL = {"teacher.spec": "cifar:resnet20", "student.spec": "cifar:resnet8"}
 LARGE = {"teacher.spec": "cifar:resnet18", "student.spec": "cifar:resnet18"}
