@@ -1,7 +1,7 @@
 """What lowers a gap on faces, and what it costs: every strategy, sampling and fair teacher beside the plain twin.
 
     python benchmarks/what_works.py FAIRFACE_FOLDER --runs RUNS [--tasks gender-race age-gender trifeature]
-        [--seeds 5] [--rows 9000] [--epochs 8] [--minutes 0]
+        [--methods plain "lagrangian 0.2" ...] [--seeds 5] [--rows 9000] [--epochs 8] [--minutes 0]
 
 Tasks: FairFace, gender by race as it is (14 cells of unequal size), and age in three buckets by gender with training
 rows skewed to 0.9 (`data.skew`); the rendered default data. ResNet-20 teaches ResNet-8 at 32 px, bf16, the recipe's
@@ -88,7 +88,7 @@ def run(args, late) -> None:
     for seed in range(args.seeds):
         for task in args.tasks:
             examples = None
-            for method in METHODS:
+            for method in args.methods or METHODS:
                 rows = runs.setdefault(task, {}).setdefault(method, [])
                 if any(row["seed"] == seed for row in rows):
                     continue
@@ -180,6 +180,7 @@ def main() -> None:
     parser.add_argument("folder", help="holds fairface_label_train.csv and fairface_label_val.csv")
     parser.add_argument("--runs", type=Path, required=True, help="folder of trained networks")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, help="these first; all by default")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=9000, help="training images of FairFace before lists are drawn")
     parser.add_argument("--epochs", type=int, default=8)
