@@ -51,7 +51,7 @@ def search(args, task: str, seed: int) -> dict:
     recipe, record = tune(space, out, methods.QUIET, Objective("gap", LOSS_OF_ACCURACY / 100), args.budget)
     examples = load_examples(recipe.data, seed, methods.QUIET)
     shared, _ = with_validation_share(space)
-    twin = Bench(examples, {}, out / "tune", methods.QUIET).place(shared.twin())
+    twin = Bench(examples, {}, out / "tune", out, methods.QUIET).place(shared.twin())
     judged = {}
     for name, folder in (("teacher", twin / "teacher"), ("plain", twin / "student"), ("chosen", out / "student")):
         file = folder / f"{folder.name}.safetensors"

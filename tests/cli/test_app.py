@@ -67,7 +67,7 @@ def test_help_names_every_option(capsys):
     ("arguments", "words"),
     [
         (["--lambda", "-1"], "--lambda (strategy.lam): a number of at least 0 is needed (given: -1.0)"),
-        (["--lambda", "much"], "'much' is not a valid float"),
+        (["--lambda", "much"], "'much' is neither a number nor auto"),
         (["--data", "trifeatur"], "did you mean 'trifeature'"),
         (["--data", "none.csv"], "cannot read the manifest none.csv"),
         (["--loss", "rkdd"], "unknown loss 'rkdd'; did you mean 'rkd'"),

@@ -41,7 +41,7 @@ def train(case: str, folder: Path) -> dict[str, torch.Tensor]:
     return {**model.state_dict(), "gradients": torch.tensor([row["gradient_ce"] for row in history])}
 
 
-def stages(recipe: Recipe, out: Path, log: Log) -> dict:
+def stages(recipe: Recipe, out: Path, log: Log, teachers: Path | None = None) -> dict:
     """The stages of the main job that train."""
     examples = load_examples(recipe.data, recipe.seed, log)
     teacher, _ = train_teacher(recipe, examples, out / "teacher", log)
