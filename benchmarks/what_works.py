@@ -40,6 +40,7 @@ TASKS = {
     "trifeature": {"data.name": "trifeature"},
 }
 CELL, FAIR = {"train.sampling": "cell"}, {"teacher.sampling": "cell"}
+WITHIN = {"train.sampling": "within-class", "teacher.sampling": "within-class"}
 PLAIN = {"loss.name": "ckd", "strategy.name": "plain"}
 TWIN = "plain"
 
@@ -53,6 +54,8 @@ METHODS = {
     "lagrangian 0.2": _strategy("lagrangian", lam=0.2),
     "cell sampling": PLAIN | CELL,
     "cell sampling, fair teacher": PLAIN | CELL | FAIR,
+    "within-class sampling, fair teacher": PLAIN | WITHIN,
+    "lagrangian 0.2, within-class sampling, fair teacher": _strategy("lagrangian", lam=0.2) | WITHIN,
     "labels alone": PLAIN | {"loss.name": "none"},
     "labels alone, cell sampling": PLAIN | {"loss.name": "none"} | CELL,
     "lagrangian 0.2, cell sampling, fair teacher": _strategy("lagrangian", lam=0.2) | CELL | FAIR,
@@ -116,7 +119,8 @@ def run(args, late) -> None:
 
 def teacher_name(settings: dict) -> str:
     """What the teacher's row is called."""
-    return f"teacher{', cell sampling' if 'teacher.sampling' in settings else ''}"
+    sampling = settings.get("teacher.sampling")
+    return f"teacher, {sampling} sampling" if sampling else "teacher"
 
 
 def result(args) -> str:

@@ -19,8 +19,9 @@ class TrainSettings(Section):
     """Rows in a step; a last batch of one row is left out, since batch normalisation needs two."""
     accumulate: Count = 1
     """Batches whose gradients are averaged before a step is taken: a larger batch for the memory of a small one."""
-    sampling: Literal["shuffle", "class", "group", "cell"] = "shuffle"
-    """Every row once an epoch, or rows drawn with replacement so that classes, groups or their cells come equally."""
+    sampling: Literal["shuffle", "class", "group", "cell", "within-class"] = "shuffle"
+    """Every row once an epoch, or rows drawn with replacement so that classes, groups or their cells come equally, or
+    the groups of each class, whose share stays."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD with Nesterov momentum 0.9, or AdamW."""
     lr: Positive = 0.1

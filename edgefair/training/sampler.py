@@ -7,8 +7,9 @@ def order(labels: np.ndarray, groups: np.ndarray, sampling: str, rng: np.random.
     """Positions of an epoch's rows, int64 [N]: all of them shuffled, or N drawn with replacement so as to balance.
 
     labels, groups [N]; rng draws. sampling: "shuffle" shows every row once, "class" draws every class as often, "group"
-    every group, "cell" every (class, group) that has rows. Rows of unknown group (-1) keep the share they have, since
-    they belong to no group that could be balanced.
+    every group, "cell" every (class, group) that has rows, "within-class" the groups of each class, which keeps its
+    share: nothing is learned of the classes that the rows do not say. Rows of unknown group (-1) keep the share they
+    have, since they belong to no group that could be balanced.
     """
     if sampling == "shuffle":
         return rng.permutation(len(labels))
@@ -17,10 +18,15 @@ def order(labels: np.ndarray, groups: np.ndarray, sampling: str, rng: np.random.
 
 def chances(labels: np.ndarray, groups: np.ndarray, sampling: str) -> np.ndarray:
     """The chance of each row to be drawn next, [N], sum 1."""
-    keys = {"class": labels, "group": groups, "cell": labels * (groups.max(initial=0) + 1) + groups}[sampling]
+    cells = labels * (groups.max(initial=0) + 1) + groups
+    keys = {"class": labels, "group": groups, "cell": cells, "within-class": cells}[sampling]
     known = np.ones(len(labels), bool) if sampling == "class" else groups >= 0
     chance = np.full(len(labels), 1 / len(labels))
-    found, place, count = np.unique(keys[known], return_inverse=True, return_counts=True)
+    found, first, place, count = np.unique(keys[known], return_index=True, return_inverse=True, return_counts=True)
     if len(found):
-        chance[known] = known.mean() / (len(found) * count[place])
+        share = np.full(len(found), 1 / len(found))
+        if sampling == "within-class":
+            _, of_class, groups_there = np.unique(labels[known][first], return_inverse=True, return_counts=True)
+            share = np.bincount(of_class, count)[of_class] / count.sum() / groups_there[of_class]
+        chance[known] = known.mean() * (share / count)[place]
     return chance / chance.sum()

@@ -78,6 +78,19 @@ def test_balanced_sampling_gives_every_class_group_or_cell_the_same_chance(sampl
     assert len(np.unique(drawn)) < 900
 
 
+def test_sampling_within_classes_balances_their_groups_and_keeps_their_shares():
+    rng = np.random.default_rng(0)
+    labels, groups = rng.choice(3, 900, p=[0.7, 0.2, 0.1]), rng.choice([-1, 0, 1], 900, p=[0.1, 0.8, 0.1])
+    groups[labels == 2] = 0  # a class with rows of one group alone
+    chance, known = chances(labels, groups, "within-class"), groups >= 0
+    for c in range(3):
+        for g in np.unique(groups[known & (labels == c)]):
+            expected = (known & (labels == c)).mean() / (1 if c == 2 else 2)
+            assert chance[(labels == c) & (groups == g)].sum() == pytest.approx(expected)
+        assert chance[labels == c].sum() == pytest.approx((labels == c).mean())
+    np.testing.assert_allclose(chance[~known], 1 / 900)
+
+
 def test_sampling_without_a_known_group_is_uniform():
     np.testing.assert_allclose(chances(np.array([0, 1, 1]), np.full(3, -1), "cell"), 1 / 3)
 

@@ -19,7 +19,7 @@ WEIGHTS = {"mfd": (("mfd_weight",), 0.03, 3.0), "rkd": (("distance_weight", "ang
 # What a strategy would choose by validation rows is set instead: recipes are compared on them.
 ON_VALIDATION_ROWS = {"afr": {"gammas": [8.0]}}
 LOSSES = ("none", "ckd", "mfd")
-FAIR_TEACHER = "cell"
+FAIR = "within-class"
 
 
 class Suggest(Protocol):
@@ -126,8 +126,8 @@ class Space:
         of, weight = loss or self.base.loss.name, None
         if of in WEIGHTS and "weight" in self.free:
             weight = _round(trial.suggest_float(f"weight of {of}", *WEIGHTS[of][1:], log=True))
-        sampling = one_of("sampling", ["shuffle", "cell"])
-        teacher = one_of("teacher", ["shuffle", FAIR_TEACHER]) if self.teacher_trains() and of != "none" else None
+        sampling = one_of("sampling", ["shuffle", FAIR, "cell"])
+        teacher = one_of("teacher", ["shuffle", FAIR]) if self.teacher_trains() and of != "none" else None
         return self.limited(Point(strategy, lam, loss, weight, sampling, teacher))
 
     def parameters(self, point: Point) -> dict[str, Any]:
@@ -153,13 +153,13 @@ class Space:
         own = [] if strategy.post_hoc else [Point(strategy=strategy.name, lam=lam)]
         wanted = [
             Point("lagrangian", lam=0.3, loss="ckd"),
+            Point("plain", loss="ckd", sampling=FAIR, teacher=FAIR),
+            Point("lagrangian", lam=0.3, loss="ckd", sampling=FAIR, teacher=FAIR),
             Point("plain", loss="none", sampling="cell"),
-            Point("plain", loss="ckd", sampling="cell", teacher=FAIR_TEACHER),
-            Point("lagrangian", lam=0.3, loss="ckd", sampling="cell", teacher=FAIR_TEACHER),
+            Point("plain", loss="ckd", sampling="cell", teacher=FAIR),
             *own,
             Point("plain", loss="mfd", weight=1.0),
-            Point("lagrangian", lam=0.3, loss="none"),
-            Point("plain", loss="mfd", weight=0.1, sampling="cell", teacher=FAIR_TEACHER),
+            Point("plain", loss="mfd", weight=0.1, sampling="cell", teacher=FAIR),
         ]
         limited = [self.limited(point if self.teacher_trains() else replace(point, teacher=None)) for point in wanted]
         return list(dict.fromkeys([PLAIN, *limited]))
