@@ -78,6 +78,18 @@ def test_balanced_sampling_gives_every_class_group_or_cell_the_same_chance(sampl
     assert len(np.unique(drawn)) < 900
 
 
+@pytest.mark.parametrize("sampling", ["class", "group", "cell", "within-class"])
+def test_every_row_comes_as_often_as_expected_or_once_more_or_less(sampling):
+    rng = np.random.default_rng(0)
+    labels, groups = rng.choice(3, 500, p=[0.7, 0.2, 0.1]), rng.choice([-1, 0, 1], 500, p=[0.1, 0.6, 0.3])
+    expected = 500 * chances(labels, groups, sampling)
+    counts = [np.bincount(order(labels, groups, sampling, np.random.default_rng(k)), minlength=500) for k in range(300)]
+    assert all((count >= np.floor(expected)).all() and (count <= np.ceil(expected)).all() for count in counts)
+    np.testing.assert_allclose(np.mean(counts, axis=0), expected, atol=0.15)
+    even = order(np.arange(6) % 2, np.arange(6) // 2 % 2 * 0, sampling, rng)
+    assert sorted(even.tolist()) == list(range(6))  # nothing to balance: every row once
+
+
 def test_sampling_within_classes_balances_their_groups_and_keeps_their_shares():
     rng = np.random.default_rng(0)
     labels, groups = rng.choice(3, 900, p=[0.7, 0.2, 0.1]), rng.choice([-1, 0, 1], 900, p=[0.1, 0.8, 0.1])
