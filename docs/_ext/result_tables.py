@@ -30,6 +30,10 @@ OUTCOMES = ("pass", "inconclusive", "fail", "n")
 INT8 = ("accuracy_percent", "accuracy_interval_percent", "change_points", "change_interval_points", "flips_percent")
 TEMPERATURE = ("accuracy", "dpd_points", "eod_points", "eod_noise_floor_points", "disagrees_with_teacher_percent")
 TEMPERATURE += tuple(f"classes_differ_from_{other}/{how}" for other in ("alone", "teacher") for how in ("raw", "holm"))
+WHAT_WORKS = (
+    Table("Mean ± standard deviation over seeds", "summary/*/*", (*SCORES, "above_floor")),
+    Table("Change against plain distillation, paired by seed", "against_plain/*/*"),
+)
 OVER_SEEDS = Table("Mean ± standard deviation over seeds", "summary/*", SCORES)
 AGAINST = Table("Change against plain distillation, paired by seed", "against_plain/*")
 
@@ -105,4 +109,6 @@ TABLES = {
         Table("BIRD's meta-gradient", "meta_gradient/*"),
     ),
     "trifeature": (OVER_SEEDS,),
+    "what-works-age-gender": WHAT_WORKS,
+    "what-works-gender-race": WHAT_WORKS,
 }

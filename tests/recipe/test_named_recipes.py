@@ -73,7 +73,8 @@ def test_a_file_of_that_name_comes_first(tmp_path, monkeypatch):
 def test_options_go_on_top_of_a_named_recipe():
     result = CliRunner().invoke(cli, ["recipe", "fair-default", "--loss", "rkd", "--set", "train.epochs=3"])
     values = tomllib.loads(result.output)
-    assert (values["loss"]["name"], values["train"]["epochs"], values["train"]["sampling"]) == ("rkd", 3, "cell")
+    assert (values["loss"]["name"], values["train"]["epochs"]) == ("rkd", 3)
+    assert (values["strategy"]["name"], values["strategy"]["lam"]) == ("lagrangian", 0.2)
 
 
 def test_a_grid_stands_on_its_recipe_and_every_cell_is_a_recipe():
