@@ -5,6 +5,7 @@ unlearn what it uses: L_student = L_task - lambda * L_adv, while the adversary g
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from edgefair.strategies.adversary import PROTECTED_ATTRIBUTES, Adversary, Infor
 from edgefair.strategies.base import StepContext, Strategy
 from edgefair.strategies.gradient_cap import GradientCap
 from edgefair.strategies.replay import RowMemory
-from edgefair.tensors import Batch, Output, add
+from edgefair.tensors import Batch, Output
 
 REPLAY = 16
 """Batches whose rows an adversary learns from."""
@@ -148,14 +149,12 @@ class Adversarial(Strategy):
             return self._projection(student, batch, terms, lam) | told
         confusion = self.settings.form == "confusion"
         loss = self.confusion_loss(student, batch) if confusion else self.adversary_loss(student, batch, -1.0)
-        parameters = [p for p in self.context.student.parameters() if p.requires_grad]
-        given = (lam, add(terms.values()), loss, parameters, self.global_step, self.context.processes)
-        weight = cap.weight(*given)  # type: ignore[operator]
+        weight = self.capped(cast("GradientCap", cap), lam, terms, loss)
         extra = {"confusion": weight * loss} if confusion else {"against_adversary": -weight * loss}
         return self.backward_and_step(terms, extra=extra) | told | {"adversary": loss.item(), "weight": weight}
 
     def _projection(self, student: Output, batch: Batch, terms: dict[str, Tensor], lam: float) -> dict[str, float]:
-        parameters = [p for p in self.context.student.parameters() if p.requires_grad]
+        parameters = self.trained_parameters()
         loss = self.adversary_loss(student, batch, -1.0)  # -1 reverses nothing
         own = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
         adversary_gradients = self.context.processes.all_reduce(own)

@@ -14,6 +14,7 @@ from edgefair.models import Classifier
 from edgefair.models.parallel import SINGLE_PROCESS, ProcessGroup
 from edgefair.recipe.strategies import StrategySettings
 from edgefair.recipe.training import TrainSettings
+from edgefair.strategies.gradient_cap import GradientCap, squared_length
 from edgefair.strategies.optim import Accumulator, make_optimizer, schedule
 from edgefair.tensors import Batch, Output, add, to_fp32
 
@@ -183,14 +184,21 @@ class Strategy(ABC):
     def _gradient_norms(self, terms: dict[str, Tensor]) -> dict[str, float]:
         """Length of each term's gradient in the student's parameters: weights can be set by looking at the log."""
         self.measure_gradients = False
-        parameters = [p for p in self.context.student.parameters() if p.requires_grad]
-        norms = {}
-        for name, term in terms.items():
-            if term.requires_grad:
-                own = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
-                gradients = self.context.processes.all_reduce(own)
-                norms[f"gradient_{name}"] = math.sqrt(sum(float(g.pow(2).sum()) for g in gradients if g is not None))
-        return norms
+        parameters, processes = self.trained_parameters(), self.context.processes
+        return {
+            f"gradient_{name}": math.sqrt(squared_length(term, parameters, processes))
+            for name, term in terms.items()
+            if term.requires_grad
+        }
+
+    def trained_parameters(self) -> list[Tensor]:
+        """The student's parameters that training changes."""
+        return [p for p in self.context.student.parameters() if p.requires_grad]
+
+    def capped(self, cap: GradientCap, lam: float, terms: dict[str, Tensor], extra: Tensor) -> float:
+        """The weight of a strategy's term at which it pulls at most `lam` times as hard as the loss's terms."""
+        parameters, processes = self.trained_parameters(), self.context.processes
+        return cap.weight(lam, add(terms.values()), extra, parameters, self.global_step, processes)
 
     def extra_modules(self) -> dict[str, nn.Module]:
         """Networks of the strategy's own, for the checkpoint."""

@@ -189,9 +189,7 @@ class Bird(Strategy):
             student, terms = self.student_terms(batch, gated)
         gap, lam = self._gap(student.logits, batch, "train_rows"), settings.lam
         if self.running is not None:
-            parameters = [p for p in self.context.student.parameters() if p.requires_grad]
-            given = (lam, add(terms.values()), gap, parameters, self.global_step, self.context.processes)
-            lam = self.running["cap"].weight(*given)  # type: ignore[operator]
+            lam = self.capped(cast("GradientCap", self.running["cap"]), lam, terms, gap)
         values = self.backward_and_step(terms, extra={"group_gap": lam * gap})
         if self.gate is not None:
             values["gate"] = float(torch.cat([torch.sigmoid(p.detach()) for p in self.gate.phi]).mean())

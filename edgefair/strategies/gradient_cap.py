@@ -11,6 +11,12 @@ EVERY = 10  # steps between measurements, which cost two backward passes
 KEEP = 0.8  # weight of earlier measurements
 
 
+def squared_length(value: Tensor, parameters: Sequence[Tensor], processes: ProcessGroup = SINGLE_PROCESS) -> float:
+    """|d value / d parameters|^2 of the whole batch, all parameters together; the graph of `value` [] is kept."""
+    own = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
+    return sum(float(g.pow(2).sum()) for g in processes.all_reduce(own) if g is not None)
+
+
 class GradientCap(nn.Module):
     """The weight at which a term pulls no harder than lambda times the task: lambda * min(1, |g_task| / |g_term|).
 
@@ -37,8 +43,7 @@ class GradientCap(nn.Module):
         if not (lam and term.requires_grad):
             return lam
         if step % EVERY == 0:
-            pair = (task, term)
-            self.observe(*(self._squared(value, parameters, processes) for value in pair))
+            self.observe(*(squared_length(value, parameters, processes) for value in (task, term)))
         ratio = self.squares[0] / self.squares[1].clamp(min=1e-24)
         return lam * float(ratio.sqrt().clamp(max=1.0))
 
@@ -46,8 +51,3 @@ class GradientCap(nn.Module):
         """Take in squared lengths of both gradients; the first that are not zero are the mean."""
         new = self.squares.new_tensor([task, term])
         self.squares.copy_(KEEP * self.squares + (1 - KEEP) * new if self.squares[1] > 0 else new)
-
-    @staticmethod
-    def _squared(value: Tensor, parameters: Sequence[Tensor], processes: ProcessGroup) -> float:
-        own = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
-        return sum(float(g.pow(2).sum()) for g in processes.all_reduce(own) if g is not None)
