@@ -153,13 +153,17 @@ def _lost(facet: dict, point: dict) -> list[float | None]:
     return [*lost, loss_percent(teacher["parameters"], point["parameters"])]
 
 
+POINT = ("data", "name", "loss", "strategy", "lambda")
+"""Columns that say which point a row belongs to."""
+
+
+def _of_point(facet: dict, point: dict) -> list:
+    return [facet["name"], label(point), point["loss"], point["strategy"], point["lam"]]
+
+
 def _classes_table(found: dict) -> Table:
     heads = [
-        "data",
-        "name",
-        "loss",
-        "strategy",
-        "lambda",
+        *POINT,
         "n_seeds",
         "class",
         "kind",
@@ -172,7 +176,7 @@ def _classes_table(found: dict) -> Table:
         for point in facet["points"]:
             own = point["classes"]
             kind = "first minus second group" if own["signed"] else "best minus worst group"
-            begin = [facet["name"], label(point), point["loss"], point["strategy"], point["lam"], len(point["seeds"])]
+            begin = [*_of_point(facet, point), len(point["seeds"])]
             for name, mean, ends, chance in zip(
                 facet["class_names"], own["mean"], own["interval"], own["chance"], strict=True
             ):
@@ -183,11 +187,7 @@ def _classes_table(found: dict) -> Table:
 def _runs_table(found: dict) -> Table:
     """The runs themselves: accuracy and disparity of each seed with its folder."""
     heads = [
-        "data",
-        "name",
-        "loss",
-        "strategy",
-        "lambda",
+        *POINT,
         "seed",
         "accuracy_percent",
         "mean_abs_disparity_points",
@@ -196,7 +196,7 @@ def _runs_table(found: dict) -> Table:
     rows = []
     for facet in found["facets"]:
         for point in facet["points"]:
-            begin = [facet["name"], label(point), point["loss"], point["strategy"], point["lam"]]
+            begin = _of_point(facet, point)
             values = [point["metrics"][name]["values"] for name in ("accuracy", "mean_abs_disparity")]
             for seed, folder, *both in zip(point["seeds"], point["folders"], *values, strict=True):
                 rows.append([*begin, seed, *map(points, both), folder])
