@@ -10,10 +10,8 @@ over the seeds, p < 0.05 by paired t-tests after Holm's correction over the task
 with.
 """
 
-import argparse
 import json
 import time
-from pathlib import Path
 
 import common
 import methods
@@ -100,16 +98,8 @@ def summary(of_task: dict[str, list[dict]]) -> dict[str, dict]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", help="holds fairface_label_train.csv and fairface_label_val.csv")
-    parser.add_argument("--runs", type=Path, required=True, help="folder of searches")
-    parser.add_argument("--tasks", nargs="+", choices=what_works.TASKS, default=list(what_works.TASKS))
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--rows", type=int, default=9000, help="training images of FairFace before lists are drawn")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser = what_works.options(__doc__, "searches")
     parser.add_argument("--budget", type=float, default=6.0)
-    parser.add_argument("--quick", action="store_true", help="the default data in few rows too: does it run?")
-    parser.add_argument("--minutes", type=float, default=0, help="begin no search after this time; 0: no limit")
     args = parser.parse_args()
     methods.one_thread()
     started = time.monotonic()

@@ -179,17 +179,23 @@ def against_plain(of_task: dict[str, list[dict]]) -> dict[str, dict]:
     return changes
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options(about: str, runs: str) -> argparse.ArgumentParser:
+    """What both studies of these tasks are asked for; about: their description, runs: what the folder RUNS holds."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="holds fairface_label_train.csv and fairface_label_val.csv")
-    parser.add_argument("--runs", type=Path, required=True, help="folder of trained networks")
+    parser.add_argument("--runs", type=Path, required=True, help=f"folder of {runs}")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
-    parser.add_argument("--methods", nargs="+", choices=METHODS, help="these first; all by default")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=9000, help="training images of FairFace before lists are drawn")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--quick", action="store_true", help="the default data in few rows too: does it run?")
-    parser.add_argument("--minutes", type=float, default=0, help="begin no network after this time; 0: no limit")
+    parser.add_argument("--minutes", type=float, default=0, help="begin nothing after this time; 0: no limit")
+    return parser
+
+
+def main() -> None:
+    parser = options(__doc__, "trained networks")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, help="these first; all by default")
     args = parser.parse_args()
     methods.one_thread()
     started = time.monotonic()
